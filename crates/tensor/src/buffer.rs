@@ -1,0 +1,146 @@
+//! Buffers that are handed out again: a steady training step allocates, and page-faults, nothing.
+
+use crate::element::Element;
+use std::mem;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Buffers below this many bytes are left to the system's allocator, which is faster for them.
+const SMALLEST: usize = 1 << 12;
+/// The pools keep at most this many bytes between them.
+const MOST: usize = 1 << 30;
+/// Size classes: four to a doubling, so that at most a fifth of a buffer is slack.
+const CLASSES: usize = 64 * 4;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// Freed vectors of one element type, by size class.
+pub struct Pool<T> {
+    free: Mutex<[Vec<Vec<T>>; CLASSES]>,
+}
+
+/// The smallest class that holds `n` elements, and its size.
+fn class_above(n: usize) -> (usize, usize) {
+    let n = n.max(8);
+    let base = (usize::BITS - 1 - n.leading_zeros()) as usize;
+    let step = 1usize << (base - 2);
+    let quarter = (n - (1 << base)).div_ceil(step);
+    (base * 4 + quarter, (1 << base) + quarter * step)
+}
+
+/// The largest class that `n` elements can serve.
+fn class_below(n: usize) -> Option<usize> {
+    if n < 8 {
+        return None;
+    }
+    let (class, size) = class_above(n);
+    Some(if size == n { class } else { class - 1 })
+}
+
+impl<T: Element> Pool<T> {
+    pub(crate) const fn new() -> Self {
+        Self { free: Mutex::new([const { Vec::new() }; CLASSES]) }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, [Vec<Vec<T>>; CLASSES]> {
+        // A panic cannot leave the lists half-changed, so a poisoned lock is as good as any.
+        self.free.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn take(&self, n: usize) -> Vec<T> {
+        let bytes = n * mem::size_of::<T>();
+        if bytes < SMALLEST {
+            return vec![T::default(); n];
+        }
+        let (class, size) = class_above(n);
+        let found = self.lock()[class].pop();
+        match found {
+            Some(v) => {
+                HELD.fetch_sub(v.len() * mem::size_of::<T>(), Ordering::Relaxed);
+                v
+            }
+            None => vec![T::default(); size],
+        }
+    }
+
+    fn give(&self, v: Vec<T>) {
+        let bytes = v.len() * mem::size_of::<T>();
+        if bytes < SMALLEST || HELD.load(Ordering::Relaxed) + bytes > MOST {
+            return;
+        }
+        if let Some(class) = class_below(v.len()) {
+            HELD.fetch_add(bytes, Ordering::Relaxed);
+            self.lock()[class].push(v);
+        }
+    }
+}
+
+/// A block of memory that returns to its pool when dropped.
+pub(crate) struct Buffer<T: Element> {
+    data: Vec<T>,
+    len: usize,
+}
+
+impl<T: Element> Buffer<T> {
+    /// `n` elements with whatever values a former owner left: to be written before they are read.
+    pub fn stale(n: usize) -> Self {
+        Self { data: T::pool().take(n), len: n }
+    }
+
+    pub fn from_vec(data: Vec<T>) -> Self {
+        let len = data.len();
+        Self { data, len }
+    }
+
+    #[inline]
+    pub fn as_slice(&self) -> &[T] {
+        &self.data[..self.len]
+    }
+
+    #[inline]
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        &mut self.data[..self.len]
+    }
+}
+
+impl<T: Element> Clone for Buffer<T> {
+    fn clone(&self) -> Self {
+        let mut new = Self::stale(self.len);
+        new.as_mut_slice().copy_from_slice(self.as_slice());
+        new
+    }
+}
+
+impl<T: Element> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        T::pool().give(mem::take(&mut self.data));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_cover_every_size_tightly() {
+        for n in (8..5000).chain([1 << 20, (1 << 20) + 1, 12_345_678]) {
+            let (class, size) = class_above(n);
+            assert!(size >= n && size * 4 <= n * 5 + 4, "{n} -> {size}");
+            assert_eq!(class_above(size), (class, size));
+            assert_eq!(class_below(size), Some(class));
+            if size != n {
+                assert_eq!(class_below(n), Some(class - 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_freed_buffer_serves_the_next_request_of_its_class() {
+        // i32 is used by no other test of this crate at this size.
+        let n = 1_234_567;
+        let ptr = Buffer::<i32>::stale(n).as_slice().as_ptr();
+        let again = Buffer::<i32>::stale(n - 5);
+        assert_eq!(again.as_slice().as_ptr(), ptr);
+        assert_eq!(again.as_slice().len(), n - 5);
+    }
+}

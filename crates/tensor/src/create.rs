@@ -1,0 +1,134 @@
+//! Tensors from nothing: constants, ranges, arrays.
+
+use crate::element::{Element, Float, Num};
+use crate::error::{OrPanic, ShapeError};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+impl<T: Element> Tensor<T> {
+    /// Every element `value`; one stored element, broadcast, so that it costs no memory.
+    pub fn full(shape: impl Into<Shape>, value: T) -> Self {
+        Self::from_vec(vec![value], []).expand(shape.into())
+    }
+
+    /// A tensor without axes.
+    pub fn scalar(value: T) -> Self {
+        Self::from_vec(vec![value], [])
+    }
+
+    /// The element at each index, computed by `f` in row-major order.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let x = Tensor::from_fn([2, 2], |i| i[0] * 10 + i[1] == 11);
+    /// assert_eq!(x.to_vec(), [false, false, false, true]);
+    /// ```
+    pub fn from_fn(shape: impl Into<Shape>, mut f: impl FnMut(&[usize]) -> T) -> Self {
+        let shape = shape.into();
+        let mut index = vec![0; shape.rank()];
+        let data = (0..shape.numel())
+            .map(|_| {
+                let v = f(&index);
+                for (i, &n) in index.iter_mut().zip(shape.iter()).rev() {
+                    *i += 1;
+                    if *i < n {
+                        break;
+                    }
+                    *i = 0;
+                }
+                v
+            })
+            .collect();
+        Self::from_vec(data, shape)
+    }
+}
+
+impl<T: Num> Tensor<T> {
+    /// All zeros.
+    pub fn zeros(shape: impl Into<Shape>) -> Self {
+        Self::build(shape, |out| out.fill(T::zero()))
+    }
+
+    /// All ones.
+    pub fn ones(shape: impl Into<Shape>) -> Self {
+        Self::build(shape, |out| out.fill(T::one()))
+    }
+
+    /// The identity matrix of `n` rows.
+    pub fn eye(n: usize) -> Self {
+        Self::from_fn([n, n], |i| if i[0] == i[1] { T::one() } else { T::zero() })
+    }
+
+    /// `start, start + step, …` as long as it is before `end`.
+    ///
+    /// # Panics
+    /// When `step` is 0 or not finite.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::<i64>::arange(0, 5, 2).to_vec(), [0, 2, 4]);
+    /// assert_eq!(Tensor::<f32>::arange(1.0, 0.0, -0.5).to_vec(), [1.0, 0.5]);
+    /// ```
+    #[track_caller]
+    pub fn arange(start: T, end: T, step: T) -> Self {
+        let (a, b, s) = (start.to_f64(), end.to_f64(), step.to_f64());
+        if s == 0.0 || !((b - a) / s).is_finite() {
+            Err(ShapeError::new("arange", format!("from {start} to {end} by {step}: the step must be finite and not 0")))
+                .or_panic()
+        }
+        let n = ((b - a) / s).ceil().max(0.0) as usize;
+        Self::from_vec((0..n).map(|i| T::from_f64(a + i as f64 * s)).collect(), [n])
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// `n` evenly spaced values from `start` to `end`, both included.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::<f64>::linspace(0.0, 1.0, 5).to_vec(), [0.0, 0.25, 0.5, 0.75, 1.0]);
+    /// ```
+    pub fn linspace(start: f64, end: f64, n: usize) -> Self {
+        let at = |i: usize| {
+            if n > 1 && i == n - 1 { end } else { start + (end - start) * i as f64 / (n.max(2) - 1) as f64 }
+        };
+        Self::from_vec((0..n).map(|i| T::from_f64(at(i))).collect(), [n])
+    }
+}
+
+impl<T: Element> From<T> for Tensor<T> {
+    fn from(v: T) -> Self {
+        Self::scalar(v)
+    }
+}
+
+impl<T: Element> From<Vec<T>> for Tensor<T> {
+    fn from(v: Vec<T>) -> Self {
+        let n = v.len();
+        Self::from_vec(v, [n])
+    }
+}
+
+impl<T: Element, const A: usize> From<[T; A]> for Tensor<T> {
+    fn from(v: [T; A]) -> Self {
+        Self::from_vec(v.to_vec(), [A])
+    }
+}
+
+impl<T: Element, const A: usize, const B: usize> From<[[T; B]; A]> for Tensor<T> {
+    fn from(v: [[T; B]; A]) -> Self {
+        Self::from_vec(v.as_flattened().to_vec(), [A, B])
+    }
+}
+
+impl<T: Element, const A: usize, const B: usize, const C: usize> From<[[[T; C]; B]; A]> for Tensor<T> {
+    fn from(v: [[[T; C]; B]; A]) -> Self {
+        Self::from_vec(v.as_flattened().as_flattened().to_vec(), [A, B, C])
+    }
+}
+
+impl<T: Element, const A: usize, const B: usize, const C: usize, const D: usize> From<[[[[T; D]; C]; B]; A]> for Tensor<T> {
+    fn from(v: [[[[T; D]; C]; B]; A]) -> Self {
+        Self::from_vec(v.as_flattened().as_flattened().as_flattened().to_vec(), [A, B, C, D])
+    }
+}

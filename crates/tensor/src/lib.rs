@@ -1,0 +1,35 @@
+//! Strided n-dimensional arrays and the CPU kernels under Gradus.
+//!
+//! [`Tensor`] is a window onto a shared buffer: views cost nothing, arithmetic broadcasts as NumPy's
+//! does, and an operand that is handed over by value is overwritten in place when nobody else holds
+//! it. This crate knows no derivative; those are `gradus-autograd`'s.
+//!
+//! ```
+//! use gradus_tensor::Tensor;
+//! let x = Tensor::<f32>::arange(0.0, 6.0, 1.0).reshape([2, 3]);
+//! let centred = &x - x.mean_keep(1);
+//! assert_eq!(centred.to_vec(), [-1.0, 0.0, 1.0, -1.0, 0.0, 1.0]);
+//! ```
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+mod buffer;
+mod create;
+mod display;
+mod element;
+mod error;
+#[doc(hidden)]
+#[allow(unsafe_code, missing_docs)] // the kernels are the one place that may: raw pointers and processor features
+pub mod kernels;
+mod ops;
+mod rng;
+pub mod shape;
+mod tensor;
+mod view;
+
+pub use element::{DType, Element, Float, Num};
+pub use error::{OrPanic, ShapeError};
+pub use ops::compare::Rhs;
+pub use rng::{Rng, RngState};
+pub use shape::Shape;
+pub use tensor::Tensor;

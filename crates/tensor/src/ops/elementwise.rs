@@ -1,0 +1,267 @@
+//! Maths on each element.
+
+use crate::element::{Element, Float, Num};
+use crate::error::{OrPanic, ShapeError};
+use crate::kernels::map::{self, Operand};
+use crate::kernels::strided::Dims2;
+use crate::shape::broadcast_shapes;
+use crate::tensor::Tensor;
+
+impl<T: Element> Tensor<T> {
+    /// `f` of each element. Loops over `f` are compiled for the processor's widest vectors.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let x = Tensor::from([1.0f32, -2.0]);
+    /// assert_eq!(x.map(|v| v * v + 1.0).to_vec(), [2.0, 5.0]);
+    /// ```
+    pub fn map<U: Element>(&self, f: impl Fn(T) -> U + Copy + Send + Sync) -> Tensor<U> {
+        if let Some(x) = self.as_slice() {
+            return Tensor::build(self.shape.clone(), |out| map::unary(x, out, f));
+        }
+        if let Some(x) = self.dense_slice() {
+            // The same layout as this one's: no need to move elements about.
+            let new = Tensor::build([x.len()], |out| map::unary(x, out, f));
+            return Tensor { buffer: new.buffer, shape: self.shape.clone(), strides: self.strides.clone(), offset: 0 };
+        }
+        self.copy().map(f)
+    }
+
+    /// As [`map`](Self::map), reusing the buffer when nobody else holds it.
+    pub fn map_into(mut self, f: impl Fn(T) -> T + Copy + Send + Sync) -> Tensor<T> {
+        if self.is_writable() {
+            map::unary_in_place(self.as_mut_slice(), f);
+            return self;
+        }
+        self.map(f)
+    }
+
+    /// The window as a slice in memory order, when it has no gaps and no repeats (a permuted
+    /// contiguous tensor).
+    pub(crate) fn dense_slice(&self) -> Option<&[T]> {
+        let mut axes: smallvec::SmallVec<[usize; 6]> = (0..self.rank()).filter(|&a| self.shape[a] != 1).collect();
+        axes.sort_unstable_by_key(|&a| self.strides[a]);
+        let mut step = 1isize;
+        for &a in &axes {
+            if self.strides[a] != step {
+                return None;
+            }
+            step *= self.shape[a] as isize;
+        }
+        Some(&self.raw()[self.offset..self.offset + self.numel()])
+    }
+
+    /// `f(a, b)` for each pair of elements, broadcast against each other; `op` names the operation in
+    /// errors.
+    ///
+    /// # Panics
+    /// When the shapes do not broadcast.
+    #[track_caller]
+    pub fn zip_map<B: Element, O: Element>(
+        &self,
+        op: &'static str,
+        other: &Tensor<B>,
+        f: impl Fn(T, B) -> O + Copy + Send + Sync,
+    ) -> Tensor<O> {
+        self.try_zip_map(op, other, f).or_panic()
+    }
+
+    /// As [`zip_map`](Self::zip_map), with an error instead of a panic.
+    pub fn try_zip_map<B: Element, O: Element>(
+        &self,
+        op: &'static str,
+        other: &Tensor<B>,
+        f: impl Fn(T, B) -> O + Copy + Send + Sync,
+    ) -> Result<Tensor<O>, ShapeError> {
+        if self.shape == other.shape {
+            if let (Some(a), Some(b)) = (self.as_slice(), other.as_slice()) {
+                return Ok(Tensor::build(self.shape.clone(), |out| map::binary(a, b, out, f)));
+            }
+            if self.strides == other.strides {
+                if let (Some(a), Some(b)) = (self.dense_slice(), other.dense_slice()) {
+                    let new = Tensor::build([a.len()], |out| map::binary(a, b, out, f));
+                    return Ok(Tensor {
+                        buffer: new.buffer,
+                        shape: self.shape.clone(),
+                        strides: self.strides.clone(),
+                        offset: 0,
+                    });
+                }
+            }
+        }
+        let shape = broadcast_shapes(op, &self.shape, &other.shape)?;
+        let (a, b) = (self.expand(&shape), other.expand(&shape));
+        let dims = Dims2::new(&shape, &a.strides, &b.strides);
+        let (left, right) = (Operand { data: a.raw(), offset: a.offset }, Operand { data: b.raw(), offset: b.offset });
+        Ok(Tensor::build(shape, |out| map::binary_strided(left, right, &dims, out, f)))
+    }
+
+    /// As [`zip_map`](Self::zip_map), writing into this tensor's buffer when nobody else holds it and
+    /// the result has its shape.
+    #[track_caller]
+    pub fn zip_map_into(mut self, op: &'static str, other: &Tensor<T>, f: impl Fn(T, T) -> T + Copy + Send + Sync) -> Tensor<T> {
+        if self.shape == other.shape && self.is_writable() {
+            if let Some(b) = other.as_slice() {
+                map::binary_in_place(self.as_mut_slice(), b, f);
+                return self;
+            }
+        }
+        self.zip_map(op, other, f)
+    }
+}
+
+/// Methods that apply one function of [`Float`] to each element.
+macro_rules! float_methods {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        impl<T: Float> Tensor<T> {$(
+            $(#[$doc])*
+            pub fn $name(&self) -> Self {
+                self.map(T::$name)
+            }
+        )*}
+    };
+}
+
+float_methods! {
+    /// `|x|`.
+    abs;
+    /// `1/x`.
+    recip;
+    /// Square root; NaN below 0.
+    sqrt;
+    /// `e^x`.
+    exp;
+    /// `e^x - 1`, exact near 0.
+    exp_m1;
+    /// `2^x`.
+    exp2;
+    /// Natural logarithm.
+    ln;
+    /// `ln(1 + x)`, exact near 0.
+    ln_1p;
+    /// Logarithm to base 2.
+    log2;
+    /// Logarithm to base 10.
+    log10;
+    /// Sine of radians.
+    sin;
+    /// Cosine of radians.
+    cos;
+    /// Tangent of radians.
+    tan;
+    /// Inverse sine, in radians.
+    asin;
+    /// Inverse cosine, in radians.
+    acos;
+    /// Inverse tangent, in radians.
+    atan;
+    /// Hyperbolic sine.
+    sinh;
+    /// Hyperbolic cosine.
+    cosh;
+    /// Hyperbolic tangent.
+    tanh;
+    /// `1 / (1 + e^-x)`.
+    sigmoid;
+    /// The error function `2/sqrt(pi) * integral of e^(-t^2) from 0 to x`.
+    erf;
+    /// Down to a whole number.
+    floor;
+    /// Up to a whole number.
+    ceil;
+    /// To the nearest whole number, halves to even.
+    round;
+    /// Towards zero to a whole number.
+    trunc;
+    /// 1 for positive, -1 for negative, 0 for zero, NaN for NaN.
+    sign;
+}
+
+impl<T: Float> Tensor<T> {
+    /// `x * x`.
+    pub fn square(&self) -> Self {
+        self.map(|v| v * v)
+    }
+
+    /// `max(x, 0)`.
+    pub fn relu(&self) -> Self {
+        self.map(|v| v.maximum(T::zero()))
+    }
+
+    /// `x^p` for a fixed power; whole powers are exact for negative `x` too.
+    pub fn powf(&self, p: f64) -> Self {
+        if p == 2.0 {
+            return self.square();
+        }
+        if p.fract() == 0.0 && p.abs() <= 64.0 {
+            return self.map(move |v| v.powi(p as i32));
+        }
+        let p = T::lit(p);
+        self.map(move |v| v.powf(p))
+    }
+
+    /// `x^y`, elementwise.
+    ///
+    /// # Panics
+    /// When the shapes do not broadcast.
+    #[track_caller]
+    pub fn pow(&self, y: &Tensor<T>) -> Self {
+        self.zip_map("pow", y, T::powf)
+    }
+
+    /// The angle of the point `(x, self)`, elementwise.
+    ///
+    /// # Panics
+    /// When the shapes do not broadcast.
+    #[track_caller]
+    pub fn atan2(&self, x: &Tensor<T>) -> Self {
+        self.zip_map("atan2", x, T::atan2)
+    }
+
+    /// The larger of two, elementwise; NaN where either is.
+    ///
+    /// # Panics
+    /// When the shapes do not broadcast.
+    #[track_caller]
+    pub fn maximum(&self, other: &Tensor<T>) -> Self {
+        self.zip_map("maximum", other, T::maximum)
+    }
+
+    /// The smaller of two, elementwise; NaN where either is.
+    ///
+    /// # Panics
+    /// When the shapes do not broadcast.
+    #[track_caller]
+    pub fn minimum(&self, other: &Tensor<T>) -> Self {
+        self.zip_map("minimum", other, T::minimum)
+    }
+
+    /// Values below `low` become `low`, above `high` become `high`; NaN stays.
+    pub fn clamp(&self, low: f64, high: f64) -> Self {
+        let (low, high) = (T::lit(low), T::lit(high));
+        self.map(move |v| {
+            if v < low {
+                low
+            } else if v > high {
+                high
+            } else {
+                v
+            }
+        })
+    }
+}
+
+impl<T: Num> Tensor<T> {
+    /// The nearest value of another number type; fractions are cut off when it is an integer.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from([1.5f32, -2.5]).cast::<i64>().to_vec(), [1, -2]);
+    /// ```
+    pub fn cast<U: Num>(&self) -> Tensor<U> {
+        if let Some(same) = (self as &dyn std::any::Any).downcast_ref::<Tensor<U>>() {
+            return same.clone();
+        }
+        self.map(|v| num_traits::cast::<T, U>(v).unwrap_or_else(|| U::from_f64(v.to_f64())))
+    }
+}

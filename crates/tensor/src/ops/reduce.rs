@@ -1,0 +1,303 @@
+//! Reductions over any set of axes.
+
+use crate::element::{Element, Float, Num};
+use crate::error::{OrPanic, ShapeError};
+use crate::kernels::reduce::{self, Fold};
+use crate::shape::{Axes, Axis, AxisList, Shape, reduced_shape};
+use crate::tensor::Tensor;
+
+#[derive(Clone, Copy)]
+struct Sum;
+impl<T: Num> Fold<T> for Sum {
+    #[inline(always)]
+    fn neutral(&self) -> T {
+        T::zero()
+    }
+    #[inline(always)]
+    fn join(&self, a: T, b: T) -> T {
+        a + b
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Prod;
+impl<T: Num> Fold<T> for Prod {
+    #[inline(always)]
+    fn neutral(&self) -> T {
+        T::one()
+    }
+    #[inline(always)]
+    fn join(&self, a: T, b: T) -> T {
+        a * b
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Max;
+impl<T: Num> Fold<T> for Max {
+    #[inline(always)]
+    fn neutral(&self) -> T {
+        T::LOWEST
+    }
+    #[inline(always)]
+    fn join(&self, a: T, b: T) -> T {
+        if a >= b || a.is_nan() { a } else { b }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Min;
+impl<T: Num> Fold<T> for Min {
+    #[inline(always)]
+    fn neutral(&self) -> T {
+        T::HIGHEST
+    }
+    #[inline(always)]
+    fn join(&self, a: T, b: T) -> T {
+        if a <= b || a.is_nan() { a } else { b }
+    }
+}
+
+impl<T: Element> Tensor<T> {
+    /// Folds the (sorted, resolved) axes, runs of neighbours at a time, the innermost run first.
+    fn fold<F: Fold<T>>(&self, axes: &[usize], keep: bool, f: F) -> Self {
+        let shape = reduced_shape(&self.shape, axes, keep);
+        if axes.is_empty() {
+            return self.clone();
+        }
+        let mut x = self.contiguous();
+        let mut end = axes.len();
+        while end > 0 {
+            let mut start = end - 1;
+            while start > 0 && axes[start - 1] + 1 == axes[start] {
+                start -= 1;
+            }
+            let (first, last) = (axes[start], axes[end - 1]);
+            let outer = x.shape[..first].iter().product();
+            let n = x.shape[first..=last].iter().product();
+            let inner = x.shape[last + 1..].iter().product();
+            let kept = reduced_shape(&x.shape, &axes[start..end], true);
+            let data = x.as_slice().expect("contiguous");
+            x = Tensor::build(kept, |out| reduce::middle(data, outer, n, inner, out, f));
+            end = start;
+        }
+        x.reshape(&shape)
+    }
+}
+
+impl<T: Num> Tensor<T> {
+    /// The sum over `axes`, which go; `..` for all.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.sum(..).item(), 10.0);
+    /// assert_eq!(x.sum(0).to_vec(), [4.0, 6.0]);
+    /// assert_eq!(*x.sum_keep([-1]).shape(), [2, 1]);
+    /// ```
+    #[track_caller]
+    pub fn sum(&self, axes: impl Axes) -> Self {
+        self.fold(&axes.resolve_all("sum", self.rank()).or_panic(), false, Sum)
+    }
+
+    /// The sum over `axes`, which stay with size 1.
+    #[track_caller]
+    pub fn sum_keep(&self, axes: impl Axes) -> Self {
+        self.fold(&axes.resolve_all("sum", self.rank()).or_panic(), true, Sum)
+    }
+
+    /// The product over `axes`, which go.
+    #[track_caller]
+    pub fn prod(&self, axes: impl Axes) -> Self {
+        self.fold(&axes.resolve_all("prod", self.rank()).or_panic(), false, Prod)
+    }
+
+    /// The product over `axes`, which stay with size 1.
+    #[track_caller]
+    pub fn prod_keep(&self, axes: impl Axes) -> Self {
+        self.fold(&axes.resolve_all("prod", self.rank()).or_panic(), true, Prod)
+    }
+
+    /// The largest element over `axes`, which go; NaN if any is.
+    ///
+    /// # Panics
+    /// When a reduced axis has size 0.
+    #[track_caller]
+    pub fn max(&self, axes: impl Axes) -> Self {
+        self.extreme("max", axes, false, Max)
+    }
+
+    /// As [`max`](Self::max), the axes staying with size 1.
+    #[track_caller]
+    pub fn max_keep(&self, axes: impl Axes) -> Self {
+        self.extreme("max", axes, true, Max)
+    }
+
+    /// The smallest element over `axes`, which go; NaN if any is.
+    ///
+    /// # Panics
+    /// When a reduced axis has size 0.
+    #[track_caller]
+    pub fn min(&self, axes: impl Axes) -> Self {
+        self.extreme("min", axes, false, Min)
+    }
+
+    /// As [`min`](Self::min), the axes staying with size 1.
+    #[track_caller]
+    pub fn min_keep(&self, axes: impl Axes) -> Self {
+        self.extreme("min", axes, true, Min)
+    }
+
+    #[track_caller]
+    fn extreme<F: Fold<T>>(&self, op: &'static str, axes: impl Axes, keep: bool, f: F) -> Self {
+        let axes = axes.resolve_all(op, self.rank()).or_panic();
+        if axes.iter().any(|&a| self.shape[a] == 0) {
+            Err(ShapeError::new(op, format!("no element along axes {axes:?} of shape {}", self.shape))).or_panic()
+        }
+        self.fold(&axes, keep, f)
+    }
+
+    /// The index of the largest element along one axis, which goes; the first of equals, and a NaN
+    /// before any number.
+    ///
+    /// # Panics
+    /// When the axis has size 0.
+    #[track_caller]
+    pub fn argmax(&self, axis: impl Axis) -> Tensor<i64> {
+        self.arg_extreme("argmax", axis, |v, best| v > best)
+    }
+
+    /// The index of the smallest element along one axis, which goes; the first of equals, and a NaN
+    /// before any number.
+    ///
+    /// # Panics
+    /// When the axis has size 0.
+    #[track_caller]
+    pub fn argmin(&self, axis: impl Axis) -> Tensor<i64> {
+        self.arg_extreme("argmin", axis, |v, best| v < best)
+    }
+
+    #[track_caller]
+    fn arg_extreme(&self, op: &'static str, axis: impl Axis, better: impl Fn(T, T) -> bool) -> Tensor<i64> {
+        let axis = axis.resolve(op, self.rank()).or_panic();
+        let n = self.shape[axis];
+        if n == 0 {
+            Err(ShapeError::new(op, format!("no element along axis {axis} of shape {}", self.shape))).or_panic()
+        }
+        let order: AxisList = (0..self.rank()).filter(|&a| a != axis).chain([axis]).collect();
+        let rows = self.permute(&order).contiguous();
+        let first = |row: &[T]| {
+            let mut best = 0;
+            for (i, &v) in row.iter().enumerate() {
+                if !row[best].is_nan() && (v.is_nan() || better(v, row[best])) {
+                    best = i;
+                }
+            }
+            best as i64
+        };
+        let found = rows.as_slice().expect("contiguous").chunks_exact(n).map(first).collect();
+        Tensor::from_vec(found, reduced_shape(&self.shape, &[axis], false))
+    }
+
+    /// The running sum along one axis.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from([1i64, 2, 3]).cumsum(0).to_vec(), [1, 3, 6]);
+    /// ```
+    #[track_caller]
+    pub fn cumsum(&self, axis: impl Axis) -> Self {
+        let axis = axis.resolve("cumsum", self.rank()).or_panic();
+        let (n, inner) = (self.shape[axis], self.shape[axis + 1..].iter().product::<usize>());
+        let mut out = self.copy();
+        if n * inner > 0 {
+            for plane in out.as_mut_slice().chunks_exact_mut(n * inner) {
+                for i in inner..plane.len() {
+                    plane[i] = plane[i] + plane[i - inner];
+                }
+            }
+        }
+        out
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// The arithmetic mean over `axes`, which go; NaN over none.
+    #[track_caller]
+    pub fn mean(&self, axes: impl Axes) -> Self {
+        let axes = axes.resolve_all("mean", self.rank()).or_panic();
+        self.fold(&axes, false, Sum) / self.count(&axes)
+    }
+
+    /// As [`mean`](Self::mean), the axes staying with size 1.
+    #[track_caller]
+    pub fn mean_keep(&self, axes: impl Axes) -> Self {
+        let axes = axes.resolve_all("mean", self.rank()).or_panic();
+        self.fold(&axes, true, Sum) / self.count(&axes)
+    }
+
+    fn count(&self, axes: &[usize]) -> f64 {
+        axes.iter().map(|&a| self.shape[a]).product::<usize>() as f64
+    }
+
+    /// The variance over `axes`, which go: `sum (x - mean)^2 / (n - correction)`, in two passes.
+    /// `correction` 1 is PyTorch's default (unbiased), 0 the population's.
+    #[track_caller]
+    pub fn var(&self, axes: impl Axes, correction: usize) -> Self {
+        let axes = axes.resolve_all("var", self.rank()).or_panic();
+        let kept = self.var_resolved(&axes, correction);
+        kept.reshape(&reduced_shape(&self.shape, &axes, false))
+    }
+
+    /// As [`var`](Self::var), the axes staying with size 1.
+    #[track_caller]
+    pub fn var_keep(&self, axes: impl Axes, correction: usize) -> Self {
+        self.var_resolved(&axes.resolve_all("var", self.rank()).or_panic(), correction)
+    }
+
+    fn var_resolved(&self, axes: &[usize], correction: usize) -> Self {
+        let mean = self.fold(axes, true, Sum) / self.count(axes);
+        let squares = self.zip_map("var", &mean, |x, m| (x - m) * (x - m));
+        squares.fold(axes, true, Sum) / (self.count(axes) - correction as f64).max(0.0)
+    }
+
+    /// `ln(sum(e^x))` over `axes`, which go, without overflow.
+    #[track_caller]
+    pub fn logsumexp(&self, axes: impl Axes) -> Self {
+        let axes = axes.resolve_all("logsumexp", self.rank()).or_panic();
+        let kept = self.logsumexp_resolved(&axes);
+        kept.reshape(&reduced_shape(&self.shape, &axes, false))
+    }
+
+    /// As [`logsumexp`](Self::logsumexp), the axes staying with size 1.
+    #[track_caller]
+    pub fn logsumexp_keep(&self, axes: impl Axes) -> Self {
+        self.logsumexp_resolved(&axes.resolve_all("logsumexp", self.rank()).or_panic())
+    }
+
+    fn logsumexp_resolved(&self, axes: &[usize]) -> Self {
+        // An infinite maximum would make `x - max` NaN where it must stay infinite.
+        let max = self.fold(axes, true, Max).map(|m| if m.is_finite() || m.is_nan() { m } else { T::zero() });
+        let sum = self.zip_map("logsumexp", &max, |x, m| (x - m).exp()).fold(axes, true, Sum);
+        sum.ln() + max
+    }
+
+    /// This tensor summed down to `shape`: the adjoint of broadcasting from `shape` to this one.
+    ///
+    /// # Panics
+    /// When `shape` does not broadcast to this tensor's.
+    #[track_caller]
+    pub fn sum_to(&self, shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        if self.shape == shape {
+            return self.clone();
+        }
+        let new = self.rank().checked_sub(shape.rank());
+        let fits = new.is_some_and(|k| shape.iter().zip(&self.shape[k..]).all(|(&a, &b)| a == b || a == 1));
+        let Some(new) = new.filter(|_| fits) else {
+            Err(ShapeError::new("sum_to", format!("{shape} does not broadcast to {}", self.shape))).or_panic()
+        };
+        let axes: AxisList = (0..self.rank()).filter(|&i| i < new || (shape[i - new] == 1 && self.shape[i] != 1)).collect();
+        self.fold(&axes, true, Sum).reshape(&shape)
+    }
+}
