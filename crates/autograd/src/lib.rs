@@ -1,1 +1,32 @@
+//! Reverse-mode automatic differentiation: variables, the tape, the ops and their rules.
 //!
+//! Every rule is written in the ops that users write, so every derivative can be differentiated again, to
+//! any order; and the built-in ops reach the tape through the same public [`op`] as yours.
+//!
+//! ```
+//! use gradus_autograd::Var;
+//! let w = Var::leaf([[1.0f32, 2.0], [3.0, 4.0]].into());
+//! let loss = (&w * 2.0).tanh().sum(..);
+//! let grads = loss.backward();
+//! assert_eq!(*grads[&w].shape(), [2, 2]);
+//! ```
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod backward;
+mod calculus;
+pub mod check;
+mod module;
+mod ops;
+mod param;
+pub mod samples;
+mod tape;
+mod var;
+
+pub use backward::{GradError, GradMode, Grads, grad, grad_with};
+pub use calculus::{Calculus, Val};
+pub use module::{Module, Path, StateDictError, Visitor};
+pub use ops::UnaryRule;
+pub use param::{Buffer, Param};
+pub use tape::{GradList, Pull, TapeEntry, enable_grad, is_grad_enabled, live_nodes, no_grad, op, op_of_many, op_with_output};
+pub use var::Var;

@@ -1,0 +1,286 @@
+//! Walking the tape: gradients.
+
+use crate::tape::{Node, Pull, enable_grad, no_grad};
+use crate::var::Var;
+use gradus_tensor::{Float, Tensor};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Index;
+use std::sync::Arc;
+
+/// Whether gradients are to be constants, or differentiable themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GradMode {
+    /// Constants; the fastest.
+    Plain,
+    /// Variables on the tape, for second and higher derivatives.
+    Differentiable,
+}
+
+/// Why [`grad`] has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct GradError(String);
+
+/// The gradients of one backward pass: those of all leaves that the result depends on, and those that
+/// [`Var::retain_grad`] asked for.
+#[derive(Clone, Debug)]
+pub struct Grads<T: Float = f32> {
+    by_id: HashMap<u64, Tensor<T>>,
+}
+
+impl<T: Float> Grads<T> {
+    /// The gradient with respect to `x`, if the result depends on it.
+    pub fn get(&self, x: &Var<T>) -> Option<&Tensor<T>> {
+        self.by_id.get(&x.id()?)
+    }
+
+    /// As [`get`](Self::get), to be changed in place.
+    pub fn get_mut(&mut self, x: &Var<T>) -> Option<&mut Tensor<T>> {
+        self.by_id.get_mut(&x.id()?)
+    }
+
+    /// Takes the gradient with respect to `x` out.
+    pub fn remove(&mut self, x: &Var<T>) -> Option<Tensor<T>> {
+        self.by_id.remove(&x.id()?)
+    }
+
+    /// Sets the gradient with respect to `x`.
+    ///
+    /// # Panics
+    /// When `x` is a constant, or the shapes differ.
+    #[track_caller]
+    pub fn insert(&mut self, x: &Var<T>, grad: Tensor<T>) {
+        let id = x.id().expect("a constant has no gradient");
+        assert!(x.shape() == grad.shape(), "a gradient of shape {} for a variable of shape {}", grad.shape(), x.shape());
+        self.by_id.insert(id, grad);
+    }
+
+    /// Adds another pass's gradients to these, as over micro-batches.
+    pub fn accumulate(&mut self, other: Grads<T>) {
+        for (id, g) in other.by_id {
+            match self.by_id.remove(&id) {
+                Some(sum) => self.by_id.insert(id, sum + &g),
+                None => self.by_id.insert(id, g),
+            };
+        }
+    }
+
+    /// How many gradients there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}
+
+/// The gradient with respect to `x`.
+///
+/// # Panics
+/// When the result does not depend on `x`.
+impl<T: Float> Index<&Var<T>> for Grads<T> {
+    type Output = Tensor<T>;
+    #[track_caller]
+    fn index(&self, x: &Var<T>) -> &Tensor<T> {
+        self.get(x).unwrap_or_else(|| {
+            panic!("no gradient for this variable of shape {}: {}", x.shape(), why_missing(x));
+        })
+    }
+}
+
+fn why_missing<T: Float>(x: &Var<T>) -> &'static str {
+    match &x.node {
+        None => "it is a constant; make it with Var::leaf",
+        Some(n) if n.is_leaf() => "the result does not depend on it",
+        Some(_) => "it is an intermediate result; call retain_grad() on it before backward, if the result depends on it",
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The gradients of this scalar with respect to all leaves. Consumes the variable, so that the tape is
+    /// freed as the walk passes over it.
+    ///
+    /// # Panics
+    /// When this has not exactly one element, or is a constant.
+    #[track_caller]
+    pub fn backward(self) -> Grads<T> {
+        assert!(
+            self.value.numel() == 1,
+            "backward: the result has shape {}; a scalar is wanted (sum or average it, or give its gradient to backward_with)",
+            self.shape()
+        );
+        let seed = Tensor::ones(self.shape().clone());
+        self.backward_with(seed)
+    }
+
+    /// As [`backward`](Self::backward), from a given gradient with respect to this variable: the
+    /// vector-Jacobian product.
+    ///
+    /// # Panics
+    /// When the shapes differ, or this is a constant.
+    #[track_caller]
+    pub fn backward_with(self, gy: Tensor<T>) -> Grads<T> {
+        assert!(
+            gy.shape() == self.shape(),
+            "backward: a gradient of shape {} for a result of shape {}",
+            gy.shape(),
+            self.shape()
+        );
+        let Some(node) = self.node else {
+            panic!("backward: the result is a constant: it was computed from no leaf, or inside no_grad")
+        };
+        drop(self.value);
+        let mut by_id = HashMap::new();
+        no_grad(|| {
+            walk(
+                node,
+                Var::constant(gy),
+                GradMode::Plain,
+                |_| true,
+                |node, g| {
+                    if node.is_leaf() || node.retains_grad() {
+                        by_id.insert(node.id, g.value.clone());
+                    }
+                },
+            );
+        });
+        Grads { by_id }
+    }
+}
+
+/// The gradients of a scalar `y` with respect to each of `xs`, leaves or intermediate.
+///
+/// Unlike [`Var::backward`] this leaves the tape in place, and does only the work that `xs` need.
+/// With [`GradMode::Differentiable`] the gradients can be differentiated again.
+///
+/// # Errors
+/// When `y` is no scalar, or does not depend on one of `xs`.
+///
+/// ```
+/// use gradus_autograd::{GradMode, Var, grad};
+/// let x = Var::leaf([2.0f64].into());
+/// let y = x.powf(3.0).sum(..);
+/// let dy = grad(&y, &[&x], GradMode::Differentiable)?.remove(0);
+/// assert_eq!(dy.item(), 12.0);
+/// let ddy = grad(&dy.sum(..), &[&x], GradMode::Plain)?.remove(0);
+/// assert_eq!(ddy.item(), 12.0);
+/// # Ok::<(), gradus_autograd::GradError>(())
+/// ```
+pub fn grad<T: Float>(y: &Var<T>, xs: &[&Var<T>], mode: GradMode) -> Result<Vec<Var<T>>, GradError> {
+    if y.value.numel() != 1 {
+        return Err(GradError(format!("grad: y has shape {}; a scalar is wanted, or use grad_with", y.shape())));
+    }
+    grad_with(y, &Var::constant(Tensor::ones(y.shape().clone())), xs, mode)
+}
+
+/// As [`grad`], from a given gradient `gy` with respect to `y`, which may be of any shape: the
+/// vector-Jacobian product. It is differentiable with respect to `gy` too.
+///
+/// # Errors
+/// When the shapes of `y` and `gy` differ, or `y` does not depend on one of `xs`.
+pub fn grad_with<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode: GradMode) -> Result<Vec<Var<T>>, GradError> {
+    if y.shape() != gy.shape() {
+        return Err(GradError(format!("grad: a gradient of shape {} for a result of shape {}", gy.shape(), y.shape())));
+    }
+    let unreachable =
+        |i: usize| GradError(format!("grad: y does not depend on xs[{i}] (shape {}): {}", xs[i].shape(), why_missing(xs[i])));
+    let mut found: BTreeMap<u64, Option<Var<T>>> = BTreeMap::new();
+    for (i, x) in xs.iter().enumerate() {
+        found.insert(x.id().ok_or_else(|| unreachable(i))?, None);
+    }
+    if let Some(root) = &y.node {
+        let leads = leading_to(root, &found);
+        if leads.get(&root.id) == Some(&true) {
+            let seed = if mode == GradMode::Plain { gy.detach() } else { gy.clone() };
+            let mut run = || {
+                walk(
+                    root.clone(),
+                    seed.clone(),
+                    mode,
+                    |id| leads.get(&id) == Some(&true),
+                    |node, g| {
+                        if let Some(slot) = found.get_mut(&node.id) {
+                            *slot = Some(g.clone());
+                        }
+                    },
+                );
+            };
+            match mode {
+                GradMode::Plain => no_grad(run),
+                GradMode::Differentiable => enable_grad(&mut run),
+            }
+        }
+    }
+    xs.iter().enumerate().map(|(i, x)| found[&x.id().expect("checked above")].clone().ok_or_else(|| unreachable(i))).collect()
+}
+
+/// For every node under `root`, whether a path leads from it to one of `targets`.
+fn leading_to<T: Float>(root: &Arc<Node<T>>, targets: &BTreeMap<u64, Option<Var<T>>>) -> HashMap<u64, bool> {
+    let oldest = *targets.keys().next().unwrap_or(&0);
+    let mut order: BTreeMap<u64, &Arc<Node<T>>> = BTreeMap::new();
+    let mut stack = vec![root];
+    while let Some(node) = stack.pop() {
+        // Inputs are older than what is made of them: nothing older than every target leads to one.
+        if node.id >= oldest && order.insert(node.id, node).is_none() {
+            stack.extend(node.inputs.iter().flatten());
+        }
+    }
+    let mut leads = HashMap::with_capacity(order.len());
+    for (id, node) in order {
+        let on_path = node.inputs.iter().flatten().any(|i| leads.get(&i.id) == Some(&true));
+        leads.insert(id, on_path || targets.contains_key(&id));
+    }
+    leads
+}
+
+/// Walks from `root` to older nodes, newest first, so that each gradient is complete when its node is
+/// reached. The map is queue, order and accumulator in one. `visit` sees every complete gradient.
+fn walk<T: Float>(
+    root: Arc<Node<T>>,
+    seed: Var<T>,
+    mode: GradMode,
+    wanted: impl Fn(u64) -> bool,
+    mut visit: impl FnMut(&Node<T>, &Var<T>),
+) {
+    let mut queue: BTreeMap<u64, (Arc<Node<T>>, Var<T>)> = BTreeMap::new();
+    queue.insert(root.id, (root, seed));
+    while let Some((_, (node, gy))) = queue.pop_last() {
+        let gy = node.run_hooks(gy);
+        visit(&node, &gy);
+        let Some(pullback) = &node.pullback else { continue };
+        let needs = node.inputs.iter().map(|i| i.as_ref().is_some_and(|i| wanted(i.id))).collect();
+        let pull = Pull { gy: &gy, node: &node, mode, needs };
+        let grads = pullback(&pull);
+        let needs = pull.needs;
+        drop(gy);
+        for ((input, g), needed) in node.inputs.iter().zip(grads).zip(needs) {
+            let (Some(input), true) = (input, needed) else { continue };
+            let g = checked(&node, input, g);
+            match queue.remove(&input.id) {
+                Some((input, sum)) => queue.insert(input.id, (input, sum + g)),
+                None => queue.insert(input.id, (input.clone(), g)),
+            };
+        }
+    }
+}
+
+/// The gradient that a rule gave for an input that needs one: present, and of the input's shape.
+fn checked<T: Float>(node: &Node<T>, input: &Node<T>, g: Option<Var<T>>) -> Var<T> {
+    let Some(g) = g else {
+        panic!(
+            "the rule of `{}` (called at {}) gave no gradient for an input of shape {} that needs one",
+            node.name, node.at, input.shape
+        )
+    };
+    assert!(
+        g.shape() == &input.shape,
+        "the rule of `{}` (called at {}) gave a gradient of shape {} for an input of shape {}",
+        node.name,
+        node.at,
+        g.shape(),
+        input.shape
+    );
+    g
+}

@@ -1,0 +1,107 @@
+//! Functions of two operands that broadcast against each other. Their rules do not mention
+//! broadcasting: [`Var::sum_to`] brings each gradient back to its operand's shape.
+
+use crate::samples::{Case, OpSample, draw};
+use crate::tape::{Pull, op};
+use crate::var::Var;
+use gradus_tensor::{Float, Shape, Tensor};
+
+/// Records a broadcasting op; `da` and `db` give the gradients in the result's shape.
+#[track_caller]
+fn binary<T: Float>(
+    name: &'static str,
+    a: &Var<T>,
+    b: &Var<T>,
+    y: Tensor<T>,
+    da: impl Fn(&Pull<'_, T>) -> Var<T> + Send + Sync + 'static,
+    db: impl Fn(&Pull<'_, T>) -> Var<T> + Send + Sync + 'static,
+) -> Var<T> {
+    let (sa, sb): (Shape, Shape) = (a.shape().clone(), b.shape().clone());
+    op(name, [a, b], y, move |p| [p.needs(0).then(|| da(p).sum_to(&sa)), p.needs(1).then(|| db(p).sum_to(&sb))])
+}
+
+macro_rules! when_read {
+    (_, $v:ident) => {};
+    ($name:ident, $v:ident) => {
+        let $name = $v.clone();
+    };
+}
+
+/// `name on domain a, domain b => value; da(g, a, b) = ..., db(g, a, b) = ...;` An operand written `_` is
+/// not kept on the tape.
+macro_rules! binary_table {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident on ($($da:expr, $db:expr);+) => |$x:ident, $y:ident| $f:expr,
+            da($ga:ident, $aa:tt, $ab:tt) = $ea:expr, db($gb:ident, $ba:tt, $bb:tt) = $eb:expr;
+    )*) => {
+        impl<T: Float> Var<T> {$(
+            $(#[$doc])*
+            ///
+            /// # Panics
+            /// When the shapes do not broadcast.
+            #[track_caller]
+            pub fn $name(&self, other: &Var<T>) -> Var<T> {
+                let y = self.value().zip_map(stringify!($name), other.value(), |$x: T, $y: T| $f);
+                let for_a = {
+                    when_read!($aa, self);
+                    when_read!($ab, other);
+                    move |p: &Pull<'_, T>| { let $ga = p.gy(); $ea }
+                };
+                let for_b = {
+                    when_read!($ba, self);
+                    when_read!($bb, other);
+                    move |p: &Pull<'_, T>| { let $gb = p.gy(); $eb }
+                };
+                binary(stringify!($name), self, other, y, for_a, for_b)
+            }
+        )*}
+        pub(crate) fn samples() -> Vec<OpSample> {
+            vec![$($(
+                OpSample::new(stringify!($name), |rng| {
+                    let (a, b) = draw::broadcast_pair(rng, $da, $db);
+                    Case::new([a, b], |v| v[0].$name(&v[1]))
+                }),
+            )+)*]
+        }
+    };
+}
+
+binary_table! {
+    /// `a + b`; also the operator `+`.
+    add on (-2.0..2.0, -2.0..2.0) => |x, y| x + y, da(g, _, _) = g.clone(), db(g, _, _) = g.clone();
+    /// `a - b`; also the operator `-`.
+    sub on (-2.0..2.0, -2.0..2.0) => |x, y| x - y, da(g, _, _) = g.clone(), db(g, _, _) = -g;
+    /// `a * b`, elementwise; also the operator `*`.
+    mul on (-2.0..2.0, -2.0..2.0) => |x, y| x * y, da(g, _, b) = g * &b, db(g, a, _) = g * &a;
+    /// `a / b`, elementwise; also the operator `/`.
+    div on (-2.0..2.0, 0.5..2.0) => |x, y| x / y, da(g, _, b) = g / &b, db(g, a, b) = -(g * (&a / &b / &b));
+    /// `a^b`, elementwise: `da = b a^(b-1) dy`, 0 where `b` is 0; `db = a^b ln a dy`, 0 where `a` is 0.
+    pow on (0.4..2.0, -2.0..2.0) => |x, y| x.powf(y),
+        da(g, a, b) = {
+            let zero = b.value().eq(0.0);
+            let slope = &b * a.pow(&(&b - 1.0));
+            g * slope.masked_fill(&zero, 0.0)
+        },
+        db(g, a, b) = {
+            // 0^b is 0 for every b > 0, but ln 0 would make it NaN.
+            let zero = a.value().eq(0.0);
+            g * (a.pow(&b) * a.masked_fill(&zero, 1.0).ln()).masked_fill(&zero, 0.0)
+        };
+    /// The angle of the point `(b, a)`: `da = b / (a² + b²) dy`, `db = -a / (a² + b²) dy`.
+    atan2 on (0.3..2.0, -2.0..2.0) => |x, y| x.atan2(y),
+        da(g, a, b) = g * (&b / (a.square() + b.square())),
+        db(g, a, b) = -(g * (&a / (a.square() + b.square())));
+    /// The larger of two; of equals, each gets half of the gradient, as in PyTorch.
+    maximum on (-2.0..-0.1, 0.1..2.0; 0.1..2.0, -2.0..-0.1) => |x, y| x.maximum(y),
+        da(g, a, b) = g * share(&a, &b, 1.0), db(g, a, b) = g * share(&a, &b, -1.0);
+    /// The smaller of two; of equals, each gets half of the gradient, as in PyTorch.
+    minimum on (-2.0..-0.1, 0.1..2.0; 0.1..2.0, -2.0..-0.1) => |x, y| x.minimum(y),
+        da(g, a, b) = g * share(&a, &b, -1.0), db(g, a, b) = g * share(&a, &b, 1.0);
+}
+
+/// 1 where `sign · (a - b)` is positive, 1/2 where it is 0, 0 elsewhere.
+fn share<T: Float>(a: &Var<T>, b: &Var<T>, sign: f64) -> Var<T> {
+    let (sign, half) = (T::lit(sign), T::lit(0.5));
+    Var::constant(a.value().zip_map("maximum", b.value(), move |a, b| half + half * sign * (a - b).sign()))
+}

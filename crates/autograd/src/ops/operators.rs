@@ -1,0 +1,161 @@
+//! `+ - * /` between variables, by value and by reference, and with numbers on either side.
+
+use crate::samples::{Case, OpSample, draw};
+use crate::tape::op;
+use crate::var::Var;
+use gradus_tensor::Float;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+macro_rules! between_vars {
+    ($($trait:ident $f:ident),*) => {$(
+        impl<T: Float> $trait<&Var<T>> for &Var<T> {
+            type Output = Var<T>;
+            #[track_caller]
+            fn $f(self, other: &Var<T>) -> Var<T> {
+                Var::$f(self, other)
+            }
+        }
+        impl<T: Float> $trait<Var<T>> for &Var<T> {
+            type Output = Var<T>;
+            #[track_caller]
+            fn $f(self, other: Var<T>) -> Var<T> {
+                if self.node.is_none() && other.node.is_none() {
+                    // Constants: let the tensors reuse the buffer that is handed over.
+                    return Var::constant($trait::$f(&self.value, other.value));
+                }
+                Var::$f(self, &other)
+            }
+        }
+        impl<T: Float> $trait<&Var<T>> for Var<T> {
+            type Output = Var<T>;
+            #[track_caller]
+            fn $f(self, other: &Var<T>) -> Var<T> {
+                if self.node.is_none() && other.node.is_none() {
+                    return Var::constant($trait::$f(self.value, &other.value));
+                }
+                Var::$f(&self, other)
+            }
+        }
+        impl<T: Float> $trait<Var<T>> for Var<T> {
+            type Output = Var<T>;
+            #[track_caller]
+            fn $f(self, other: Var<T>) -> Var<T> {
+                if self.node.is_none() && other.node.is_none() {
+                    return Var::constant($trait::$f(self.value, other.value));
+                }
+                Var::$f(&self, &other)
+            }
+        }
+    )*};
+}
+between_vars!(Add add, Sub sub, Mul mul, Div div);
+
+/// Scalar forms: `var op number` and `number op var`, by value and by reference.
+macro_rules! with_scalar {
+    ($trait:ident $f:ident: $right:ident, $left:ident) => {
+        impl<T: Float> $trait<f64> for &Var<T> {
+            type Output = Var<T>;
+            #[track_caller]
+            fn $f(self, c: f64) -> Var<T> {
+                $right(self, c)
+            }
+        }
+        impl<T: Float> $trait<f64> for Var<T> {
+            type Output = Var<T>;
+            #[track_caller]
+            fn $f(self, c: f64) -> Var<T> {
+                if self.node.is_none() {
+                    return Var::constant($trait::$f(self.value, c));
+                }
+                $right(&self, c)
+            }
+        }
+        impl<T: Float> $trait<&Var<T>> for f64 {
+            type Output = Var<T>;
+            #[track_caller]
+            fn $f(self, v: &Var<T>) -> Var<T> {
+                $left(v, self)
+            }
+        }
+        impl<T: Float> $trait<Var<T>> for f64 {
+            type Output = Var<T>;
+            #[track_caller]
+            fn $f(self, v: Var<T>) -> Var<T> {
+                $left(&v, self)
+            }
+        }
+    };
+}
+with_scalar!(Add add: add_scalar, add_scalar);
+with_scalar!(Sub sub: sub_scalar, scalar_sub);
+with_scalar!(Mul mul: mul_scalar, mul_scalar);
+with_scalar!(Div div: div_scalar, scalar_div);
+
+#[track_caller]
+fn add_scalar<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
+    op("add_scalar", [x], x.value() + c, |p| [Some(p.gy().clone())])
+}
+
+#[track_caller]
+fn sub_scalar<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
+    add_scalar(x, -c)
+}
+
+#[track_caller]
+fn scalar_sub<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
+    op("scalar_sub", [x], c - x.value(), |p| [Some(-p.gy())])
+}
+
+#[track_caller]
+fn mul_scalar<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
+    op("mul_scalar", [x], x.value() * c, move |p| [Some(p.gy() * c)])
+}
+
+#[track_caller]
+fn div_scalar<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
+    op("div_scalar", [x], x.value() / c, move |p| [Some(p.gy() / c)])
+}
+
+#[track_caller]
+fn scalar_div<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
+    x.recip() * c
+}
+
+impl<T: Float> Neg for &Var<T> {
+    type Output = Var<T>;
+    #[track_caller]
+    fn neg(self) -> Var<T> {
+        op("neg", [self], -self.value(), |p| [Some(-p.gy())])
+    }
+}
+
+impl<T: Float> Neg for Var<T> {
+    type Output = Var<T>;
+    #[track_caller]
+    fn neg(self) -> Var<T> {
+        if self.node.is_none() {
+            return Var::constant(-self.value);
+        }
+        -&self
+    }
+}
+
+pub(crate) fn samples() -> Vec<OpSample> {
+    macro_rules! sample {
+        ($name:literal, $f:expr) => {
+            OpSample::new($name, |rng| {
+                let x = draw::tensor(rng, 0.5..2.0);
+                Case::new([x], |v| $f(&v[0]))
+            })
+        };
+    }
+    vec![
+        sample!("add_scalar", |x: &Var<f64>| x + 1.5),
+        sample!("add_scalar", |x: &Var<f64>| x - 1.5),
+        sample!("scalar_sub", |x: &Var<f64>| 1.5 - x),
+        sample!("mul_scalar", |x: &Var<f64>| -2.5 * x),
+        sample!("div_scalar", |x: &Var<f64>| x / 2.5),
+        sample!("mul_scalar", |x: &Var<f64>| 2.5 / x),
+        sample!("neg", |x: &Var<f64>| -x),
+    ]
+}

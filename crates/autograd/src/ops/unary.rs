@@ -1,0 +1,265 @@
+//! Functions of one element. An entry of the table yields the method, its documentation, the rule for
+//! derivatives of any order, and the samples that it is checked on.
+
+use crate::calculus::{Calculus, Val, power};
+use crate::samples::{Case, OpSample, draw};
+use crate::tape::{Pull, op, op_with_output};
+use crate::var::Var;
+use gradus_tensor::{Float, Tensor};
+
+/// What a derivative formula reads, and so what the tape keeps.
+#[doc(hidden)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    Nothing,
+    Input,
+    Output,
+}
+
+/// A differentiable function of one element: the value, and the derivative in terms of the input or the
+/// output. Apply it with [`Var::apply`].
+pub trait UnaryRule: Copy + Send + Sync + 'static {
+    /// The op's name on the tape.
+    const NAME: &'static str;
+    #[doc(hidden)]
+    const READS: Reads = Reads::Input;
+    /// `y = f(x)`.
+    fn f<T: Float>(self, x: T) -> T;
+    /// `dy/dx` at the input `x`, whose output is `y`. Only what `READS` names is handed over; the other is
+    /// the same value once more.
+    fn d<S: Calculus>(self, x: &S, y: &S) -> S;
+}
+
+impl<T: Float> Var<T> {
+    /// Applies a function of one element, given with its derivative.
+    ///
+    /// ```
+    /// use gradus_autograd::{Calculus, UnaryRule, Var};
+    /// use gradus_tensor::Float;
+    /// /// x^4
+    /// #[derive(Clone, Copy)]
+    /// struct Fourth;
+    /// impl UnaryRule for Fourth {
+    ///     const NAME: &'static str = "fourth";
+    ///     fn f<T: Float>(self, x: T) -> T {
+    ///         x.powi(4)
+    ///     }
+    ///     fn d<S: Calculus>(self, x: &S, _: &S) -> S {
+    ///         S::lit(4.0) * x.powf(3.0)
+    ///     }
+    /// }
+    /// let x = Var::leaf([2.0f64].into());
+    /// assert_eq!(x.apply(Fourth).sum(..).backward()[&x].item(), 32.0);
+    /// ```
+    #[track_caller]
+    pub fn apply<R: UnaryRule>(&self, rule: R) -> Var<T> {
+        let y = self.value().map(move |v| rule.f(v));
+        match R::READS {
+            Reads::Nothing => op(R::NAME, [self], y, move |p| {
+                let d = rule.d(&Val(T::zero()), &Val(T::zero())).0;
+                [Some(p.gy() * d.to_f64())]
+            }),
+            Reads::Input => {
+                let x = self.clone();
+                op(R::NAME, [self], y, move |p| [Some(pull(rule, p, &x))])
+            }
+            Reads::Output => op_with_output(R::NAME, [self], y, move |p| [Some(pull(rule, p, &p.y()))]),
+        }
+    }
+}
+
+/// `gy * d(read)`: one fused loop over numbers, or differentiable ops over variables.
+fn pull<R: UnaryRule, T: Float>(rule: R, p: &Pull<'_, T>, read: &Var<T>) -> Var<T> {
+    if p.is_differentiable() {
+        return p.gy() * rule.d(read, read);
+    }
+    let d = move |g: T, v: T| g * rule.d(&Val(v), &Val(v)).0;
+    Var::constant(p.gy().value().zip_map(R::NAME, read.value(), d))
+}
+
+impl<T: Float> Calculus for Var<T> {
+    fn lit(v: f64) -> Self {
+        Var::constant(Tensor::scalar(T::lit(v)))
+    }
+    fn recip(&self) -> Self {
+        Var::recip(self)
+    }
+    fn square(&self) -> Self {
+        Var::square(self)
+    }
+    fn sqrt(&self) -> Self {
+        Var::sqrt(self)
+    }
+    fn exp(&self) -> Self {
+        Var::exp(self)
+    }
+    fn ln(&self) -> Self {
+        Var::ln(self)
+    }
+    fn sin(&self) -> Self {
+        Var::sin(self)
+    }
+    fn cos(&self) -> Self {
+        Var::cos(self)
+    }
+    fn sinh(&self) -> Self {
+        Var::sinh(self)
+    }
+    fn cosh(&self) -> Self {
+        Var::cosh(self)
+    }
+    fn tanh(&self) -> Self {
+        Var::tanh(self)
+    }
+    fn sigmoid(&self) -> Self {
+        Var::sigmoid(self)
+    }
+    fn erf(&self) -> Self {
+        Var::erf(self)
+    }
+    fn powf(&self, p: f64) -> Self {
+        Var::powf(self, p)
+    }
+    fn sign(&self) -> Self {
+        Var::constant(self.value().sign())
+    }
+    fn within(&self, low: f64, high: f64) -> Self {
+        Var::constant(self.value().map(move |v| Val(v).within(low, high).0))
+    }
+    fn step(&self) -> Self {
+        Var::constant(self.value().map(|v| Val(v).step().0))
+    }
+}
+
+/// What the arguments of `d(x, y)` say is read.
+macro_rules! reads {
+    (_, _) => {
+        Reads::Nothing
+    };
+    ($x:ident, _) => {
+        Reads::Input
+    };
+    (_, $y:ident) => {
+        Reads::Output
+    };
+}
+
+/// `name(parameters: type) on low..high = |v| value, d(x, y) = derivative;`
+macro_rules! unary {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident $(($($p:ident: $pt:ty = $sample:expr),+))? on $($domain:expr),+ => |$v:ident| $f:expr, d($x:tt, $y:tt) = $d:expr;
+    )*) => {
+        $(
+            #[allow(non_camel_case_types)] // the table makes a type of each op's name
+            #[derive(Clone, Copy)]
+            struct $name { $($($p: $pt),+)? }
+            impl UnaryRule for $name {
+                const NAME: &'static str = stringify!($name);
+                const READS: Reads = reads!($x, $y);
+                #[inline(always)]
+                fn f<T: Float>(self, $v: T) -> T {
+                    $(let Self { $($p),+ } = self;)?
+                    $f
+                }
+                #[inline(always)]
+                fn d<S: Calculus>(self, $x: &S, $y: &S) -> S {
+                    $(#[allow(unused_variables)] let Self { $($p),+ } = self;)? // a formula may need no parameter
+                    $d
+                }
+            }
+        )*
+        impl<T: Float> Var<T> {$(
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $name(&self $($(, $p: $pt)+)?) -> Var<T> {
+                self.apply($name { $($($p),+)? })
+            }
+        )*}
+        pub(crate) fn samples() -> Vec<OpSample> {
+            vec![$(
+                OpSample::new(stringify!($name), |rng| {
+                    let domains = [$($domain),+];
+                    let domain = domains[rng.below(domains.len())].clone();
+                    Case::new([draw::tensor(rng, domain)], |v| v[0].$name($($($sample),+)?))
+                }),
+            )*]
+        }
+    };
+}
+
+unary! {
+    /// `y = x²`, `dx = 2 x dy`.
+    square on -2.0..2.0 => |v| v * v, d(x, _) = S::lit(2.0) * x.clone();
+    /// `y = 1/x`, `dx = -y² dy`.
+    recip on 0.4..3.0, -3.0..-0.4 => |v| v.recip(), d(_, y) = -y.square();
+    /// Square root: `dx = dy / (2 y)`.
+    sqrt on 0.2..4.0 => |v| v.sqrt(), d(_, y) = S::lit(0.5) / y.clone();
+    /// `y = e^x`, `dx = y dy`.
+    exp on -2.0..2.0 => |v| v.exp(), d(_, y) = y.clone();
+    /// `y = e^x - 1`, exact near 0; `dx = (y + 1) dy`.
+    exp_m1 on -2.0..2.0 => |v| v.exp_m1(), d(_, y) = y.clone() + S::lit(1.0);
+    /// `y = 2^x`, `dx = ln 2 · y dy`.
+    exp2 on -2.0..2.0 => |v| v.exp2(), d(_, y) = y.clone() * S::lit(std::f64::consts::LN_2);
+    /// Natural logarithm: `dx = dy / x`.
+    ln on 0.2..5.0 => |v| v.ln(), d(x, _) = x.recip();
+    /// `y = ln(1 + x)`, exact near 0; `dx = dy / (1 + x)`.
+    ln_1p on -0.7..3.0 => |v| v.ln_1p(), d(x, _) = (x.clone() + S::lit(1.0)).recip();
+    /// Logarithm to base 2: `dx = dy / (x ln 2)`.
+    log2 on 0.2..5.0 => |v| v.log2(), d(x, _) = S::lit(std::f64::consts::LOG2_E) / x.clone();
+    /// Logarithm to base 10: `dx = dy / (x ln 10)`.
+    log10 on 0.2..5.0 => |v| v.log10(), d(x, _) = S::lit(std::f64::consts::LOG10_E) / x.clone();
+    /// Sine of radians: `dx = cos x dy`.
+    sin on -3.0..3.0 => |v| v.sin(), d(x, _) = x.cos();
+    /// Cosine of radians: `dx = -sin x dy`.
+    cos on -3.0..3.0 => |v| v.cos(), d(x, _) = -x.sin();
+    /// Tangent of radians: `dx = (1 + y²) dy`.
+    tan on -1.2..1.2 => |v| v.tan(), d(_, y) = S::lit(1.0) + y.square();
+    /// Inverse sine: `dx = dy / √(1 - x²)`.
+    asin on -0.8..0.8 => |v| v.asin(), d(x, _) = (S::lit(1.0) - x.square()).sqrt().recip();
+    /// Inverse cosine: `dx = -dy / √(1 - x²)`.
+    acos on -0.8..0.8 => |v| v.acos(), d(x, _) = -(S::lit(1.0) - x.square()).sqrt().recip();
+    /// Inverse tangent: `dx = dy / (1 + x²)`.
+    atan on -3.0..3.0 => |v| v.atan(), d(x, _) = (S::lit(1.0) + x.square()).recip();
+    /// Hyperbolic sine: `dx = cosh x dy`.
+    sinh on -2.0..2.0 => |v| v.sinh(), d(x, _) = x.cosh();
+    /// Hyperbolic cosine: `dx = sinh x dy`.
+    cosh on -2.0..2.0 => |v| v.cosh(), d(x, _) = x.sinh();
+    /// Hyperbolic tangent: `dx = (1 - y²) dy`.
+    tanh on -3.0..3.0 => |v| v.tanh(), d(_, y) = S::lit(1.0) - y.square();
+    /// `y = 1 / (1 + e^-x)`, `dx = y (1 - y) dy`.
+    sigmoid on -4.0..4.0 => |v| v.sigmoid(), d(_, y) = y.clone() - y.square();
+    /// The error function: `dx = 2/√π e^(-x²) dy`.
+    erf on -2.0..2.0 => |v| v.erf(), d(x, _) = (-x.square()).exp() * S::lit(std::f64::consts::FRAC_2_SQRT_PI);
+    /// `|x|`, `dx = sign(x) dy`, 0 at 0.
+    abs on 0.2..3.0, -3.0..-0.2 => |v| v.abs(), d(x, _) = x.sign();
+    /// `max(x, 0)`; the derivative at 0 is 0.
+    relu on 0.2..3.0, -3.0..-0.2 => |v| v.maximum(T::zero()), d(_, y) = y.step();
+    /// `min(max(x, 0), 6)`; the derivative at 0 and at 6 is 0 (Howard et al. 2017).
+    relu6 on 0.2..5.0, -3.0..-0.2, 6.5..9.0 => |v| v.maximum(T::zero()).minimum(T::lit(6.0)),
+        d(_, y) = y.step() * (S::lit(6.0) - y.clone()).step();
+    /// `x` for `x > 0`, `slope · x` elsewhere (Maas et al. 2013).
+    leaky_relu(slope: f64 = 0.1) on 0.2..3.0, -3.0..-0.2 => |v| if v > T::zero() { v } else { v * T::lit(slope) },
+        d(x, _) = x.step() * S::lit(1.0 - slope) + S::lit(slope);
+    /// `x` for `x > 0`, `alpha (e^x - 1)` elsewhere (Clevert et al. 2016).
+    elu(alpha: f64 = 1.3) on 0.2..3.0, -3.0..-0.2 => |v| if v > T::zero() { v } else { T::lit(alpha) * v.exp_m1() },
+        d(x, _) = x.step() + (S::lit(1.0) - x.step()) * S::lit(alpha) * (x.clone() * (S::lit(1.0) - x.step())).exp();
+    /// `x Φ(x)`, the Gaussian error linear unit in its exact form (Hendrycks and Gimpel 2016).
+    gelu on -3.0..3.0 => |v| v * T::lit(0.5) * (T::one() + (v * T::lit(std::f64::consts::FRAC_1_SQRT_2)).erf()),
+        d(x, _) = S::lit(0.5) * (S::lit(1.0) + (x.clone() * S::lit(std::f64::consts::FRAC_1_SQRT_2)).erf())
+            + x.clone() * (x.square() * S::lit(-0.5)).exp() * S::lit(0.398_942_280_401_432_7);
+    /// `x · sigmoid(x)`, also called swish (Elfwing et al. 2018).
+    silu on -4.0..4.0 => |v| v * v.sigmoid(),
+        d(x, _) = x.sigmoid() * (S::lit(1.0) + x.clone() * (S::lit(1.0) - x.sigmoid()));
+    /// `ln(1 + e^x)`, without overflow; `dx = sigmoid(x) dy`.
+    softplus on -4.0..4.0 => |v| v.maximum(T::zero()) + (-v.abs()).exp().ln_1p(), d(x, _) = x.sigmoid();
+    /// `x^p` for a fixed power `p`: `dx = p x^(p-1) dy`.
+    powf(p: f64 = 3.0) on 0.3..2.0, -2.0..-0.3 => |v| power(v, p), d(x, _) = S::lit(p) * x.powf(p - 1.0);
+    /// Values below `low` become `low`, above `high` become `high`; the derivative is 1 from `low` to `high`,
+    /// both included, and 0 outside.
+    clamp(low: f64 = -1.0, high: f64 = 1.0) on -0.9..0.9, 1.1..2.0, -2.0..-1.1 =>
+        |v| if v < T::lit(low) { T::lit(low) } else if v > T::lit(high) { T::lit(high) } else { v },
+        d(x, _) = x.within(low, high);
+    /// 1, -1 or 0 by the sign; the derivative is 0.
+    sign on 0.2..3.0, -3.0..-0.2 => |v| v.sign(), d(_, _) = S::lit(0.0);
+}

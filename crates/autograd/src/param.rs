@@ -1,0 +1,136 @@
+//! What training changes: parameters, which have gradients, and buffers, which have not.
+
+use crate::var::Var;
+use gradus_tensor::{Float, Tensor};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{RwLock, RwLockReadGuard};
+
+/// A trainable weight: a leaf variable with an identity, living in a model.
+///
+/// It derefs to its [`Var`], so that it is used as one: `x.matmul(&self.weight)`. An optimiser writes its
+/// value in place. A clone is another parameter with the same value.
+///
+/// ```
+/// use gradus_autograd::{Param, Var};
+/// let w = Param::new([2.0f32, 3.0].into());
+/// let loss = (&*w * 5.0).sum(..);
+/// assert_eq!(loss.backward()[&w].to_vec(), [5.0, 5.0]);
+/// ```
+pub struct Param<T: Float = f32> {
+    var: Var<T>,
+    /// The leaf that stands aside while the parameter is frozen.
+    frozen: Option<Var<T>>,
+}
+
+impl<T: Float> Param<T> {
+    /// A trainable parameter that starts as `value`.
+    #[track_caller]
+    pub fn new(value: Tensor<T>) -> Self {
+        Self { var: Var::leaf(value), frozen: None }
+    }
+
+    /// Whether gradients are computed for this parameter.
+    pub fn is_trainable(&self) -> bool {
+        self.frozen.is_none()
+    }
+
+    /// Freezes or unfreezes: a frozen parameter is a constant, for which no gradient is computed.
+    pub fn set_trainable(&mut self, trainable: bool) {
+        match (trainable, self.frozen.take()) {
+            (true, Some(mut leaf)) => {
+                leaf.value = self.var.value.clone();
+                self.var = leaf;
+            }
+            (false, None) => {
+                let constant = self.var.detach();
+                let mut leaf = std::mem::replace(&mut self.var, constant);
+                // Only the identity waits; a second handle on the value would make every write copy it.
+                leaf.value = Tensor::from_vec(vec![], [0]);
+                self.frozen = Some(leaf);
+            }
+            (_, frozen) => self.frozen = frozen,
+        }
+    }
+
+    /// The value, to be written; in place when no tape holds it.
+    pub fn value_mut(&mut self) -> &mut Tensor<T> {
+        &mut self.var.value
+    }
+
+    /// Replaces the value.
+    ///
+    /// # Panics
+    /// When the shape would change.
+    #[track_caller]
+    pub fn set(&mut self, value: Tensor<T>) {
+        assert!(value.shape() == self.shape(), "a value of shape {} for a parameter of shape {}", value.shape(), self.shape());
+        self.var.value = value;
+    }
+}
+
+impl<T: Float> Deref for Param<T> {
+    type Target = Var<T>;
+    fn deref(&self) -> &Var<T> {
+        &self.var
+    }
+}
+
+impl<T: Float> Clone for Param<T> {
+    fn clone(&self) -> Self {
+        let mut new = Self::new(self.value().clone());
+        new.set_trainable(self.is_trainable());
+        new
+    }
+}
+
+impl<T: Float> fmt::Debug for Param<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Param({}) {:?}", if self.is_trainable() { "trainable" } else { "frozen" }, self.value())
+    }
+}
+
+/// State that a model keeps beside its parameters, saved with them but not trained: running statistics. A
+/// layer may write it during a forward pass.
+pub struct Buffer<T: Float = f32> {
+    value: RwLock<Tensor<T>>,
+}
+
+impl<T: Float> Buffer<T> {
+    /// A buffer that starts as `value`.
+    pub fn new(value: Tensor<T>) -> Self {
+        Self { value: RwLock::new(value) }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Tensor<T>> {
+        self.value.read().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// The value.
+    pub fn get(&self) -> Tensor<T> {
+        self.read().clone()
+    }
+
+    /// Replaces the value.
+    ///
+    /// # Panics
+    /// When the shape would change.
+    #[track_caller]
+    pub fn set(&self, value: Tensor<T>) {
+        let mut held = self.value.write().unwrap_or_else(|e| e.into_inner());
+        assert!(value.shape() == held.shape(), "a value of shape {} for a buffer of shape {}", value.shape(), held.shape());
+        *held = value;
+    }
+}
+
+impl<T: Float> Clone for Buffer<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.get())
+    }
+}
+
+impl<T: Float> fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer {:?}", self.read())
+    }
+}

@@ -1,0 +1,121 @@
+//! The table of ops as the table of tests: sample inputs for every op.
+
+use crate::var::Var;
+use gradus_tensor::{Rng, Tensor};
+
+type Apply = Box<dyn Fn(&[Var<f64>]) -> Var<f64>>;
+
+/// One random call of an op.
+pub struct Case {
+    /// The operands' values.
+    pub inputs: Vec<Tensor<f64>>,
+    /// The call.
+    pub apply: Apply,
+}
+
+impl Case {
+    /// A call of `apply` on `inputs`.
+    pub fn new<const N: usize>(inputs: [Tensor<f64>; N], apply: impl Fn(&[Var<f64>]) -> Var<f64> + 'static) -> Self {
+        Self { inputs: inputs.into(), apply: Box::new(apply) }
+    }
+}
+
+/// How to call an op on random inputs, within the domain where it is smooth.
+pub struct OpSample {
+    /// The op's name on the tape.
+    pub name: &'static str,
+    /// Draws shapes, arguments and values.
+    pub case: fn(&mut Rng) -> Case,
+    /// Whether operands may hold equal elements; not where ties are kinks.
+    pub ties: bool,
+}
+
+impl OpSample {
+    /// Samples of the op `name`.
+    pub fn new(name: &'static str, case: fn(&mut Rng) -> Case) -> Self {
+        Self { name, case, ties: true }
+    }
+
+    /// For ops that have a kink where elements are equal.
+    pub fn without_ties(self) -> Self {
+        Self { ties: false, ..self }
+    }
+}
+
+/// The samples of every built-in op.
+pub fn op_samples() -> Vec<OpSample> {
+    crate::ops::samples()
+}
+
+/// Random operands.
+pub mod draw {
+    use gradus_tensor::{Rng, Shape, Tensor};
+    use std::ops::Range;
+
+    fn shape_of(rng: &mut Rng, rank: usize, sizes: Range<usize>) -> Shape {
+        (0..rank).map(|_| sizes.start + rng.below(sizes.len())).collect()
+    }
+
+    /// Of rank 0 to 4, with sizes 0 to 3.
+    pub fn tensor(rng: &mut Rng, domain: Range<f64>) -> Tensor<f64> {
+        let rank = rng.below(5);
+        // Size 0 in one tensor of eight or so; more would leave little to check.
+        let low = usize::from(rng.below(4) > 0);
+        let shape = shape_of(rng, rank, low..4);
+        Tensor::uniform(shape, domain.start, domain.end, rng)
+    }
+
+    /// Of rank 0 to 4, no axis empty.
+    pub fn filled(rng: &mut Rng, domain: Range<f64>) -> Tensor<f64> {
+        let rank = rng.below(5);
+        tensor_of_rank(rng, rank, domain)
+    }
+
+    /// Of the given rank, no axis empty.
+    pub fn tensor_of_rank(rng: &mut Rng, rank: usize, domain: Range<f64>) -> Tensor<f64> {
+        let shape = shape_of(rng, rank, 1..4);
+        Tensor::uniform(shape, domain.start, domain.end, rng)
+    }
+
+    /// No axis empty, and no two elements nearer to each other than finite differences reach.
+    pub fn distinct(rng: &mut Rng, domain: Range<f64>) -> Tensor<f64> {
+        let rank = rng.below(4);
+        distinct_of_shape(rng, rank, domain)
+    }
+
+    /// As [`distinct`], of the given rank.
+    pub fn distinct_of_shape(rng: &mut Rng, rank: usize, domain: Range<f64>) -> Tensor<f64> {
+        let shape = shape_of(rng, rank, 1..4);
+        spread(rng, shape, domain)
+    }
+
+    /// Evenly spread values in random order, of the given shape.
+    pub fn spread(rng: &mut Rng, shape: Shape, domain: Range<f64>) -> Tensor<f64> {
+        let n = shape.numel();
+        let step = (domain.end - domain.start) / n.max(1) as f64;
+        let values = rng.permutation(n).into_iter().map(|i| domain.start + (i as f64 + 0.5) * step).collect();
+        Tensor::from_vec(values, shape)
+    }
+
+    /// Two tensors whose shapes broadcast: each axis may be 1, or missing in front, in one of them.
+    pub fn broadcast_pair(rng: &mut Rng, a: Range<f64>, b: Range<f64>) -> (Tensor<f64>, Tensor<f64>) {
+        let rank = rng.below(4);
+        let low = usize::from(rng.below(6) > 0);
+        let full = shape_of(rng, rank, low..4);
+        let (mut sa, mut sb) = (full.clone(), full);
+        for i in 0..rank {
+            match rng.below(4) {
+                0 => sa[i] = 1,
+                1 => sb[i] = 1,
+                _ => {}
+            }
+        }
+        let cut = rng.below(rank + 1);
+        match rng.below(4) {
+            0 => sa = sa[cut..].into(),
+            1 => sb = sb[cut..].into(),
+            _ => {}
+        }
+        (Tensor::uniform(sa, a.start, a.end, rng), Tensor::uniform(sb, b.start, b.end, rng))
+    }
+}

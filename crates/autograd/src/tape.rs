@@ -1,0 +1,346 @@
+//! The tape: numbered nodes, and the one way to make them.
+
+use crate::backward::GradMode;
+use crate::var::Var;
+use gradus_tensor::{Float, Shape, Tensor};
+use smallvec::SmallVec;
+use std::cell::Cell;
+use std::panic::Location;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// What a rule returns: a gradient for each input, `None` where none is needed.
+pub type GradList<T> = SmallVec<[Option<Var<T>>; 2]>;
+pub(crate) type Hook<T> = Box<dyn Fn(&Var<T>) -> Option<Var<T>> + Send + Sync>;
+type Pullback<T> = Box<dyn Fn(&Pull<'_, T>) -> GradList<T> + Send + Sync>;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+static LIVE: AtomicI64 = AtomicI64::new(0);
+
+/// One recorded operation. Creation order is topological order: the numbering is the tape.
+pub(crate) struct Node<T: Float> {
+    pub id: u64,
+    pub name: &'static str,
+    pub at: &'static Location<'static>,
+    pub inputs: SmallVec<[Option<Arc<Node<T>>>; 2]>,
+    pub shape: Shape,
+    /// Kept only when the rule reads it; captured by the rule it would be a constant to second derivatives.
+    pub output: Option<Tensor<T>>,
+    /// `None` for a leaf.
+    pub pullback: Option<Pullback<T>>,
+    extras: OnceLock<Box<Extras<T>>>,
+}
+
+/// What few nodes have: hooks, and the wish to have the gradient reported.
+pub(crate) struct Extras<T: Float> {
+    retain: AtomicBool,
+    hooks: Mutex<Vec<Hook<T>>>,
+}
+
+impl<T: Float> Extras<T> {
+    pub fn retain(&self) {
+        self.retain.store(true, Ordering::Relaxed);
+    }
+
+    pub fn add_hook(&self, hook: Hook<T>) {
+        self.hooks.lock().unwrap_or_else(|e| e.into_inner()).push(hook);
+    }
+}
+
+impl<T: Float> Node<T> {
+    pub fn leaf(shape: Shape, at: &'static Location<'static>) -> Self {
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            name: "leaf",
+            at,
+            inputs: SmallVec::new(),
+            shape,
+            output: None,
+            pullback: None,
+            extras: OnceLock::new(),
+        }
+    }
+
+    pub fn is_leaf(&self) -> bool {
+        self.pullback.is_none()
+    }
+
+    pub fn extras(&self) -> &Extras<T> {
+        self.extras.get_or_init(|| Box::new(Extras { retain: AtomicBool::new(false), hooks: Mutex::new(Vec::new()) }))
+    }
+
+    pub fn retains_grad(&self) -> bool {
+        self.extras.get().is_some_and(|e| e.retain.load(Ordering::Relaxed))
+    }
+
+    /// The complete gradient, as the hooks leave it.
+    pub fn run_hooks(&self, mut grad: Var<T>) -> Var<T> {
+        if let Some(extras) = self.extras.get() {
+            for hook in extras.hooks.lock().unwrap_or_else(|e| e.into_inner()).iter() {
+                if let Some(new) = hook(&grad) {
+                    assert!(
+                        new.shape() == &self.shape,
+                        "a hook on `{}` made at {} turned a gradient of shape {} into one of shape {}",
+                        self.name,
+                        self.at,
+                        self.shape,
+                        new.shape()
+                    );
+                    grad = new;
+                }
+            }
+        }
+        grad
+    }
+}
+
+thread_local! {
+    /// Nodes whose drop is put off, so that a chain of any length unwinds in a loop, not a recursion.
+    static DROPPING: Cell<Option<Vec<Box<dyn Send>>>> = const { Cell::new(None) };
+}
+
+impl<T: Float> Drop for Node<T> {
+    fn drop(&mut self) {
+        if self.pullback.is_none() {
+            return;
+        }
+        LIVE.fetch_sub(1, Ordering::Relaxed);
+        // Everything through which this may be the last owner of an older node: its links, and what its
+        // rule captured.
+        let parts: (_, _, _) = (std::mem::take(&mut self.inputs), self.pullback.take(), self.extras.take());
+        let parts = Box::new(parts);
+        match DROPPING.take() {
+            Some(mut waiting) => {
+                // A node further out is being dropped by the loop below: leave the rest to it.
+                waiting.push(parts);
+                DROPPING.set(Some(waiting));
+            }
+            None => {
+                DROPPING.set(Some(Vec::new()));
+                drop(parts);
+                while let Some(mut waiting) = DROPPING.take() {
+                    let Some(next) = waiting.pop() else { break };
+                    DROPPING.set(Some(waiting));
+                    drop(next);
+                }
+            }
+        }
+    }
+}
+
+/// How many recorded operations (leaves do not count) are alive in this process: 0 when every tape has
+/// been consumed or dropped. For finding leaks.
+pub fn live_nodes() -> i64 {
+    LIVE.load(Ordering::Relaxed)
+}
+
+thread_local! {
+    static RECORDING: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Whether operations of this thread are recorded.
+#[inline]
+pub fn is_grad_enabled() -> bool {
+    RECORDING.get()
+}
+
+struct Restore(bool);
+impl Drop for Restore {
+    fn drop(&mut self) {
+        RECORDING.set(self.0);
+    }
+}
+
+/// Runs `f` with recording off: its results are constants.
+///
+/// ```
+/// use gradus_autograd::{Var, no_grad};
+/// let x = Var::leaf([1.0f32].into());
+/// assert!(!no_grad(|| &x * 2.0).requires_grad());
+/// ```
+pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
+    let _restore = Restore(RECORDING.replace(false));
+    f()
+}
+
+/// Runs `f` with recording on, inside a [`no_grad`].
+pub fn enable_grad<R>(f: impl FnOnce() -> R) -> R {
+    let _restore = Restore(RECORDING.replace(true));
+    f()
+}
+
+/// What a rule is given: the gradient of the result, and what else it may read.
+pub struct Pull<'a, T: Float> {
+    pub(crate) gy: &'a Var<T>,
+    pub(crate) node: &'a Arc<Node<T>>,
+    pub(crate) mode: GradMode,
+    pub(crate) needs: SmallVec<[bool; 2]>,
+}
+
+impl<T: Float> Pull<'_, T> {
+    /// The gradient with respect to the op's result; of the result's shape.
+    #[inline]
+    pub fn gy(&self) -> &Var<T> {
+        self.gy
+    }
+
+    /// The op's result, for ops made by [`op_with_output`].
+    ///
+    /// # Panics
+    /// When the op was made by [`op`], which does not keep it.
+    pub fn y(&self) -> Var<T> {
+        let Some(value) = &self.node.output else {
+            panic!("the rule of `{}` reads its output: make the op with `op_with_output`", self.node.name)
+        };
+        let node = (self.mode == GradMode::Differentiable).then(|| self.node.clone());
+        Var { value: value.clone(), node }
+    }
+
+    /// Whether input `i` wants a gradient; a rule may skip the work for one that does not.
+    #[inline]
+    pub fn needs(&self, i: usize) -> bool {
+        self.needs[i]
+    }
+
+    /// Whether the gradients must be differentiable themselves. A rule may take a fused short cut on plain
+    /// tensors when they need not; it must then give the same values.
+    #[inline]
+    pub fn is_differentiable(&self) -> bool {
+        self.mode == GradMode::Differentiable
+    }
+}
+
+/// Records an operation: `y` computed from `inputs`, with its rule. This is the one way onto the tape,
+/// for the ops of Gradus and for yours.
+///
+/// The rule turns the gradient of the result ([`Pull::gy`]) into a gradient for each input, each of its
+/// input's shape. Written with ops on [`Var`]s, it is differentiable again, to any order.
+///
+/// When no input is on the tape, or inside [`no_grad`], the result is a constant and the rule is dropped.
+///
+/// ```
+/// use gradus_autograd::{Var, op};
+/// use gradus_tensor::Float;
+/// /// Rounds on the way forward, passes the gradient straight through.
+/// pub fn round_ste<T: Float>(x: &Var<T>) -> Var<T> {
+///     op("round_ste", [x], x.value().round(), |p| [Some(p.gy().clone())])
+/// }
+/// let x = Var::leaf([0.6f32].into());
+/// let y = round_ste(&x);
+/// assert_eq!(y.item(), 1.0);
+/// assert_eq!(y.backward()[&x].item(), 1.0);
+/// ```
+#[track_caller]
+#[inline]
+pub fn op<T: Float, const N: usize>(
+    name: &'static str,
+    inputs: [&Var<T>; N],
+    y: Tensor<T>,
+    pullback: impl Fn(&Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+) -> Var<T> {
+    if !records(&inputs) {
+        return Var::constant(y);
+    }
+    record(name, &inputs, y, false, Box::new(move |p| pullback(p).into_iter().collect()), Location::caller())
+}
+
+/// As [`op`], for a rule that reads the op's own result through [`Pull::y`]. Capturing the result in the
+/// rule instead would make it a constant to second derivatives.
+#[track_caller]
+#[inline]
+pub fn op_with_output<T: Float, const N: usize>(
+    name: &'static str,
+    inputs: [&Var<T>; N],
+    y: Tensor<T>,
+    pullback: impl Fn(&Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+) -> Var<T> {
+    if !records(&inputs) {
+        return Var::constant(y);
+    }
+    record(name, &inputs, y, true, Box::new(move |p| pullback(p).into_iter().collect()), Location::caller())
+}
+
+/// As [`op`], for any number of inputs known at run time only.
+#[track_caller]
+pub fn op_of_many<T: Float>(
+    name: &'static str,
+    inputs: &[&Var<T>],
+    y: Tensor<T>,
+    pullback: impl Fn(&Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
+) -> Var<T> {
+    if !records(inputs) {
+        return Var::constant(y);
+    }
+    record(name, inputs, y, false, Box::new(move |p| pullback(p).into()), Location::caller())
+}
+
+#[inline]
+fn records<T: Float>(inputs: &[&Var<T>]) -> bool {
+    inputs.iter().any(|v| v.node.is_some()) && is_grad_enabled()
+}
+
+fn record<T: Float>(
+    name: &'static str,
+    inputs: &[&Var<T>],
+    y: Tensor<T>,
+    keep_output: bool,
+    pullback: Pullback<T>,
+    at: &'static Location<'static>,
+) -> Var<T> {
+    LIVE.fetch_add(1, Ordering::Relaxed);
+    let node = Node {
+        id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+        name,
+        at,
+        inputs: inputs.iter().map(|v| v.node.clone()).collect(),
+        shape: y.shape().clone(),
+        output: keep_output.then(|| y.clone()),
+        pullback: Some(pullback),
+        extras: OnceLock::new(),
+    };
+    Var { value: y, node: Some(Arc::new(node)) }
+}
+
+/// One line of a printed tape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TapeEntry {
+    /// The node's number.
+    pub id: u64,
+    /// The op's name; `leaf` for a leaf.
+    pub name: &'static str,
+    /// The result's shape.
+    pub shape: Shape,
+    /// Where in the user's code the op was called.
+    pub at: &'static Location<'static>,
+    /// The numbers of the nodes that it was computed from; constants have none.
+    pub inputs: Vec<u64>,
+}
+
+impl<T: Float> Var<T> {
+    /// The recorded operations that lead to this variable, oldest first.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// let x = Var::leaf([1.0f32, 2.0].into());
+    /// let y = x.exp().sum(..);
+    /// let names: Vec<_> = y.tape().iter().map(|e| e.name).collect();
+    /// assert_eq!(names, ["leaf", "exp", "sum"]);
+    /// ```
+    pub fn tape(&self) -> Vec<TapeEntry> {
+        let mut seen = std::collections::BTreeMap::new();
+        let mut stack: Vec<&Arc<Node<T>>> = self.node.iter().collect();
+        while let Some(node) = stack.pop() {
+            if seen.insert(node.id, node).is_none() {
+                stack.extend(node.inputs.iter().flatten());
+            }
+        }
+        let entry = |n: &Arc<Node<T>>| TapeEntry {
+            id: n.id,
+            name: n.name,
+            shape: n.shape.clone(),
+            at: n.at,
+            inputs: n.inputs.iter().flatten().map(|i| i.id).collect(),
+        };
+        seen.into_values().map(entry).collect()
+    }
+}

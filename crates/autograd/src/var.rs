@@ -1,0 +1,160 @@
+//! Variables: tensors that remember how they were made.
+
+use crate::tape::{Hook, Node};
+use gradus_tensor::{Element, Float, Shape, Tensor};
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// A tensor that derivatives can be taken through.
+///
+/// A `Var` is a value and, unless it is a constant, its place on the tape. Leaves
+/// ([`Var::leaf`]) are what derivatives are taken with respect to; every operation on one adds a node.
+/// Cloning is cheap and keeps the identity.
+///
+/// ```
+/// use gradus_autograd::Var;
+/// let x = Var::leaf([1.0, 2.0, 3.0].into());
+/// let y = (&x * &x).sum(..);
+/// let grads = y.backward();
+/// assert_eq!(grads[&x].to_vec(), [2.0, 4.0, 6.0]);
+/// ```
+#[derive(Clone)]
+pub struct Var<T: Float = f32> {
+    pub(crate) value: Tensor<T>,
+    pub(crate) node: Option<Arc<Node<T>>>,
+}
+
+impl<T: Float> Var<T> {
+    /// A variable that derivatives are taken with respect to.
+    #[track_caller]
+    pub fn leaf(value: Tensor<T>) -> Self {
+        let node = Node::leaf(value.shape().clone(), Location::caller());
+        Self { value, node: Some(Arc::new(node)) }
+    }
+
+    /// A value that no derivative is taken through; also `tensor.into()`.
+    pub fn constant(value: Tensor<T>) -> Self {
+        Self { value, node: None }
+    }
+
+    /// The value.
+    #[inline]
+    pub fn value(&self) -> &Tensor<T> {
+        &self.value
+    }
+
+    /// The value, without the place on the tape; reuses the buffer when nobody else holds it.
+    pub fn into_value(self) -> Tensor<T> {
+        self.value
+    }
+
+    /// The sizes of the axes.
+    #[inline]
+    pub fn shape(&self) -> &Shape {
+        self.value.shape()
+    }
+
+    /// How many axes there are.
+    pub fn rank(&self) -> usize {
+        self.value.rank()
+    }
+
+    /// The only element of a value that has just one.
+    ///
+    /// # Panics
+    /// When there are more, or none.
+    #[track_caller]
+    pub fn item(&self) -> T {
+        self.value.item()
+    }
+
+    /// Whether this is on the tape: a leaf, or computed from one.
+    #[inline]
+    pub fn requires_grad(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// Whether this is a leaf.
+    pub fn is_leaf(&self) -> bool {
+        self.node.as_ref().is_some_and(|n| n.is_leaf())
+    }
+
+    /// The number of this variable's node; nodes are numbered in the order of their making.
+    pub fn id(&self) -> Option<u64> {
+        self.node.as_ref().map(|n| n.id)
+    }
+
+    /// The same value as a constant: derivatives stop here.
+    pub fn detach(&self) -> Self {
+        Self::constant(self.value.clone())
+    }
+
+    /// Makes [`backward`](Self::backward) report this intermediate variable's gradient as well.
+    /// Leaves are reported anyway.
+    ///
+    /// # Panics
+    /// When this is a constant.
+    #[track_caller]
+    pub fn retain_grad(&self) {
+        self.expect_node("retain_grad").extras().retain();
+    }
+
+    /// Calls `hook` with this variable's gradient once it is complete; what the hook returns, if
+    /// anything, takes its place (clipping, scaling, printing).
+    ///
+    /// # Panics
+    /// When this is a constant.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// let x = Var::leaf([3.0f64].into());
+    /// let h = &x * 2.0;
+    /// h.register_hook(|g| Some(g * 10.0));
+    /// assert_eq!(h.sum(..).backward()[&x].to_vec(), [20.0]);
+    /// ```
+    #[track_caller]
+    pub fn register_hook(&self, hook: impl Fn(&Var<T>) -> Option<Var<T>> + Send + Sync + 'static) {
+        let hook: Hook<T> = Box::new(hook);
+        self.expect_node("register_hook").extras().add_hook(hook);
+    }
+
+    #[track_caller]
+    fn expect_node(&self, what: &str) -> &Arc<Node<T>> {
+        match &self.node {
+            Some(node) => node,
+            None => panic!("{what}: this variable of shape {} is a constant, no gradient reaches it", self.shape()),
+        }
+    }
+}
+
+impl<T: Float> From<Tensor<T>> for Var<T> {
+    fn from(value: Tensor<T>) -> Self {
+        Self::constant(value)
+    }
+}
+
+impl<T: Float> From<&Tensor<T>> for Var<T> {
+    fn from(value: &Tensor<T>) -> Self {
+        Self::constant(value.clone())
+    }
+}
+
+impl<T: Float> From<&Var<T>> for Var<T> {
+    fn from(v: &Var<T>) -> Self {
+        v.clone()
+    }
+}
+
+impl<T: Float> fmt::Debug for Var<T>
+where
+    T: Element,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.node {
+            None => "constant",
+            Some(n) => n.name,
+        };
+        write!(f, "Var({kind}) {:?}", self.value)
+    }
+}
