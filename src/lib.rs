@@ -1,1 +1,1 @@
-
+//! Automatic differentiation and deep learning on the CPU.

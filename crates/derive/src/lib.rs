@@ -1,1 +1,139 @@
+//! `#[derive(Module)]`: a struct's parameters and buffers by path, each field's path its name.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput, Error, Fields, GenericParam, Index, LitStr, Result, parse_macro_input, parse_quote};
+
+/// Implements `gradus::Module` for a struct: every field is visited under its name (a tuple struct's under its
+/// number). Fields must be modules themselves: parameters, buffers, layers, lists of those, or plain data.
+///
+/// - `#[module(skip)]` on a field leaves it out; for types that are no module.
+/// - `#[module(flatten)]` on a field adds no name to the path.
+/// - `#[module(name = "other")]` on a field gives its path another name.
+///
+/// The struct is generic over its element type by a parameter bounded by `Float`; without one, it is a
+/// module of `f32`.
+#[proc_macro_derive(Module, attributes(module))]
+pub fn derive_module(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    expand(input).unwrap_or_else(Error::into_compile_error).into()
+}
+
+/// How one field is visited.
+enum Visit {
+    Skipped,
+    Flat,
+    Named(String),
+}
+
+fn expand(input: DeriveInput) -> Result<TokenStream> {
+    let Data::Struct(data) = &input.data else {
+        return Err(Error::new_spanned(&input.ident, "Module can be derived for structs only"));
+    };
+    let float = float_parameter(&input);
+    let float_type = match &float {
+        Some(ident) => quote!(#ident),
+        None => quote!(f32),
+    };
+    let (mut shared, mut mutable) = (Vec::new(), Vec::new());
+    let mut generics = input.generics.clone();
+    for (field, member, name) in members(&data.fields) {
+        let ty = &field.ty;
+        let bound: syn::WherePredicate = parse_quote!(#ty: ::gradus::Module<#float_type>);
+        match visit_of(field, name)? {
+            Visit::Skipped => continue,
+            Visit::Flat => {
+                shared.push(quote!(::gradus::Module::<#float_type>::visit(&self.#member, path, visitor);));
+                mutable.push(quote!(::gradus::Module::<#float_type>::visit_mut(&mut self.#member, path, f);));
+            }
+            Visit::Named(name) => {
+                shared.push(quote!(path.at(#name, |path| ::gradus::Module::<#float_type>::visit(&self.#member, path, visitor));));
+                mutable
+                    .push(quote!(path.at(#name, |path| ::gradus::Module::<#float_type>::visit_mut(&mut self.#member, path, f));));
+            }
+        }
+        if mentions_parameter(&input, field) {
+            generics.make_where_clause().predicates.push(bound);
+        }
+    }
+    let ident = &input.ident;
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let (_, type_generics, _) = input.generics.split_for_impl();
+    Ok(quote! {
+        impl #impl_generics ::gradus::Module<#float_type> for #ident #type_generics #where_clause {
+            fn visit<'visit>(
+                &'visit self,
+                path: &mut ::gradus::Path,
+                visitor: &mut dyn ::gradus::Visitor<'visit, #float_type>,
+            ) {
+                let _ = (&path, &visitor);
+                #(#shared)*
+            }
+            fn visit_mut(
+                &mut self,
+                path: &mut ::gradus::Path,
+                f: &mut dyn FnMut(&::gradus::Path, &mut ::gradus::Param<#float_type>),
+            ) {
+                let _ = (&path, &f);
+                #(#mutable)*
+            }
+        }
+    })
+}
+
+/// The type parameter bounded by `Float`, if there is one.
+fn float_parameter(input: &DeriveInput) -> Option<syn::Ident> {
+    input.generics.params.iter().find_map(|p| match p {
+        GenericParam::Type(t) => {
+            let text = {
+                let bounds = &t.bounds;
+                quote!(#bounds).to_string()
+            };
+            text.split(|c: char| !c.is_alphanumeric()).any(|word| word == "Float").then(|| t.ident.clone())
+        }
+        _ => None,
+    })
+}
+
+/// Whether a field's type is generic, so that the impl must demand that it is a module.
+fn mentions_parameter(input: &DeriveInput, field: &syn::Field) -> bool {
+    let ty = &field.ty;
+    let text = quote!(#ty).to_string();
+    let words: Vec<&str> = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).collect();
+    input.generics.type_params().any(|p| words.contains(&p.ident.to_string().as_str()))
+}
+
+fn members(fields: &Fields) -> Vec<(&syn::Field, TokenStream, String)> {
+    fields
+        .iter()
+        .enumerate()
+        .map(|(i, field)| match &field.ident {
+            Some(ident) => (field, quote!(#ident), ident.to_string().trim_start_matches("r#").to_string()),
+            None => {
+                let index = Index::from(i);
+                (field, quote!(#index), i.to_string())
+            }
+        })
+        .collect()
+}
+
+fn visit_of(field: &syn::Field, name: String) -> Result<Visit> {
+    let mut visit = Visit::Named(name);
+    for attribute in field.attrs.iter().filter(|a| a.path().is_ident("module")) {
+        attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("skip") {
+                visit = Visit::Skipped;
+            } else if meta.path.is_ident("flatten") {
+                visit = Visit::Flat;
+            } else if meta.path.is_ident("name") {
+                visit = Visit::Named(meta.value()?.parse::<LitStr>()?.value());
+            } else {
+                return Err(meta.error("wanted `skip`, `flatten` or `name = \"…\"`"));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(visit)
+}

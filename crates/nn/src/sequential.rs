@@ -1,0 +1,178 @@
+//! Layers one after the other.
+
+use crate::layer::{Layer, Mode};
+use gradus_autograd::{Module, Param, Path, Var, Visitor, no_grad};
+use gradus_tensor::{Float, Shape, Tensor};
+use std::fmt;
+
+/// A list of layers, each fed with the output of the one before.
+///
+/// ```
+/// use gradus_nn::Sequential;
+/// assert!(Sequential::<f32>::new().is_empty());
+/// ```
+#[derive(Default)]
+pub struct Sequential<T: Float = f32> {
+    entries: Vec<(String, Box<dyn Layer<T>>)>,
+}
+
+impl<T: Float> Sequential<T> {
+    /// An empty list.
+    pub fn new() -> Self {
+        Self { entries: Vec::new() }
+    }
+
+    /// Appends a layer; its name is its number.
+    #[must_use]
+    pub fn add(self, layer: impl Layer<T> + 'static) -> Self {
+        let name = self.entries.len().to_string();
+        self.push(name, layer)
+    }
+
+    /// Appends a layer under a name.
+    ///
+    /// # Panics
+    /// When the name is taken, or has a dot in it, which would make paths ambiguous.
+    #[must_use]
+    #[track_caller]
+    pub fn push(mut self, name: impl Into<String>, layer: impl Layer<T> + 'static) -> Self {
+        let name = name.into();
+        assert!(!name.contains('.'), "the layer name `{name}` has a dot in it; dots separate the parts of a path");
+        assert!(self.get(&name).is_none(), "there already is a layer `{name}`");
+        self.entries.push((name, Box::new(layer)));
+        self
+    }
+
+    /// The layer under `name`.
+    pub fn get(&self, name: &str) -> Option<&dyn Layer<T>> {
+        self.entries.iter().find(|(n, _)| n == name).map(|(_, l)| &**l)
+    }
+
+    /// How many layers there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The layers with their names, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &dyn Layer<T>)> {
+        self.entries.iter().map(|(n, l)| (n.as_str(), &**l))
+    }
+
+    /// What each layer makes of one sample of `input_shape` (without the batch axis), as Keras prints it:
+    /// layer, output shape, parameters, totals.
+    ///
+    /// # Panics
+    /// When a layer does not take what it is given.
+    #[track_caller]
+    pub fn summary(&self, input_shape: impl Into<Shape>) -> Summary {
+        let mut shape: Shape = input_shape.into();
+        shape.insert(0, 1);
+        let mut x = Var::constant(Tensor::zeros(shape));
+        let mut rows = Vec::with_capacity(self.len());
+        for (name, layer) in self.iter() {
+            x = no_grad(|| layer.forward(&x, &mut Mode::Eval));
+            let (parameters, trainable) = (layer.num_parameters(), layer.num_trainable());
+            let output_shape = x.shape().iter().skip(1).copied().collect();
+            rows.push(SummaryRow { name: name.to_string(), kind: layer.kind(), output_shape, parameters, trainable });
+        }
+        Summary { rows }
+    }
+}
+
+impl<T: Float> Module<T> for Sequential<T> {
+    fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
+        for (name, layer) in &self.entries {
+            path.at(name, |path| layer.visit(path, v));
+        }
+    }
+    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&Path, &mut Param<T>)) {
+        for (name, layer) in &mut self.entries {
+            path.at(name, |path| layer.visit_mut(path, f));
+        }
+    }
+}
+
+impl<T: Float> Layer<T> for Sequential<T> {
+    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        // Each output is handed on and let go at once: what the tape does not need is free for the next layer.
+        let mut entries = self.entries.iter();
+        let Some((_, first)) = entries.next() else { return x.clone() };
+        let mut x = first.forward(x, mode);
+        for (_, layer) in entries {
+            x = layer.forward(&x, mode);
+        }
+        x
+    }
+}
+
+/// One layer in a [`Summary`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct SummaryRow {
+    /// The layer's name in the list.
+    pub name: String,
+    /// Its kind: `Conv2d`.
+    pub kind: String,
+    /// The shape of its output, without the batch axis.
+    pub output_shape: Shape,
+    /// How many numbers its parameters hold.
+    pub parameters: usize,
+    /// How many of those are trained.
+    pub trainable: usize,
+}
+
+/// The layers of a network with the shapes of their outputs; prints as a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The layers, in order.
+    pub rows: Vec<SummaryRow>,
+}
+
+impl Summary {
+    /// How many numbers the parameters hold in all.
+    pub fn total_parameters(&self) -> usize {
+        self.rows.iter().map(|r| r.parameters).sum()
+    }
+
+    /// How many of those are trained.
+    pub fn trainable_parameters(&self) -> usize {
+        self.rows.iter().map(|r| r.trainable).sum()
+    }
+}
+
+/// A number with commas between thousands.
+fn with_commas(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, d) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(d);
+    }
+    out
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const WIDTH: usize = 65;
+        writeln!(f, "{}", "_".repeat(WIDTH))?;
+        writeln!(f, "{:<29}{:<24}{:>12}", "Layer (type)", "Output Shape", "Param #")?;
+        writeln!(f, "{}", "=".repeat(WIDTH))?;
+        for row in &self.rows {
+            let shape: String = row.output_shape.iter().map(|n| format!(", {n}")).collect();
+            let layer = format!("{} ({})", row.name, row.kind);
+            writeln!(f, "{layer:<29}{:<24}{:>12}", format!("(N{shape})"), with_commas(row.parameters))?;
+        }
+        let (total, trainable) = (self.total_parameters(), self.trainable_parameters());
+        writeln!(f, "{}", "=".repeat(WIDTH))?;
+        writeln!(f, "Total params: {}", with_commas(total))?;
+        writeln!(f, "Trainable params: {}", with_commas(trainable))?;
+        writeln!(f, "Non-trainable params: {}", with_commas(total - trainable))?;
+        write!(f, "{}", "_".repeat(WIDTH))
+    }
+}
