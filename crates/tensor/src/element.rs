@@ -66,9 +66,8 @@ pub trait Float: Num + Neg<Output = Self> + std::iter::Sum {
     fn lit(v: f64) -> Self {
         Self::from_f64(v)
     }
-    /// C <- alpha A B + beta C, general strides; see [`crate::kernels::gemm`].
     #[doc(hidden)]
-    fn gemm(g: crate::kernels::gemm::Gemm<'_, Self>);
+    const GEMM: crate::kernels::gemm::RawGemm<Self>;
 
     /// `1/x`.
     fn recip(self) -> Self;
@@ -249,9 +248,7 @@ impl Float for f32 {
     common!(f32);
     by_std!(f32: exp, exp2, ln, sin, cos, tanh);
 
-    fn gemm(g: crate::kernels::gemm::Gemm<'_, Self>) {
-        crate::kernels::gemm::sgemm(g);
-    }
+    const GEMM: crate::kernels::gemm::RawGemm<Self> = matrixmultiply::sgemm;
     #[inline(always)]
     fn sigmoid(self) -> Self {
         1.0 / (1.0 + (-self).exp())
@@ -270,9 +267,7 @@ impl Float for f64 {
     common!(f64);
     by_std!(f64: exp, exp2, ln, sin, cos, tanh);
 
-    fn gemm(g: crate::kernels::gemm::Gemm<'_, Self>) {
-        crate::kernels::gemm::dgemm(g);
-    }
+    const GEMM: crate::kernels::gemm::RawGemm<Self> = matrixmultiply::dgemm;
     #[inline(always)]
     fn sigmoid(self) -> Self {
         1.0 / (1.0 + (-self).exp())

@@ -1,8 +1,10 @@
 //! The loops under the tensors: slices in, slices out, no shapes beyond what a loop needs. The only
 //! place in Gradus with `unsafe` code.
 
+pub(crate) mod conv;
 pub mod gemm;
 pub(crate) mod map;
+pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod simd;
 pub(crate) mod strided;

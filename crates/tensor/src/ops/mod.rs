@@ -2,6 +2,12 @@
 //! loops to [`kernels`](crate::kernels).
 
 pub(crate) mod compare;
+pub(crate) mod conv;
 pub(crate) mod elementwise;
+pub(crate) mod index;
+mod join;
+pub(crate) mod matmul;
 mod operators;
+pub(crate) mod pool;
 pub(crate) mod reduce;
+mod sort;

@@ -1,0 +1,93 @@
+//! Two-dimensional convolution and its two gradients, over contiguous `[N, C, H, W]` slices.
+//!
+//! `y[n, f, i, j] = Σ x[n, c, i·s + a·d - p, j·s + b·d - p] · w[f, c, a, b]`, a cross-correlation as in every
+//! deep-learning framework. The three functions here choose a kernel by shape; each kernel handles a part of
+//! the shapes, [`im2col`] all of them.
+
+mod depthwise;
+mod im2col;
+
+use crate::element::Float;
+
+/// The sizes of a convolution, with everything derived that kernels need.
+#[derive(Clone, Copy, Debug)]
+pub struct Geometry {
+    pub batch: usize,
+    /// Channels of the input, of one group, and filters of one group.
+    pub channels: usize,
+    pub group_channels: usize,
+    pub group_filters: usize,
+    pub groups: usize,
+    pub height: usize,
+    pub width: usize,
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Before the first row, before the first column.
+    pub padding: [usize; 2],
+    pub out_height: usize,
+    pub out_width: usize,
+}
+
+impl Geometry {
+    pub fn filters(&self) -> usize {
+        self.groups * self.group_filters
+    }
+    /// Elements of one input picture.
+    pub fn image(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+    /// Elements of one output picture.
+    pub fn out_image(&self) -> usize {
+        self.filters() * self.out_plane()
+    }
+    pub fn plane(&self) -> usize {
+        self.height * self.width
+    }
+    pub fn out_plane(&self) -> usize {
+        self.out_height * self.out_width
+    }
+    /// Elements of one filter: the length of a patch.
+    pub fn patch(&self) -> usize {
+        self.group_channels * self.kernel[0] * self.kernel[1]
+    }
+    fn is_depthwise(&self) -> bool {
+        self.group_channels == 1 && self.group_filters == 1
+    }
+    /// Whether patches are single pixels, so that the picture itself is the matrix of patches.
+    fn is_pointwise(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0] && self.plane() == self.out_plane()
+    }
+    /// The outputs `lo..hi` along an axis for which tap `tap` falls inside the input of `size`.
+    fn inside(&self, axis: usize, tap: usize, size: usize, out: usize) -> (usize, usize) {
+        let (s, shift) = (self.stride[axis] as isize, (tap * self.dilation[axis]) as isize - self.padding[axis] as isize);
+        let lo = (-shift).max(0).div_euclid(s) + isize::from((-shift).max(0) % s != 0);
+        let hi = (size as isize - shift + s - 1).div_euclid(s);
+        let hi = hi.clamp(0, out as isize);
+        (lo.min(hi) as usize, hi as usize)
+    }
+}
+
+/// `y = x * w`; writes all of `y`.
+pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
+    if y.is_empty() {
+        return;
+    }
+    if g.is_depthwise() { depthwise::forward(g, x, w, y) } else { im2col::forward(g, x, w, y) }
+}
+
+/// The gradient with respect to `x`; writes all of `gx`.
+pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
+    if gx.is_empty() || gy.is_empty() {
+        return gx.fill(T::zero());
+    }
+    if g.is_depthwise() { depthwise::input_grad(g, gy, w, gx) } else { im2col::input_grad(g, gy, w, gx) }
+}
+
+/// The gradient with respect to `w`; writes all of `gw`.
+pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
+    if gw.is_empty() || gy.is_empty() {
+        return gw.fill(T::zero());
+    }
+    if g.is_depthwise() { depthwise::weight_grad(g, x, gy, gw) } else { im2col::weight_grad(g, x, gy, gw) }
+}

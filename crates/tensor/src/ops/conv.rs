@@ -1,0 +1,194 @@
+//! Two-dimensional convolution and its two gradients.
+
+use crate::element::Float;
+use crate::error::{OrPanic, ShapeError};
+use crate::kernels::conv::{self, Geometry};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// How a filter moves over a picture. Pairs are (rows, columns).
+///
+/// ```
+/// use gradus_tensor::Conv2dOptions;
+/// let o = Conv2dOptions::default().stride([2, 2]).padding([[1, 1], [1, 1]]);
+/// assert_eq!(o.stride, [2, 2]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2dOptions {
+    /// Pixels from one position of the filter to the next.
+    pub stride: [usize; 2],
+    /// Zeros around the picture: `[[top, bottom], [left, right]]`.
+    pub padding: [[usize; 2]; 2],
+    /// Pixels from one tap of the filter to the next.
+    pub dilation: [usize; 2],
+    /// Parts that channels and filters are divided into, each seeing only its own.
+    pub groups: usize,
+}
+
+impl Default for Conv2dOptions {
+    fn default() -> Self {
+        Self { stride: [1, 1], padding: [[0, 0], [0, 0]], dilation: [1, 1], groups: 1 }
+    }
+}
+
+impl Conv2dOptions {
+    /// With another stride.
+    #[must_use]
+    pub fn stride(self, stride: [usize; 2]) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// With zeros around the picture: `[[top, bottom], [left, right]]`.
+    #[must_use]
+    pub fn padding(self, padding: [[usize; 2]; 2]) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// With gaps between the filter's taps.
+    #[must_use]
+    pub fn dilation(self, dilation: [usize; 2]) -> Self {
+        Self { dilation, ..self }
+    }
+
+    /// With channels and filters in groups.
+    #[must_use]
+    pub fn groups(self, groups: usize) -> Self {
+        Self { groups, ..self }
+    }
+
+    /// With "same" padding for pictures of `height` x `width`, as Keras defines it: the output has
+    /// `ceil(size / stride)` pixels, and an odd number of zeros has the extra one at the bottom and right.
+    #[must_use]
+    pub fn same(self, [height, width]: [usize; 2], kernel: [usize; 2]) -> Self {
+        let along = |axis: usize, size: usize| {
+            let out = size.div_ceil(self.stride[axis].max(1));
+            let reach = self.dilation[axis] * kernel[axis].saturating_sub(1) + 1;
+            let total = (out.saturating_sub(1) * self.stride[axis] + reach).saturating_sub(size);
+            [total / 2, total - total / 2]
+        };
+        Self { padding: [along(0, height), along(1, width)], ..self }
+    }
+}
+
+/// How many positions a window of `kernel` taps has along an axis, or an error.
+pub(crate) fn positions(
+    op: &'static str,
+    size: usize,
+    kernel: usize,
+    stride: usize,
+    padding: [usize; 2],
+    dilation: usize,
+) -> Result<usize, ShapeError> {
+    if kernel == 0 || stride == 0 || dilation == 0 {
+        let detail = format!("kernel {kernel}, stride {stride}, dilation {dilation}: each must be 1 or more");
+        return Err(ShapeError::new(op, detail));
+    }
+    let (padded, reach) = (size + padding[0] + padding[1], dilation * (kernel - 1) + 1);
+    if padded < reach {
+        let detail = format!("a window of {reach} pixels over {size} with padding {padding:?}: the window is larger");
+        return Err(ShapeError::new(op, detail));
+    }
+    Ok((padded - reach) / stride + 1)
+}
+
+fn geometry(op: &'static str, x: &[usize], w: &[usize], o: &Conv2dOptions) -> Result<Geometry, ShapeError> {
+    let (&[batch, channels, height, width], &[filters, group_channels, kh, kw]) = (x, w) else {
+        let detail = format!("input {x:?} and filters {w:?}; wanted [N, C, H, W] and [F, C / groups, KH, KW]");
+        return Err(ShapeError::new(op, detail));
+    };
+    let groups = o.groups;
+    if groups == 0 || channels % groups != 0 || filters % groups != 0 || channels / groups != group_channels {
+        let detail = format!(
+            "input {x:?} and filters {w:?} in {groups} groups: each filter must have {channels} / {groups} channels, and \
+             both numbers must divide by the groups"
+        );
+        return Err(ShapeError::new(op, detail));
+    }
+    Ok(Geometry {
+        batch,
+        channels,
+        group_channels,
+        group_filters: filters / groups,
+        groups,
+        height,
+        width,
+        kernel: [kh, kw],
+        stride: o.stride,
+        dilation: o.dilation,
+        padding: [o.padding[0][0], o.padding[1][0]],
+        out_height: positions(op, height, kh, o.stride[0], o.padding[0], o.dilation[0])?,
+        out_width: positions(op, width, kw, o.stride[1], o.padding[1], o.dilation[1])?,
+    })
+}
+
+/// The shape of a convolution: `[N, F, OH, OW]` from an input `[N, C, H, W]` and filters `[F, C / groups, KH, KW]`, with
+/// `OH = (H + top + bottom - dilation (KH - 1) - 1) / stride + 1`.
+///
+/// # Errors
+/// When channels do not fit the filters and groups, or the filter is larger than the padded picture.
+pub fn conv2d_shape(x: &[usize], w: &[usize], o: &Conv2dOptions) -> Result<Shape, ShapeError> {
+    let g = geometry("conv2d", x, w, o)?;
+    Ok(Shape::from([g.batch, g.filters(), g.out_height, g.out_width]))
+}
+
+/// An error unless `gy` has the shape that the convolution's result has.
+fn check_gradient(op: &'static str, gy: &[usize], g: &Geometry) -> Result<(), ShapeError> {
+    let wanted = [g.batch, g.filters(), g.out_height, g.out_width];
+    if gy == wanted {
+        return Ok(());
+    }
+    Err(ShapeError::new(op, format!("a gradient of shape {gy:?} for a result of shape {wanted:?}")))
+}
+
+impl<T: Float> Tensor<T> {
+    /// The convolution of pictures `[N, C, H, W]` with filters `[F, C / groups, KH, KW]`, giving `[N, F, OH, OW]`:
+    /// a cross-correlation, as in every deep-learning framework.
+    ///
+    /// # Panics
+    /// As [`conv2d_shape`] has errors.
+    ///
+    /// ```
+    /// use gradus_tensor::{Conv2dOptions, Tensor};
+    /// let x = Tensor::<f32>::from([[[[1., 2., 3., 0.], [0., 1., 2., 3.], [3., 0., 1., 2.], [2., 3., 0., 1.]]]]);
+    /// let w = Tensor::<f32>::from([[[[2., 0., 1.], [0., 1., 2.], [1., 0., 2.]]]]);
+    /// let y = x.conv2d(&w, Conv2dOptions::default());
+    /// assert_eq!(y, Tensor::from([[[[15., 16.], [6., 15.]]]]));
+    /// ```
+    #[track_caller]
+    pub fn conv2d(&self, w: &Tensor<T>, o: Conv2dOptions) -> Tensor<T> {
+        let g = geometry("conv2d", &self.shape, &w.shape, &o).or_panic();
+        let (x, w) = (self.contiguous(), w.contiguous());
+        let (x, w) = (x.as_slice().expect("contiguous"), w.as_slice().expect("contiguous"));
+        Tensor::build([g.batch, g.filters(), g.out_height, g.out_width], |y| conv::forward(&g, x, w, y))
+    }
+
+    /// The gradient of [`conv2d`](Self::conv2d) with respect to its input, for this gradient of its result: the
+    /// transposed convolution.
+    ///
+    /// # Panics
+    /// When the shapes do not belong to one convolution.
+    #[track_caller]
+    pub fn conv2d_input_grad(&self, w: &Tensor<T>, input_shape: impl Into<Shape>, o: Conv2dOptions) -> Tensor<T> {
+        let shape = input_shape.into();
+        let g = geometry("conv2d_input_grad", &shape, &w.shape, &o).or_panic();
+        check_gradient("conv2d_input_grad", &self.shape, &g).or_panic();
+        let (gy, w) = (self.contiguous(), w.contiguous());
+        let (gy, w) = (gy.as_slice().expect("contiguous"), w.as_slice().expect("contiguous"));
+        Tensor::build(shape, |gx| conv::input_grad(&g, gy, w, gx))
+    }
+
+    /// The gradient of [`conv2d`](Self::conv2d) of this input with respect to the filters, for a gradient `gy` of its
+    /// result.
+    ///
+    /// # Panics
+    /// When the shapes do not belong to one convolution.
+    #[track_caller]
+    pub fn conv2d_weight_grad(&self, gy: &Tensor<T>, weight_shape: impl Into<Shape>, o: Conv2dOptions) -> Tensor<T> {
+        let shape = weight_shape.into();
+        let g = geometry("conv2d_weight_grad", &self.shape, &shape, &o).or_panic();
+        check_gradient("conv2d_weight_grad", &gy.shape, &g).or_panic();
+        let (x, gy) = (self.contiguous(), gy.contiguous());
+        let (x, gy) = (x.as_slice().expect("contiguous"), gy.as_slice().expect("contiguous"));
+        Tensor::build(shape, |gw| conv::weight_grad(&g, x, gy, gw))
+    }
+}

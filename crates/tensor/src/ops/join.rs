@@ -1,0 +1,179 @@
+//! Putting tensors together and taking them apart.
+
+use crate::element::Element;
+use crate::error::{OrPanic, ShapeError};
+use crate::shape::{Axis, Shape};
+use crate::tensor::Tensor;
+
+/// The shape of a concatenation along `axis`.
+fn concat_shape<T: Element>(tensors: &[&Tensor<T>], axis: impl Axis) -> Result<(usize, Shape), ShapeError> {
+    let Some(first) = tensors.first() else {
+        return Err(ShapeError::new("concat", "no tensors; at least one is wanted"));
+    };
+    let axis = axis.resolve("concat", first.rank())?;
+    let mut shape = first.shape.clone();
+    for (i, t) in tensors.iter().enumerate().skip(1) {
+        let fits = t.rank() == first.rank() && (0..first.rank()).all(|a| a == axis || t.shape[a] == first.shape[a]);
+        if !fits {
+            let detail = format!("tensor {i} is {} beside {}; all axes but {axis} must agree", t.shape, first.shape);
+            return Err(ShapeError::new("concat", detail));
+        }
+        shape[axis] += t.shape[axis];
+    }
+    Ok((axis, shape))
+}
+
+impl<T: Element> Tensor<T> {
+    /// The tensors one after the other along an axis that they all have.
+    ///
+    /// # Panics
+    /// When there are none, or other axes differ.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let (a, b) = (Tensor::from([[1, 2]]), Tensor::from([[3, 4]]));
+    /// assert_eq!(Tensor::concat(&[&a, &b], 1).to_vec(), [1, 2, 3, 4]);
+    /// assert_eq!(*Tensor::concat(&[&a, &b], 0).shape(), [2, 2]);
+    /// ```
+    #[track_caller]
+    pub fn concat(tensors: &[&Tensor<T>], axis: impl Axis) -> Self {
+        let (axis, shape) = concat_shape(tensors, axis).or_panic();
+        let inner: usize = shape[axis + 1..].iter().product();
+        let row = shape[axis] * inner;
+        Self::build(shape, |out| {
+            let mut start = 0;
+            for t in tensors {
+                let (t, width) = (t.contiguous(), t.shape[axis] * inner);
+                if width == 0 || out.is_empty() {
+                    continue;
+                }
+                for (out, x) in out.chunks_exact_mut(row).zip(t.as_slice().expect("contiguous").chunks_exact(width)) {
+                    out[start..start + width].copy_from_slice(x);
+                }
+                start += width;
+            }
+        })
+    }
+
+    /// The tensors, all of one shape, along a new axis.
+    ///
+    /// # Panics
+    /// When there are none, or the shapes differ.
+    #[track_caller]
+    pub fn stack(tensors: &[&Tensor<T>], axis: impl Axis) -> Self {
+        let Some(first) = tensors.first() else {
+            return Err(ShapeError::new("stack", "no tensors; at least one is wanted")).or_panic();
+        };
+        let axis = axis.resolve("stack", first.rank() + 1).or_panic();
+        if let Some((i, t)) = tensors.iter().enumerate().find(|(_, t)| t.shape != first.shape) {
+            let detail = format!("tensor {i} is {} beside {}; all shapes must agree", t.shape, first.shape);
+            Err(ShapeError::new("stack", detail)).or_panic()
+        }
+        let raised: Vec<_> = tensors.iter().map(|t| t.unsqueeze(axis)).collect();
+        Self::concat(&raised.iter().collect::<Vec<_>>(), axis)
+    }
+
+    /// Views of `size` indices each along one axis; the last may be smaller.
+    ///
+    /// # Panics
+    /// When `size` is 0.
+    #[track_caller]
+    pub fn split(&self, size: usize, axis: impl Axis) -> Vec<Self> {
+        let axis = axis.resolve("split", self.rank()).or_panic();
+        if size == 0 {
+            Err(ShapeError::new("split", "parts of size 0; 1 or more is wanted")).or_panic()
+        }
+        let n = self.shape[axis];
+        (0..n).step_by(size).map(|start| self.slice(axis, start..(start + size).min(n))).collect()
+    }
+
+    /// Views of the given sizes along one axis.
+    ///
+    /// # Panics
+    /// When the sizes do not add up to the axis.
+    #[track_caller]
+    pub fn split_sizes(&self, sizes: &[usize], axis: impl Axis) -> Vec<Self> {
+        let axis = axis.resolve("split_sizes", self.rank()).or_panic();
+        if sizes.iter().sum::<usize>() != self.shape[axis] {
+            let detail = format!("sizes {sizes:?} of axis {axis}, which has {} (shape {})", self.shape[axis], self.shape);
+            Err(ShapeError::new("split_sizes", detail)).or_panic()
+        }
+        let mut start = 0;
+        let part = |&n: &usize| {
+            start += n;
+            self.slice(axis, start - n..start)
+        };
+        sizes.iter().map(part).collect()
+    }
+
+    /// This inside a border of `value`: `pads` gives `[before, after]` for each axis.
+    ///
+    /// # Panics
+    /// When there is not one pair an axis.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from([1, 2]).pad(&[[1, 2]], 0).to_vec(), [0, 1, 2, 0, 0]);
+    /// ```
+    #[track_caller]
+    pub fn pad(&self, pads: &[[usize; 2]], value: T) -> Self {
+        if pads.len() != self.rank() {
+            let detail = format!("{} pairs for a tensor of shape {}; one pair an axis is wanted", pads.len(), self.shape);
+            Err(ShapeError::new("pad", detail)).or_panic()
+        }
+        let shape: Shape = self.shape.iter().zip(pads).map(|(&n, [a, b])| n + a + b).collect();
+        let strides = shape.strides();
+        let corner: usize = pads.iter().zip(&strides).map(|([a, _], &s)| a * s as usize).sum();
+        let x = self.contiguous();
+        let x = x.as_slice().expect("contiguous");
+        let width = if self.rank() == 0 { 1 } else { self.shape[self.rank() - 1] };
+        Self::build(shape, |out| {
+            out.fill(value);
+            if x.is_empty() {
+                return;
+            }
+            for (row, x) in x.chunks_exact(width).enumerate() {
+                let (mut rest, mut at) = (row, corner);
+                for a in (0..self.rank().saturating_sub(1)).rev() {
+                    at += rest % self.shape[a] * strides[a] as usize;
+                    rest /= self.shape[a];
+                }
+                out[at..at + width].copy_from_slice(x);
+            }
+        })
+    }
+
+    /// The whole repeated `reps[i]` times along axis `i`: `torch.repeat`.
+    ///
+    /// # Panics
+    /// When there is not one count an axis.
+    #[track_caller]
+    pub fn repeat(&self, reps: &[usize]) -> Self {
+        if reps.len() != self.rank() {
+            let detail = format!("{} counts for a tensor of shape {}; one an axis is wanted", reps.len(), self.shape);
+            Err(ShapeError::new("repeat", detail)).or_panic()
+        }
+        // Each axis becomes (count, size), the count broadcast.
+        let (mut split, mut wide) = (Shape::default(), Shape::default());
+        for (&n, &r) in self.shape.iter().zip(reps) {
+            split.push(1);
+            split.push(n);
+            wide.push(r);
+            wide.push(n);
+        }
+        let shape: Shape = self.shape.iter().zip(reps).map(|(n, r)| n * r).collect();
+        self.reshape(&split).expand(wide).reshape(&shape)
+    }
+
+    /// Elements moved on by `shift` along one axis, those pushed out coming in at the other end.
+    #[track_caller]
+    pub fn roll(&self, shift: isize, axis: impl Axis) -> Self {
+        let axis = axis.resolve("roll", self.rank()).or_panic();
+        let n = self.shape[axis];
+        if n == 0 {
+            return self.clone();
+        }
+        let cut = (-shift).rem_euclid(n as isize) as usize;
+        Self::concat(&[&self.slice(axis, cut..), &self.slice(axis, ..cut)], axis)
+    }
+}

@@ -1,0 +1,194 @@
+//! Two-dimensional pooling.
+
+use crate::element::Float;
+use crate::error::{OrPanic, ShapeError};
+use crate::kernels::pool::{self, Geometry};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// How a pooling window moves over a picture. Pairs are (rows, columns).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool2dOptions {
+    /// The window.
+    pub kernel: [usize; 2],
+    /// Pixels from one window to the next.
+    pub stride: [usize; 2],
+    /// Around the picture, `[[top, bottom], [left, right]]`: minus infinity to a maximum, zeros to an average. At most
+    /// half of the window.
+    pub padding: [[usize; 2]; 2],
+    /// Pixels from one element of the window to the next; for maxima only.
+    pub dilation: [usize; 2],
+    /// Whether windows that reach over the bottom and right edge count too.
+    pub ceil_mode: bool,
+    /// Whether an average counts the zeros of the padding.
+    pub count_include_pad: bool,
+}
+
+impl Pool2dOptions {
+    /// Square windows side by side.
+    pub fn new(kernel: usize) -> Self {
+        Self::rectangle([kernel, kernel])
+    }
+
+    /// Windows of any size side by side.
+    pub fn rectangle(kernel: [usize; 2]) -> Self {
+        let none = [[0, 0], [0, 0]];
+        Self { kernel, stride: kernel, padding: none, dilation: [1, 1], ceil_mode: false, count_include_pad: true }
+    }
+
+    /// With another stride.
+    #[must_use]
+    pub fn stride(self, stride: [usize; 2]) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// With padding: `[[top, bottom], [left, right]]`.
+    #[must_use]
+    pub fn padding(self, padding: [[usize; 2]; 2]) -> Self {
+        Self { padding, ..self }
+    }
+}
+
+/// How many windows there are along one axis, as PyTorch counts them: in ceil mode a window that starts in the
+/// padding after the end is left out.
+fn windows(op: &'static str, size: usize, axis: usize, o: &Pool2dOptions) -> Result<usize, ShapeError> {
+    let (kernel, stride, dilation, padding) = (o.kernel[axis], o.stride[axis], o.dilation[axis], o.padding[axis]);
+    let floor = super::conv::positions(op, size, kernel, stride, padding, dilation)?;
+    if padding.iter().any(|p| p * 2 > kernel) {
+        let detail = format!("padding {padding:?} of a window of {kernel}: at most half of the window is allowed");
+        return Err(ShapeError::new(op, detail));
+    }
+    if !o.ceil_mode {
+        return Ok(floor);
+    }
+    let span = size + padding[0] + padding[1] - (dilation * (kernel - 1) + 1);
+    let ceil = span.div_ceil(stride) + 1;
+    Ok(if (ceil - 1) * stride >= size + padding[0] { ceil - 1 } else { ceil })
+}
+
+fn geometry(op: &'static str, x: &[usize], o: &Pool2dOptions) -> Result<Geometry, ShapeError> {
+    let &[_, _, height, width] = x else {
+        return Err(ShapeError::new(op, format!("input {x:?}; wanted [N, C, H, W]")));
+    };
+    Ok(Geometry {
+        height,
+        width,
+        kernel: o.kernel,
+        stride: o.stride,
+        dilation: o.dilation,
+        padding: [o.padding[0][0], o.padding[1][0]],
+        padding_end: [o.padding[0][1], o.padding[1][1]],
+        out_height: windows(op, height, 0, o)?,
+        out_width: windows(op, width, 1, o)?,
+        count_include_pad: o.count_include_pad,
+    })
+}
+
+/// The shape of a pooling of `[N, C, H, W]`.
+///
+/// # Errors
+/// When the window is larger than the padded picture, or the padding larger than half of the window.
+pub fn pool2d_shape(x: &[usize], o: &Pool2dOptions) -> Result<Shape, ShapeError> {
+    let g = geometry("pool2d", x, o)?;
+    Ok(Shape::from([x[0], x[1], g.out_height, g.out_width]))
+}
+
+fn average_geometry(op: &'static str, x: &[usize], o: &Pool2dOptions) -> Result<Geometry, ShapeError> {
+    if o.dilation != [1, 1] {
+        return Err(ShapeError::new(op, format!("dilation {:?}; averages take none", o.dilation)));
+    }
+    geometry(op, x, o)
+}
+
+impl<T: Float> Tensor<T> {
+    /// The largest of each window of pictures `[N, C, H, W]`, and its place `h · W + w` in the input plane; of equals
+    /// the first, and NaN before any number.
+    ///
+    /// # Panics
+    /// As [`pool2d_shape`] has errors.
+    ///
+    /// ```
+    /// use gradus_tensor::{Pool2dOptions, Tensor};
+    /// let x = Tensor::<f32>::from([[[[1., 2., 0., 0.], [3., 4., 0., 9.]]]]);
+    /// let (y, index) = x.max_pool2d(Pool2dOptions::new(2));
+    /// assert_eq!((y.to_vec(), index.to_vec()), (vec![4., 9.], vec![5, 7]));
+    /// ```
+    #[track_caller]
+    pub fn max_pool2d(&self, o: Pool2dOptions) -> (Tensor<T>, Tensor<i32>) {
+        let g = geometry("max_pool2d", &self.shape, &o).or_panic();
+        let shape = [self.shape[0], self.shape[1], g.out_height, g.out_width];
+        let x = self.contiguous();
+        let x = x.as_slice().expect("contiguous");
+        let mut y = Tensor::zeros([0]);
+        let index = Tensor::build(shape, |index| y = Tensor::build(shape, |y| pool::max(&g, x, y, index)));
+        (y, index)
+    }
+
+    /// Adds this, at the places in `index`, to zeros of `input_shape`: the adjoint of
+    /// [`pool_gather`](Self::pool_gather), and the gradient of [`max_pool2d`](Self::max_pool2d).
+    ///
+    /// # Panics
+    /// When the shapes do not belong together, or an index is outside the plane.
+    #[track_caller]
+    pub fn pool_scatter(&self, index: &Tensor<i32>, input_shape: impl Into<Shape>) -> Tensor<T> {
+        let shape = input_shape.into();
+        check_index("pool_scatter", &shape, &self.shape, index).or_panic();
+        let (gy, index) = (self.contiguous(), index.contiguous());
+        let (gy, index) = (gy.as_slice().expect("contiguous"), index.as_slice().expect("contiguous"));
+        let (plane, out_plane) = (shape[2] * shape[3], self.shape[2] * self.shape[3]);
+        Tensor::build(shape, |gx| pool::scatter(plane, out_plane, gy, index, gx))
+    }
+
+    /// Picks the pixels of each plane at the places in `index`, `[N, C, OH, OW]`.
+    ///
+    /// # Panics
+    /// When the shapes do not belong together, or an index is outside the plane.
+    #[track_caller]
+    pub fn pool_gather(&self, index: &Tensor<i32>) -> Tensor<T> {
+        check_index("pool_gather", &self.shape, &index.shape, index).or_panic();
+        let (x, index) = (self.contiguous(), index.contiguous());
+        let (x, picks) = (x.as_slice().expect("contiguous"), index.as_slice().expect("contiguous"));
+        let (plane, out_plane) = (self.shape[2] * self.shape[3], index.shape[2] * index.shape[3]);
+        Tensor::build(index.shape.clone(), |y| pool::gather(plane, out_plane, x, picks, y))
+    }
+
+    /// The mean of each window of pictures `[N, C, H, W]`.
+    ///
+    /// # Panics
+    /// As [`pool2d_shape`] has errors.
+    #[track_caller]
+    pub fn avg_pool2d(&self, o: Pool2dOptions) -> Tensor<T> {
+        let g = average_geometry("avg_pool2d", &self.shape, &o).or_panic();
+        let x = self.contiguous();
+        let x = x.as_slice().expect("contiguous");
+        Tensor::build([self.shape[0], self.shape[1], g.out_height, g.out_width], |y| pool::average(&g, x, y))
+    }
+
+    /// The gradient of [`avg_pool2d`](Self::avg_pool2d) with respect to its input, for this gradient of its result.
+    ///
+    /// # Panics
+    /// When the shapes do not belong together.
+    #[track_caller]
+    pub fn avg_pool2d_grad(&self, input_shape: impl Into<Shape>, o: Pool2dOptions) -> Tensor<T> {
+        let shape = input_shape.into();
+        let g = average_geometry("avg_pool2d_grad", &shape, &o).or_panic();
+        let wanted = [shape[0], shape[1], g.out_height, g.out_width];
+        if self.shape != wanted {
+            let detail = format!("a gradient of shape {} for a result of shape {wanted:?}", self.shape);
+            Err(ShapeError::new("avg_pool2d_grad", detail)).or_panic()
+        }
+        let gy = self.contiguous();
+        let gy = gy.as_slice().expect("contiguous");
+        Tensor::build(shape, |gx| pool::average_grad(&g, gy, gx))
+    }
+}
+
+fn check_index(op: &'static str, input: &[usize], output: &[usize], index: &Tensor<i32>) -> Result<(), ShapeError> {
+    let fits = input.len() == 4 && output.len() == 4 && input[..2] == output[..2] && index.shape == *output;
+    if fits {
+        return Ok(());
+    }
+    let detail =
+        format!("input {input:?}, output {output:?}, indices {}; wanted [N, C, H, W] and twice [N, C, OH, OW]", index.shape);
+    Err(ShapeError::new(op, detail))
+}
