@@ -77,6 +77,11 @@ pub mod draw {
         Tensor::uniform(shape, domain.start, domain.end, rng)
     }
 
+    /// Of the given shape, uniform on -2 to 2.
+    pub fn of_shape(rng: &mut Rng, shape: impl Into<Shape>) -> Tensor<f64> {
+        Tensor::uniform(shape, -2.0, 2.0, rng)
+    }
+
     /// No axis empty, and no two elements nearer to each other than finite differences reach.
     pub fn distinct(rng: &mut Rng, domain: Range<f64>) -> Tensor<f64> {
         let rank = rng.below(4);

@@ -169,6 +169,11 @@ pub trait Axis: Copy {
 pub trait Axes {
     /// The axes as sorted, distinct indices below `rank`.
     fn resolve_all(&self, op: &'static str, rank: usize) -> Result<AxisList, ShapeError>;
+
+    /// Whether this is `..`.
+    fn is_all(&self) -> bool {
+        false
+    }
 }
 
 fn resolve_list<A: Axis>(list: &[A], op: &'static str, rank: usize) -> Result<AxisList, ShapeError> {
@@ -216,6 +221,9 @@ impl<A: Axis> Axes for &[A] {
 impl Axes for RangeFull {
     fn resolve_all(&self, _: &'static str, rank: usize) -> Result<AxisList, ShapeError> {
         Ok((0..rank).collect())
+    }
+    fn is_all(&self) -> bool {
+        true
     }
 }
 

@@ -177,8 +177,9 @@ impl<T: Element> Tensor<T> {
     /// When a named axis is of another size.
     #[track_caller]
     pub fn squeeze(&self, axes: impl Axes) -> Self {
+        let all = axes.is_all();
         let mut axes = axes.resolve_all("squeeze", self.rank()).or_panic();
-        if axes.len() == self.rank() {
+        if all {
             axes.retain(|a| self.shape[*a] == 1);
         }
         if let Some(&a) = axes.iter().find(|&&a| self.shape[a] != 1) {

@@ -1,8 +1,15 @@
 //! The ops, each in one place: its documentation, its rule and its samples.
 
 mod binary;
+mod conv;
+mod index;
+mod join;
+mod matmul;
 mod operators;
+mod pool;
 mod reduce;
+mod slice;
+mod softmax;
 mod unary;
 mod view;
 
@@ -12,8 +19,19 @@ use crate::samples::OpSample;
 
 /// The samples of every op on this table; an op that has none fails the tests.
 pub(crate) fn samples() -> Vec<OpSample> {
-    [unary::samples(), binary::samples(), operators::samples(), reduce::samples(), view::samples()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let families = [
+        unary::samples(),
+        binary::samples(),
+        operators::samples(),
+        reduce::samples(),
+        view::samples(),
+        slice::samples(),
+        index::samples(),
+        join::samples(),
+        matmul::samples(),
+        conv::samples(),
+        pool::samples(),
+        softmax::samples(),
+    ];
+    families.into_iter().flatten().collect()
 }

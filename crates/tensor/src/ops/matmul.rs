@@ -54,7 +54,7 @@ impl<T: Float> Tensor<T> {
         }
         if b.rank() == 2 && a.is_contiguous() {
             // One matrix for the whole batch: a single tall product.
-            let rows = a.numel() / k.max(1);
+            let rows = a.shape[..a.rank() - 1].iter().product();
             return a.reshape([rows, k]).matmul(&b).reshape(&shape);
         }
         batched(&a, &b, shape, (m, k, n))

@@ -1,0 +1,88 @@
+//! Convolution, closed under differentiation: it is linear in the picture and in the filters, and each of the three
+//! maps here has the other two as its derivatives.
+
+use crate::samples::{Case, OpSample, draw};
+use crate::tape::op;
+use crate::var::Var;
+use gradus_tensor::{Conv2dOptions, Float, Rng, Shape, Tensor, conv2d_shape};
+
+impl<T: Float> Var<T> {
+    /// The convolution of pictures `[N, C, H, W]` with filters `[F, C / groups, KH, KW]`, giving `[N, F, OH, OW]`: a
+    /// cross-correlation, as in every deep-learning framework.
+    ///
+    /// # Panics
+    /// When the shapes and options do not fit.
+    #[track_caller]
+    pub fn conv2d(&self, w: &Var<T>, o: Conv2dOptions) -> Var<T> {
+        let (x, w_) = (self.clone(), w.clone());
+        op("conv2d", [self, w], self.value().conv2d(w.value(), o), move |p| {
+            [
+                p.needs(0).then(|| p.gy().conv2d_input_grad(&w_, x.shape(), o)),
+                p.needs(1).then(|| x.conv2d_weight_grad(p.gy(), w_.shape(), o)),
+            ]
+        })
+    }
+
+    /// The gradient of [`conv2d`](Self::conv2d) with respect to its input, for this gradient of its result: the
+    /// transposed convolution.
+    ///
+    /// # Panics
+    /// When the shapes do not belong to one convolution.
+    #[track_caller]
+    pub fn conv2d_input_grad(&self, w: &Var<T>, input_shape: impl Into<Shape>, o: Conv2dOptions) -> Var<T> {
+        let (gy, w_) = (self.clone(), w.clone());
+        let y = self.value().conv2d_input_grad(w.value(), input_shape, o);
+        op("conv2d_input_grad", [self, w], y, move |p| {
+            [p.needs(0).then(|| p.gy().conv2d(&w_, o)), p.needs(1).then(|| p.gy().conv2d_weight_grad(&gy, w_.shape(), o))]
+        })
+    }
+
+    /// The gradient of [`conv2d`](Self::conv2d) of this input with respect to the filters, for a gradient `gy` of its
+    /// result.
+    ///
+    /// # Panics
+    /// When the shapes do not belong to one convolution.
+    #[track_caller]
+    pub fn conv2d_weight_grad(&self, gy: &Var<T>, weight_shape: impl Into<Shape>, o: Conv2dOptions) -> Var<T> {
+        let (x, gy_) = (self.clone(), gy.clone());
+        let y = self.value().conv2d_weight_grad(gy.value(), weight_shape, o);
+        op("conv2d_weight_grad", [self, gy], y, move |p| {
+            [p.needs(0).then(|| gy_.conv2d_input_grad(p.gy(), x.shape(), o)), p.needs(1).then(|| x.conv2d(p.gy(), o))]
+        })
+    }
+}
+
+/// A random small convolution: input, filters, shape of the result.
+fn problem(rng: &mut Rng) -> (Tensor<f64>, Tensor<f64>, Shape, Conv2dOptions) {
+    loop {
+        let groups = 1 + rng.below(2);
+        let channels = groups * (1 + rng.below(2));
+        let filters = groups * (1 + rng.below(2));
+        let mut pair = |low: usize, n: usize| [low + rng.below(n), low + rng.below(n)];
+        let (kernel, size, stride, dilation) = (pair(1, 3), pair(1, 4), pair(1, 2), pair(1, 2));
+        let o = Conv2dOptions { stride, padding: [pair(0, 2), pair(0, 3)], dilation, groups };
+        let (x, w) = ([1 + rng.below(2), channels, size[0], size[1]], [filters, channels / groups, kernel[0], kernel[1]]);
+        if let Ok(y) = conv2d_shape(&x, &w, &o) {
+            return (draw::of_shape(rng, x), draw::of_shape(rng, w), y, o);
+        }
+    }
+}
+
+pub(crate) fn samples() -> Vec<OpSample> {
+    vec![
+        OpSample::new("conv2d", |rng| {
+            let (x, w, _, o) = problem(rng);
+            Case::new([x, w], move |v| v[0].conv2d(&v[1], o))
+        }),
+        OpSample::new("conv2d_input_grad", |rng| {
+            let (x, w, y, o) = problem(rng);
+            let (gy, shape) = (draw::of_shape(rng, y), x.shape().clone());
+            Case::new([gy, w], move |v| v[0].conv2d_input_grad(&v[1], &shape, o))
+        }),
+        OpSample::new("conv2d_weight_grad", |rng| {
+            let (x, w, y, o) = problem(rng);
+            let (gy, shape) = (draw::of_shape(rng, y), w.shape().clone());
+            Case::new([x, gy], move |v| v[0].conv2d_weight_grad(&v[1], &shape, o))
+        }),
+    ]
+}

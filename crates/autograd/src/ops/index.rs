@@ -1,0 +1,110 @@
+//! Picking by index, and adding at an index: pairs that are each other's adjoint.
+
+use crate::samples::{Case, OpSample, draw};
+use crate::tape::op;
+use crate::var::Var;
+use gradus_tensor::shape::Axis;
+use gradus_tensor::{Float, OrPanic, Shape, Tensor};
+
+impl<T: Float> Var<T> {
+    /// `y[i, j, k] = x[index[i, j, k], j, k]` for axis 0, and likewise for the others: `torch.gather`.
+    ///
+    /// # Panics
+    /// When the ranks differ, `index` is larger than this along another axis, or an index is out of range.
+    #[track_caller]
+    pub fn gather(&self, axis: impl Axis, index: &Tensor<i64>) -> Var<T> {
+        let axis = axis.resolve("gather", self.rank()).or_panic();
+        let (shape, index) = (self.shape().clone(), index.clone());
+        op("gather", [self], self.value().gather(axis, &index), move |p| [Some(zeros(&shape).scatter_add(axis, &index, p.gy()))])
+    }
+
+    /// This plus `src` at the places that [`gather`](Self::gather) with the same `index` reads. Repeated indices add
+    /// up.
+    ///
+    /// # Panics
+    /// As `gather`; and when `src` has another shape than `index`.
+    #[track_caller]
+    pub fn scatter_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Var<T>) -> Var<T> {
+        let axis = axis.resolve("scatter_add", self.rank()).or_panic();
+        let index = index.clone();
+        let y = self.value().scatter_add(axis, &index, src.value());
+        op("scatter_add", [self, src], y, move |p| [Some(p.gy().clone()), p.needs(1).then(|| p.gy().gather(axis, &index))])
+    }
+
+    /// The sub-tensors at the indices of one axis, in their order: rows of an embedding.
+    ///
+    /// # Panics
+    /// When `index` is no vector, or an index is out of range.
+    #[track_caller]
+    pub fn index_select(&self, axis: impl Axis, index: &Tensor<i64>) -> Var<T> {
+        let axis = axis.resolve("index_select", self.rank()).or_panic();
+        let (shape, index) = (self.shape().clone(), index.clone());
+        op("index_select", [self], self.value().index_select(axis, &index), move |p| {
+            [Some(zeros(&shape).index_add(axis, &index, p.gy()))]
+        })
+    }
+
+    /// This plus the sub-tensors of `src` at the indices of one axis. Repeated indices add up.
+    ///
+    /// # Panics
+    /// When `index` is no vector, an index is out of range, or `src` does not fit.
+    #[track_caller]
+    pub fn index_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Var<T>) -> Var<T> {
+        let axis = axis.resolve("index_add", self.rank()).or_panic();
+        let index = index.clone();
+        let y = self.value().index_add(axis, &index, src.value());
+        op("index_add", [self, src], y, move |p| [Some(p.gy().clone()), p.needs(1).then(|| p.gy().index_select(axis, &index))])
+    }
+
+    /// The elements along one axis in order, and the index that each came from; differentiable as a gather.
+    #[track_caller]
+    pub fn sort(&self, axis: impl Axis, descending: bool) -> (Var<T>, Tensor<i64>) {
+        let index = self.value().argsort(axis, descending);
+        (self.gather(axis, &index), index)
+    }
+
+    /// The `k` largest elements along one axis, largest first, and their indices; differentiable as a gather.
+    ///
+    /// # Panics
+    /// When the axis has fewer than `k` elements.
+    #[track_caller]
+    pub fn topk(&self, k: usize, axis: impl Axis) -> (Var<T>, Tensor<i64>) {
+        let (_, index) = self.value().topk(k, axis);
+        (self.gather(axis, &index), index)
+    }
+}
+
+fn zeros<T: Float>(shape: &Shape) -> Var<T> {
+    Var::constant(Tensor::zeros(shape.clone()))
+}
+
+pub(crate) fn samples() -> Vec<OpSample> {
+    vec![
+        OpSample::new("gather", |rng| {
+            let (x, index) = (draw::of_shape(rng, [3, 4]), Tensor::randint([2, 3], 0, 4, rng));
+            Case::new([x], move |v| v[0].gather(1, &index))
+        }),
+        OpSample::new("scatter_add", |rng| {
+            let index = Tensor::randint([3, 2], 0, 3, rng);
+            Case::new([draw::of_shape(rng, [3, 2]), draw::of_shape(rng, [3, 2])], move |v| v[0].scatter_add(0, &index, &v[1]))
+        }),
+        OpSample::new("index_select", |rng| {
+            let (x, index) = (draw::of_shape(rng, [2, 3, 2]), Tensor::randint([4], 0, 3, rng));
+            Case::new([x], move |v| v[0].index_select(1, &index))
+        }),
+        OpSample::new("index_add", |rng| {
+            let index = Tensor::randint([4], 0, 3, rng);
+            Case::new([draw::of_shape(rng, [3, 2]), draw::of_shape(rng, [4, 2])], move |v| v[0].index_add(0, &index, &v[1]))
+        }),
+        OpSample::new("gather", |rng| {
+            let x = draw::spread(rng, [2, 4].into(), -2.0..2.0);
+            Case::new([x], |v| v[0].sort(1, false).0 * v[0].sort(0, true).0)
+        })
+        .without_ties(),
+        OpSample::new("gather", |rng| {
+            let x = draw::spread(rng, [2, 5].into(), -2.0..2.0);
+            Case::new([x], |v| v[0].topk(3, -1).0)
+        })
+        .without_ties(),
+    ]
+}

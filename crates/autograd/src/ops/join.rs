@@ -1,0 +1,146 @@
+//! Putting variables together and taking them apart.
+
+use crate::samples::{Case, OpSample, draw};
+use crate::tape::{op, op_of_many};
+use crate::var::Var;
+use gradus_tensor::shape::Axis;
+use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+
+impl<T: Float> Var<T> {
+    /// The variables one after the other along an axis that they all have.
+    ///
+    /// # Panics
+    /// When there are none, or other axes differ.
+    #[track_caller]
+    pub fn concat(vars: &[&Var<T>], axis: impl Axis) -> Var<T> {
+        let values: Vec<&Tensor<T>> = vars.iter().map(|v| v.value()).collect();
+        let y = Tensor::concat(&values, axis);
+        let axis = axis.resolve("concat", y.rank()).or_panic();
+        let sizes: Vec<usize> = vars.iter().map(|v| v.shape()[axis]).collect();
+        op_of_many("concat", vars, y, move |p| {
+            let mut start = 0;
+            let part = |(i, &n): (usize, &usize)| {
+                start += n;
+                p.needs(i).then(|| p.gy().slice(axis, start - n..start))
+            };
+            sizes.iter().enumerate().map(part).collect()
+        })
+    }
+
+    /// The variables, all of one shape, along a new axis.
+    ///
+    /// # Panics
+    /// When there are none, or the shapes differ.
+    #[track_caller]
+    pub fn stack(vars: &[&Var<T>], axis: impl Axis) -> Var<T> {
+        let Some(first) = vars.first() else {
+            return Err(ShapeError::new("stack", "no variables; at least one is wanted")).or_panic();
+        };
+        let axis = axis.resolve("stack", first.rank() + 1).or_panic();
+        if let Some((i, v)) = vars.iter().enumerate().find(|(_, v)| v.shape() != first.shape()) {
+            let detail = format!("variable {i} is {} beside {}; all shapes must agree", v.shape(), first.shape());
+            Err(ShapeError::new("stack", detail)).or_panic()
+        }
+        let raised: Vec<_> = vars.iter().map(|v| v.unsqueeze(axis)).collect();
+        Self::concat(&raised.iter().collect::<Vec<_>>(), axis)
+    }
+
+    /// Parts of `size` indices each along one axis; the last may be smaller.
+    ///
+    /// # Panics
+    /// When `size` is 0.
+    #[track_caller]
+    pub fn split(&self, size: usize, axis: impl Axis) -> Vec<Var<T>> {
+        let axis = axis.resolve("split", self.rank()).or_panic();
+        assert!(size > 0, "split: parts of size 0; 1 or more is wanted");
+        let n = self.shape()[axis];
+        (0..n).step_by(size).map(|start| self.slice(axis, start..(start + size).min(n))).collect()
+    }
+
+    /// Parts of the given sizes along one axis.
+    ///
+    /// # Panics
+    /// When the sizes do not add up to the axis.
+    #[track_caller]
+    pub fn split_sizes(&self, sizes: &[usize], axis: impl Axis) -> Vec<Var<T>> {
+        let axis = axis.resolve("split_sizes", self.rank()).or_panic();
+        if sizes.iter().sum::<usize>() != self.shape()[axis] {
+            let detail = format!("sizes {sizes:?} of axis {axis} of shape {}", self.shape());
+            Err(ShapeError::new("split_sizes", detail)).or_panic()
+        }
+        let mut start = 0;
+        let part = |&n: &usize| {
+            start += n;
+            self.slice(axis, start - n..start)
+        };
+        sizes.iter().map(part).collect()
+    }
+
+    /// This inside a border of `value`: `pads` gives `[before, after]` for each axis.
+    ///
+    /// # Panics
+    /// When there is not one pair an axis.
+    #[track_caller]
+    pub fn pad(&self, pads: &[[usize; 2]], value: f64) -> Var<T> {
+        let (y, pads, shape) = (self.value().pad(pads, T::lit(value)), pads.to_vec(), self.shape().clone());
+        op("pad", [self], y, move |p| {
+            let inside = |g: Var<T>, axis: usize| g.slice(axis, pads[axis][0]..pads[axis][0] + shape[axis]);
+            [Some((0..shape.rank()).fold(p.gy().clone(), inside))]
+        })
+    }
+
+    /// The whole repeated `reps[i]` times along axis `i`.
+    ///
+    /// # Panics
+    /// When there is not one count an axis.
+    #[track_caller]
+    pub fn repeat(&self, reps: &[usize]) -> Var<T> {
+        let (y, shape, reps) = (self.value().repeat(reps), self.shape().clone(), reps.to_vec());
+        op("repeat", [self], y, move |p| {
+            let split: Vec<usize> = reps.iter().zip(shape.iter()).flat_map(|(&r, &n)| [r, n]).collect();
+            let copies: Vec<usize> = (0..reps.len()).map(|i| 2 * i).collect();
+            [Some(p.gy().reshape(&split[..]).sum(&copies[..]))]
+        })
+    }
+
+    /// Elements moved on by `shift` along one axis, those pushed out coming in at the other end.
+    #[track_caller]
+    pub fn roll(&self, shift: isize, axis: impl Axis) -> Var<T> {
+        let axis = axis.resolve("roll", self.rank()).or_panic();
+        op("roll", [self], self.value().roll(shift, axis), move |p| [Some(p.gy().roll(-shift, axis))])
+    }
+}
+
+pub(crate) fn samples() -> Vec<OpSample> {
+    vec![
+        OpSample::new("concat", |rng| {
+            let (a, b) = (rng.below(3), 1 + rng.below(3));
+            let inputs = [draw::of_shape(rng, [2, a]), draw::of_shape(rng, [2, b]), draw::of_shape(rng, [2, 1])];
+            Case::new(inputs, |v| Var::concat(&[&v[0], &v[1], &v[2], &v[1]], -1))
+        }),
+        OpSample::new("concat", |rng| {
+            let axis = rng.below(3);
+            Case::new([draw::of_shape(rng, [2, 3]), draw::of_shape(rng, [2, 3])], move |v| Var::stack(&[&v[0], &v[1]], axis))
+        }),
+        OpSample::new("slice", |rng| {
+            let x = draw::of_shape(rng, [5, 2]);
+            Case::new([x], |v| {
+                let halves = v[0].split(3, 0);
+                let parts = v[0].split_sizes(&[1, 4], 0);
+                &halves[1] * parts[1].slice(0, ..2) + &parts[0]
+            })
+        }),
+        OpSample::new("pad", |rng| {
+            let (x, a, b) = (draw::of_shape(rng, [2, 3]), rng.below(3), rng.below(3));
+            Case::new([x], move |v| v[0].pad(&[[a, 1], [0, b]], 0.5))
+        }),
+        OpSample::new("repeat", |rng| {
+            let (x, a, b) = (draw::of_shape(rng, [2, 3]), rng.below(3), 1 + rng.below(2));
+            Case::new([x], move |v| v[0].repeat(&[a, b]))
+        }),
+        OpSample::new("roll", |rng| {
+            let (x, shift) = (draw::of_shape(rng, [2, 5]), rng.below(9) as isize - 4);
+            Case::new([x], move |v| v[0].roll(shift, 1))
+        }),
+    ]
+}

@@ -1,0 +1,115 @@
+//! Matrix products.
+
+use crate::samples::{Case, OpSample, draw};
+use crate::tape::op;
+use crate::var::Var;
+use gradus_tensor::Float;
+
+impl<T: Float> Var<T> {
+    /// The matrix product, over any strides: of matrices; of vectors, which count as a row on the left and a column
+    /// on the right; of batches, whose leading axes broadcast. `da = dy bᵀ`, `db = aᵀ dy`.
+    ///
+    /// # Panics
+    /// When the inner sizes differ or the batch axes do not broadcast.
+    #[track_caller]
+    pub fn matmul(&self, other: &Var<T>) -> Var<T> {
+        match (self.rank(), other.rank()) {
+            (1, 1) => self.unsqueeze(0).matmul(&other.unsqueeze(1)).reshape(&gradus_tensor::Shape::default()),
+            (1, _) => {
+                let y = self.unsqueeze(0).matmul(other);
+                y.squeeze(-2)
+            }
+            (_, 1) => self.matmul(&other.unsqueeze(1)).squeeze(-1),
+            _ => self.matrix_product(other),
+        }
+    }
+
+    #[track_caller]
+    fn matrix_product(&self, other: &Var<T>) -> Var<T> {
+        let (a, b) = (self.clone(), other.clone());
+        op("matmul", [self, other], self.value().matmul(other.value()), move |p| {
+            [p.needs(0).then(|| p.gy().matmul(&b.t()).sum_to(a.shape())), p.needs(1).then(|| left_gradient(&a, p.gy(), &b))]
+        })
+    }
+
+    /// `x wᵀ + b` for `x` of `[.., in]` and `w` of `[out, in]`: a dense layer.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    #[track_caller]
+    pub fn linear(&self, w: &Var<T>, b: Option<&Var<T>>) -> Var<T> {
+        let y = self.matmul(&w.t());
+        match b {
+            Some(b) => y + b,
+            None => y,
+        }
+    }
+
+    /// The inner product of two vectors.
+    ///
+    /// # Panics
+    /// When they are no vectors of one length.
+    #[track_caller]
+    pub fn dot(&self, other: &Var<T>) -> Var<T> {
+        assert!(self.rank() == 1 && self.shape() == other.shape(), "dot: two vectors of one length are wanted");
+        (self * other).sum(..)
+    }
+
+    /// The outer product of two vectors: `y[i, j] = a[i] b[j]`.
+    ///
+    /// # Panics
+    /// When they are no vectors.
+    #[track_caller]
+    pub fn outer(&self, other: &Var<T>) -> Var<T> {
+        assert!(self.rank() == 1 && other.rank() == 1, "outer: two vectors are wanted");
+        self.unsqueeze(1) * other.unsqueeze(0)
+    }
+}
+
+/// `aᵀ dy` summed over the batch. One matrix `b` for a whole batch of `a` makes it a single product over all rows.
+fn left_gradient<T: Float>(a: &Var<T>, gy: &Var<T>, b: &Var<T>) -> Var<T> {
+    if b.rank() == 2 && a.rank() > 2 {
+        let (k, n) = (a.shape()[a.rank() - 1], gy.shape()[gy.rank() - 1]);
+        let rows: usize = a.shape()[..a.rank() - 1].iter().product();
+        return a.reshape([rows, k]).t().matmul(&gy.reshape([rows, n]));
+    }
+    a.t().matmul(gy).sum_to(b.shape())
+}
+
+pub(crate) fn samples() -> Vec<OpSample> {
+    fn sizes(rng: &mut gradus_tensor::Rng) -> (usize, usize, usize) {
+        (1 + rng.below(3), rng.below(4), 1 + rng.below(3))
+    }
+    vec![
+        OpSample::new("matmul", |rng| {
+            let (m, k, n) = sizes(rng);
+            Case::new([draw::of_shape(rng, [m, k]), draw::of_shape(rng, [k, n])], |v| v[0].matmul(&v[1]))
+        }),
+        OpSample::new("matmul", |rng| {
+            let (m, k, n) = sizes(rng);
+            let a = draw::of_shape(rng, [2, 1, m, k]);
+            Case::new([a, draw::of_shape(rng, [3, k, n])], |v| v[0].matmul(&v[1]))
+        }),
+        OpSample::new("matmul", |rng| {
+            let (m, k, n) = sizes(rng);
+            Case::new([draw::of_shape(rng, [2, m, k]), draw::of_shape(rng, [k, n])], |v| v[0].matmul(&v[1]))
+        }),
+        OpSample::new("matmul", |rng| {
+            let (m, k, _) = sizes(rng);
+            Case::new([draw::of_shape(rng, [m, k]), draw::of_shape(rng, [k])], |v| v[0].matmul(&v[1]))
+        }),
+        OpSample::new("matmul", |rng| {
+            let (_, k, n) = sizes(rng);
+            Case::new([draw::of_shape(rng, [k]), draw::of_shape(rng, [2, k, n])], |v| v[0].matmul(&v[1]))
+        }),
+        OpSample::new("matmul", |rng| {
+            let k = rng.below(4);
+            Case::new([draw::of_shape(rng, [k]), draw::of_shape(rng, [k])], |v| v[0].matmul(&v[1]))
+        }),
+        OpSample::new("matmul", |rng| {
+            let (m, k, n) = sizes(rng);
+            let inputs = [draw::of_shape(rng, [2, m, k]), draw::of_shape(rng, [n, k]), draw::of_shape(rng, [n])];
+            Case::new(inputs, |v| v[0].linear(&v[1], Some(&v[2])))
+        }),
+    ]
+}

@@ -1,0 +1,162 @@
+//! Parts of a variable, and their adjoints: `slice` and `pad_step`, `diagonal` and `diagonal_embed`.
+
+use crate::samples::{Case, OpSample, draw};
+use crate::tape::op;
+use crate::var::Var;
+use gradus_tensor::shape::Axis;
+use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+use std::ops::{Bound, RangeBounds};
+
+/// The half-open `start..end` that a range means on an axis of size `n`.
+fn bounds(range: &impl RangeBounds<usize>, n: usize) -> (usize, usize) {
+    let start = match range.start_bound() {
+        Bound::Included(&s) => s,
+        Bound::Excluded(&s) => s.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(&e) => e.saturating_add(1),
+        Bound::Excluded(&e) => e,
+        Bound::Unbounded => n,
+    };
+    (start, end)
+}
+
+impl<T: Float> Var<T> {
+    /// The part of one axis that lies in `range`.
+    ///
+    /// # Panics
+    /// When the range reaches outside.
+    #[track_caller]
+    pub fn slice(&self, axis: impl Axis, range: impl RangeBounds<usize>) -> Var<T> {
+        self.slice_step(axis, range, 1)
+    }
+
+    /// Every `step`-th index of `range` along one axis; a negative step runs from the range's last index down.
+    ///
+    /// # Panics
+    /// When the range reaches outside, or the step is 0.
+    #[track_caller]
+    pub fn slice_step(&self, axis: impl Axis, range: impl RangeBounds<usize>, step: isize) -> Var<T> {
+        let axis = axis.resolve("slice", self.rank()).or_panic();
+        let size = self.shape()[axis];
+        let (start, end) = bounds(&range, size);
+        let y = self.value().slice_step(axis, start..end, step);
+        let first = if step > 0 { start } else { end.saturating_sub(1) };
+        op("slice", [self], y, move |p| [Some(p.gy().pad_step(axis, size, first, step))])
+    }
+
+    /// Zeros of size `size` along one axis, with this at `start`, `start + step`, …: the adjoint of
+    /// [`slice_step`](Self::slice_step). With a negative step, `start` is the highest index.
+    ///
+    /// # Panics
+    /// When this does not fit.
+    #[track_caller]
+    pub fn pad_step(&self, axis: impl Axis, size: usize, start: usize, step: isize) -> Var<T> {
+        let axis = axis.resolve("pad_step", self.rank()).or_panic();
+        let count = self.shape()[axis];
+        let y = self.value().pad_step(axis, size, start, step);
+        op("pad_step", [self], y, move |p| {
+            if count == 0 {
+                return [Some(p.gy().slice(axis, ..0))];
+            }
+            let last = (start as isize + (count as isize - 1) * step) as usize;
+            [Some(p.gy().slice_step(axis, start.min(last)..=start.max(last), step))]
+        })
+    }
+
+    /// One index of an axis; the axis goes.
+    ///
+    /// # Panics
+    /// When there is no such index.
+    #[track_caller]
+    pub fn select(&self, axis: impl Axis, index: usize) -> Var<T> {
+        let axis = axis.resolve("select", self.rank()).or_panic();
+        if index >= self.shape()[axis] {
+            Err(ShapeError::new("select", format!("index {index} of axis {axis} of shape {}", self.shape()))).or_panic()
+        }
+        self.slice(axis, index..=index).squeeze(axis)
+    }
+
+    /// The diagonal of the last two axes, as a last axis in their place; `offset` above 0 counts diagonals to the
+    /// right of the main one, below 0 those under it.
+    ///
+    /// # Panics
+    /// When there are fewer than two axes.
+    #[track_caller]
+    pub fn diagonal(&self, offset: isize) -> Var<T> {
+        let y = self.value().diagonal(offset);
+        let (rows, cols) = (self.shape()[self.rank() - 2], self.shape()[self.rank() - 1]);
+        op("diagonal", [self], y, move |p| [Some(p.gy().diagonal_embed(offset, rows, cols))])
+    }
+
+    /// Matrices of `rows` x `cols` that are zero but for a diagonal, which is this variable's last axis.
+    ///
+    /// # Panics
+    /// When the last axis has not the diagonal's length.
+    #[track_caller]
+    pub fn diagonal_embed(&self, offset: isize, rows: usize, cols: usize) -> Var<T> {
+        let y = self.value().diagonal_embed(offset, rows, cols);
+        op("diagonal_embed", [self], y, move |p| [Some(p.gy().diagonal(offset))])
+    }
+
+    /// The lower triangle of each matrix, with `diagonal` diagonals to the right of the main one; 0 elsewhere.
+    ///
+    /// # Panics
+    /// When there are fewer than two axes.
+    #[track_caller]
+    pub fn tril(&self, diagonal: isize) -> Var<T> {
+        self.masked_fill(&triangle(self, "tril", |i, j| j > i + diagonal), 0.0)
+    }
+
+    /// The upper triangle of each matrix, from the diagonal `diagonal` to the right of the main one; 0 elsewhere.
+    ///
+    /// # Panics
+    /// When there are fewer than two axes.
+    #[track_caller]
+    pub fn triu(&self, diagonal: isize) -> Var<T> {
+        self.masked_fill(&triangle(self, "triu", |i, j| j < i + diagonal), 0.0)
+    }
+}
+
+#[track_caller]
+fn triangle<T: Float>(x: &Var<T>, op: &'static str, outside: impl Fn(isize, isize) -> bool) -> Tensor<bool> {
+    let &[.., rows, cols] = &x.shape()[..] else {
+        return Err(ShapeError::new(op, format!("a tensor of shape {}; wanted two axes or more", x.shape()))).or_panic();
+    };
+    Tensor::from_fn([rows, cols], |i| outside(i[0] as isize, i[1] as isize))
+}
+
+pub(crate) fn samples() -> Vec<OpSample> {
+    vec![
+        OpSample::new("slice", |rng| {
+            let x = draw::of_shape(rng, [2, 5, 2]);
+            let (start, end) = (rng.below(3), 3 + rng.below(3));
+            let step = [1, 2, -1, -2][rng.below(4)];
+            Case::new([x], move |v| v[0].slice_step(1, start..end, step))
+        }),
+        OpSample::new("pad_step", |rng| {
+            let x = draw::of_shape(rng, [2, 3]);
+            let (start, step) = [(0, 1), (1, 2), (5, -2), (2, -1)][rng.below(4)];
+            Case::new([x], move |v| v[0].pad_step(1, 6, start, step))
+        }),
+        OpSample::new("slice", |rng| {
+            let x = draw::of_shape(rng, [3, 2]);
+            let i = rng.below(3);
+            Case::new([x], move |v| v[0].select(0, i))
+        }),
+        OpSample::new("diagonal", |rng| {
+            let (rows, cols) = (1 + rng.below(4), 1 + rng.below(4));
+            let (x, offset) = (draw::of_shape(rng, [2, rows, cols]), rng.below(5) as isize - 2);
+            Case::new([x], move |v| v[0].diagonal(offset))
+        }),
+        OpSample::new("diagonal_embed", |rng| {
+            let x = draw::of_shape(rng, [2, 3]);
+            Case::new([x], |v| v[0].diagonal_embed(1, 3, 4))
+        }),
+        OpSample::new("masked_fill", |rng| {
+            let (x, d) = (draw::of_shape(rng, [2, 3, 3]), rng.below(3) as isize - 1);
+            Case::new([x], move |v| v[0].tril(d) + v[0].triu(d) * 2.0)
+        }),
+    ]
+}

@@ -1,0 +1,74 @@
+//! Softmax, its logarithm, and dropout.
+
+use crate::samples::{Case, OpSample, draw};
+use crate::tape::{op, op_with_output};
+use crate::var::Var;
+use gradus_tensor::shape::Axis;
+use gradus_tensor::{Float, OrPanic, Rng, Tensor};
+
+impl<T: Float> Var<T> {
+    /// `y = e^x / Σ e^x` along one axis, without overflow: `dx = y (dy - Σ dy y)`.
+    #[track_caller]
+    pub fn softmax(&self, axis: impl Axis) -> Var<T> {
+        let axis = axis.resolve("softmax", self.rank()).or_panic();
+        let x = self.value();
+        let y = x.zip_map("softmax", &x.logsumexp_keep(axis), |x, l| (x - l).exp());
+        op_with_output("softmax", [self], y, move |p| {
+            let (y, gy) = (p.y(), p.gy());
+            let weighted = gy * &y;
+            let total = weighted.sum_keep(axis);
+            [Some(weighted - y * total)]
+        })
+    }
+
+    /// `y = x - ln Σ e^x` along one axis, without overflow: `dx = dy - e^y Σ dy`.
+    #[track_caller]
+    pub fn log_softmax(&self, axis: impl Axis) -> Var<T> {
+        let axis = axis.resolve("log_softmax", self.rank()).or_panic();
+        let x = self.value();
+        let y = x.zip_map("log_softmax", &x.logsumexp_keep(axis), |x, l| x - l);
+        op_with_output("log_softmax", [self], y, move |p| [Some(p.gy() - p.y().exp() * p.gy().sum_keep(axis))])
+    }
+
+    /// Zeroes each element with probability `p` and divides the others by `1 - p`, so that the mean stays (Srivastava
+    /// et al. 2014).
+    ///
+    /// # Panics
+    /// When `p` is not in `0.0..1.0`.
+    #[track_caller]
+    pub fn dropout(&self, p: f64, rng: &mut Rng) -> Var<T> {
+        assert!((0.0..1.0).contains(&p), "dropout: the probability is {p}; wanted 0 or more and less than 1");
+        if p == 0.0 {
+            return self.clone();
+        }
+        let kept = Tensor::bernoulli(self.shape().clone(), 1.0 - p, rng);
+        self.dropout_mask(kept, 1.0 / (1.0 - p))
+    }
+
+    /// `x · scale` where `kept`, 0 elsewhere.
+    #[track_caller]
+    fn dropout_mask(&self, kept: Tensor<bool>, scale: f64) -> Var<T> {
+        let s = T::lit(scale);
+        let y = self.value().zip_map("dropout", &kept, move |x, k| if k { x * s } else { T::zero() });
+        op("dropout", [self], y, move |p| [Some(p.gy().dropout_mask(kept.clone(), scale))])
+    }
+}
+
+pub(crate) fn samples() -> Vec<OpSample> {
+    vec![
+        OpSample::new("softmax", |rng| {
+            let x = draw::tensor_of_rank(rng, 3, -2.0..2.0);
+            let axis = rng.below(3);
+            Case::new([x], move |v| v[0].softmax(axis))
+        }),
+        OpSample::new("log_softmax", |rng| {
+            let x = draw::tensor_of_rank(rng, 3, -2.0..2.0);
+            let axis = rng.below(3);
+            Case::new([x], move |v| v[0].log_softmax(axis))
+        }),
+        OpSample::new("dropout", |rng| {
+            let (x, seed) = (draw::filled(rng, -2.0..2.0), rng.next_u64());
+            Case::new([x], move |v| v[0].dropout(0.4, &mut Rng::seed(seed)))
+        }),
+    ]
+}
