@@ -145,7 +145,7 @@ pub trait Float: Num + Neg<Output = Self> + std::iter::Sum {
         } else if self < Self::zero() {
             -Self::one()
         } else {
-            self - self
+            self + Self::zero() // NaN, and zero without its sign
         }
     }
 }
@@ -218,6 +218,16 @@ macro_rules! by_std {
     )*};
 }
 
+/// Forwards to the function of this name in [`crate::kernels::math`].
+macro_rules! by_kernel {
+    ($($file:ident::$f:ident),*) => {$(
+        #[inline(always)]
+        fn $f(self) -> Self {
+            crate::kernels::math::$file::$f(self)
+        }
+    )*};
+}
+
 /// What `f32` and `f64` share.
 macro_rules! common {
     ($t:ty) => {
@@ -240,23 +250,16 @@ macro_rules! common {
         fn is_finite(self) -> bool {
             <$t>::is_finite(self)
         }
-        by_std!($t: recip, abs, sqrt, tan, asin, acos, atan, sinh, cosh, floor, ceil, trunc, ln_1p, exp_m1, log2, log10);
+        by_std!($t: recip, abs, sqrt, tan, asin, acos, atan, sinh, cosh, floor, ceil, trunc);
     };
 }
 
 impl Float for f32 {
     common!(f32);
-    by_std!(f32: exp, exp2, ln, sin, cos, tanh);
+    by_kernel!(exp::exp, exp::exp2, exp::exp_m1, exp::sigmoid, exp::tanh);
+    by_kernel!(log::ln, log::ln_1p, log::log2, log::log10, trig::sin, trig::cos, erf::erf);
 
     const GEMM: crate::kernels::gemm::RawGemm<Self> = matrixmultiply::sgemm;
-    #[inline(always)]
-    fn sigmoid(self) -> Self {
-        1.0 / (1.0 + (-self).exp())
-    }
-    #[inline]
-    fn erf(self) -> Self {
-        libm::erff(self)
-    }
     #[inline]
     fn powf(self, p: Self) -> Self {
         f32::powf(self, p)
@@ -265,7 +268,7 @@ impl Float for f32 {
 
 impl Float for f64 {
     common!(f64);
-    by_std!(f64: exp, exp2, ln, sin, cos, tanh);
+    by_std!(f64: exp, exp2, exp_m1, ln, ln_1p, log2, log10, sin, cos, tanh);
 
     const GEMM: crate::kernels::gemm::RawGemm<Self> = matrixmultiply::dgemm;
     #[inline(always)]

@@ -164,6 +164,11 @@ impl<T: Element> Tensor<T> {
         self.is_contiguous() && Arc::get_mut(&mut self.buffer).is_some()
     }
 
+    /// This tensor by value, an empty one taking its place.
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::of_buffer(Buffer::from_vec(vec![]), Shape::from([0])))
+    }
+
     /// The element at `index`.
     ///
     /// # Panics

@@ -1,14 +1,18 @@
 //! Elementwise loops over contiguous slices, and over strided operands.
 
 use super::simd::{Kernel, dispatch};
-use super::strided::{self, Dims2};
+use super::strided::{Blocks, Operand, Scratch};
 use crate::element::Element;
 use rayon::prelude::*;
 
 /// Slices shorter than this are not worth a second thread.
 const SERIAL: usize = 1 << 16;
 /// What one task takes: a few microseconds of work, and within the second-level cache.
-const CHUNK: usize = 1 << 14;
+pub(super) const CHUNK: usize = 1 << 14;
+/// Loops are cut into runs of this length for the optimiser's sake: it inlines a long `f` into the
+/// inner of two loops, where it takes the call to be hot, but not into a single one. A call that is not
+/// inlined is compiled without the vector instructions, and costs twenty times as much.
+const RUN: usize = 1 << 10;
 
 struct Unary<'a, A, O, F>(&'a [A], &'a mut [O], F);
 
@@ -16,8 +20,10 @@ impl<A: Element, O: Element, F: Fn(A) -> O> Kernel for Unary<'_, A, O, F> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
-        for (y, &x) in self.1.iter_mut().zip(self.0) {
-            *y = (self.2)(x);
+        for (out, x) in self.1.chunks_mut(RUN).zip(self.0.chunks(RUN)) {
+            for (y, &x) in out.iter_mut().zip(x) {
+                *y = (self.2)(x);
+            }
         }
     }
 }
@@ -37,8 +43,10 @@ impl<A: Element, F: Fn(A) -> A> Kernel for InPlace<'_, A, F> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
-        for x in self.0 {
-            *x = (self.1)(*x);
+        for x in self.0.chunks_mut(RUN) {
+            for x in x {
+                *x = (self.1)(*x);
+            }
         }
     }
 }
@@ -51,75 +59,91 @@ pub fn unary_in_place<A: Element>(x: &mut [A], f: impl Fn(A) -> A + Copy + Send 
     x.par_chunks_mut(CHUNK).for_each(|x| dispatch(InPlace(x, f)));
 }
 
-/// A row of operands: consecutive, or one value for the whole row.
-struct Row<'a, A, B, O, F> {
-    a: &'a [A],
-    b: &'a [B],
-    out: &'a mut [O],
-    f: F,
+/// `out[i] = f(a[i], b[i])`, where an operand of another length than `out` has one value for all.
+#[inline(always)]
+fn zip<A: Element, B: Element, O: Element>(a: &[A], b: &[B], out: &mut [O], f: impl Fn(A, B) -> O) {
+    let n = out.len();
+    match (a.len() == n, b.len() == n) {
+        (true, true) => {
+            for ((out, a), b) in out.chunks_mut(RUN).zip(a.chunks(RUN)).zip(b.chunks(RUN)) {
+                for ((y, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                    *y = f(a, b);
+                }
+            }
+        }
+        (true, false) => {
+            let b = b[0];
+            for (out, a) in out.chunks_mut(RUN).zip(a.chunks(RUN)) {
+                for (y, &a) in out.iter_mut().zip(a) {
+                    *y = f(a, b);
+                }
+            }
+        }
+        (false, true) => {
+            let a = a[0];
+            for (out, b) in out.chunks_mut(RUN).zip(b.chunks(RUN)) {
+                for (y, &b) in out.iter_mut().zip(b) {
+                    *y = f(a, b);
+                }
+            }
+        }
+        (false, false) => out.fill(f(a[0], b[0])),
+    }
 }
 
-impl<A: Element, B: Element, O: Element, F: Fn(A, B) -> O> Kernel for Row<'_, A, B, O, F> {
-    type Out = ();
-    #[inline(always)]
-    fn run(self) {
-        let n = self.out.len();
-        match (self.a.len() == n, self.b.len() == n) {
-            (true, true) => {
-                for ((y, &a), &b) in self.out.iter_mut().zip(self.a).zip(self.b) {
-                    *y = (self.f)(a, b);
-                }
+/// `a[i] = f(a[i], b[i])`, where a `b` of another length has one value for all.
+#[inline(always)]
+fn zip_in_place<A: Element, B: Element>(a: &mut [A], b: &[B], f: impl Fn(A, B) -> A) {
+    if a.len() == b.len() {
+        for (a, b) in a.chunks_mut(RUN).zip(b.chunks(RUN)) {
+            for (a, &b) in a.iter_mut().zip(b) {
+                *a = f(*a, b);
             }
-            (true, false) => {
-                let b = self.b[0];
-                for (y, &a) in self.out.iter_mut().zip(self.a) {
-                    *y = (self.f)(a, b);
-                }
+        }
+    } else {
+        let b = b[0];
+        for a in a.chunks_mut(RUN) {
+            for a in a {
+                *a = f(*a, b);
             }
-            (false, true) => {
-                let a = self.a[0];
-                for (y, &b) in self.out.iter_mut().zip(self.b) {
-                    *y = (self.f)(a, b);
-                }
-            }
-            (false, false) => self.out.fill((self.f)(self.a[0], self.b[0])),
         }
     }
 }
 
-/// One operand of a broadcast loop: a buffer, and where its first element is.
-#[derive(Clone, Copy)]
-pub struct Operand<'a, A> {
-    pub data: &'a [A],
-    pub offset: usize,
+struct Binary<'a, A, B, O, F>(&'a [A], &'a [B], &'a mut [O], F);
+
+impl<A: Element, B: Element, O: Element, F: Fn(A, B) -> O> Kernel for Binary<'_, A, B, O, F> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        zip(self.0, self.1, self.2, self.3);
+    }
 }
 
 /// `out[i] = f(a[i], b[i])` for contiguous operands of equal length.
 pub fn binary<A: Element, B: Element, O: Element>(a: &[A], b: &[B], out: &mut [O], f: impl Fn(A, B) -> O + Copy + Send + Sync) {
     assert!(a.len() == out.len() && b.len() == out.len());
     if out.len() < SERIAL {
-        return dispatch(Row { a, b, out, f });
+        return dispatch(Binary(a, b, out, f));
     }
     out.par_chunks_mut(CHUNK)
         .zip(a.par_chunks(CHUNK))
         .zip(b.par_chunks(CHUNK))
-        .for_each(|((out, a), b)| dispatch(Row { a, b, out, f }));
+        .for_each(|((out, a), b)| dispatch(Binary(a, b, out, f)));
 }
 
-struct BinaryInPlace<'a, A, F>(&'a mut [A], &'a [A], F);
+struct BinaryInPlace<'a, A, B, F>(&'a mut [A], &'a [B], F);
 
-impl<A: Element, F: Fn(A, A) -> A> Kernel for BinaryInPlace<'_, A, F> {
+impl<A: Element, B: Element, F: Fn(A, B) -> A> Kernel for BinaryInPlace<'_, A, B, F> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
-        for (a, &b) in self.0.iter_mut().zip(self.1) {
-            *a = (self.2)(*a, b);
-        }
+        zip_in_place(self.0, self.1, self.2);
     }
 }
 
 /// `a[i] = f(a[i], b[i])` for contiguous operands of equal length.
-pub fn binary_in_place<A: Element>(a: &mut [A], b: &[A], f: impl Fn(A, A) -> A + Copy + Send + Sync) {
+pub fn binary_in_place<A: Element, B: Element>(a: &mut [A], b: &[B], f: impl Fn(A, B) -> A + Copy + Send + Sync) {
     assert_eq!(a.len(), b.len());
     if a.len() < SERIAL {
         return dispatch(BinaryInPlace(a, b, f));
@@ -127,34 +151,84 @@ pub fn binary_in_place<A: Element>(a: &mut [A], b: &[A], f: impl Fn(A, A) -> A +
     a.par_chunks_mut(CHUNK).zip(b.par_chunks(CHUNK)).for_each(|(a, b)| dispatch(BinaryInPlace(a, b, f)));
 }
 
+/// A task's share of [`binary_strided`], from block number `first` on.
+struct Strided<'a, A, B, O, F> {
+    a: Operand<'a, A>,
+    b: Operand<'a, B>,
+    blocks: &'a Blocks<2>,
+    first: usize,
+    out: &'a mut [O],
+    f: F,
+}
+
+impl<A: Element, B: Element, O: Element, F: Fn(A, B) -> O> Kernel for Strided<'_, A, B, O, F> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let (mut in_a, mut in_b) = (Scratch::new(), Scratch::new());
+        let mut rest = self.out;
+        let mut block = self.first;
+        while !rest.is_empty() {
+            let ([at_a, at_b], n) = self.blocks.place(block);
+            let (out, later) = rest.split_at_mut(n);
+            zip(in_a.read(self.a, at_a, self.blocks, 0, n), in_b.read(self.b, at_b, self.blocks, 1, n), out, &self.f);
+            rest = later;
+            block += 1;
+        }
+    }
+}
+
 /// `out[i] = f(a[i], b[i])` over operands with strides (0 where broadcast); `out` is row-major.
 pub fn binary_strided<A: Element, B: Element, O: Element>(
     a: Operand<'_, A>,
     b: Operand<'_, B>,
-    dims: &Dims2,
+    blocks: &Blocks<2>,
     out: &mut [O],
     f: impl Fn(A, B) -> O + Copy + Send + Sync,
 ) {
-    let n = dims.inner_size();
-    if out.is_empty() {
-        return;
+    if out.len() < SERIAL {
+        return dispatch(Strided { a, b, blocks, first: 0, out, f });
     }
-    let rows = out.len() / n;
-    let rows_per_task = (CHUNK / n).max(1);
-    let task = |(chunk, out): (usize, &mut [O])| {
-        let mut scratch = (vec![], vec![]);
-        for (i, out) in out.chunks_mut(n).enumerate() {
-            let (oa, ob) = dims.row(chunk * rows_per_task + i);
-            let a = strided::row(a.data, a.offset as isize + oa, dims.inner_strides().0, n, &mut scratch.0);
-            let b = strided::row(b.data, b.offset as isize + ob, dims.inner_strides().1, n, &mut scratch.1);
-            dispatch(Row { a, b, out, f });
+    blocks.split(out).into_par_iter().for_each(|(first, out)| dispatch(Strided { a, b, blocks, first, out, f }));
+}
+
+/// A task's share of [`binary_strided_in_place`], from block number `first` on.
+struct StridedInPlace<'a, A, B, F> {
+    a: &'a mut [A],
+    b: Operand<'a, B>,
+    blocks: &'a Blocks<1>,
+    first: usize,
+    f: F,
+}
+
+impl<A: Element, B: Element, F: Fn(A, B) -> A> Kernel for StridedInPlace<'_, A, B, F> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let mut scratch = Scratch::new();
+        let mut rest = self.a;
+        let mut block = self.first;
+        while !rest.is_empty() {
+            let ([at], n) = self.blocks.place(block);
+            let (a, later) = rest.split_at_mut(n);
+            zip_in_place(a, scratch.read(self.b, at, self.blocks, 0, n), &self.f);
+            rest = later;
+            block += 1;
         }
-    };
-    if out.len() < SERIAL || rows == 1 {
-        out.chunks_mut(rows_per_task * n).enumerate().for_each(task);
-    } else {
-        out.par_chunks_mut(rows_per_task * n).enumerate().for_each(task);
     }
+}
+
+/// `a[i] = f(a[i], b[i])` for a row-major `a` and a `b` with strides (0 where broadcast).
+pub fn binary_strided_in_place<A: Element, B: Element>(
+    a: &mut [A],
+    b: Operand<'_, B>,
+    blocks: &Blocks<1>,
+    f: impl Fn(A, B) -> A + Copy + Send + Sync,
+) {
+    if a.len() < SERIAL {
+        return dispatch(StridedInPlace { a, b, blocks, first: 0, f });
+    }
+    blocks.split(a).into_par_iter().for_each(|(first, a)| dispatch(StridedInPlace { a, b, blocks, first, f }));
 }
 
 struct Overwrite<'a, A>(&'a [bool], &'a [A], &'a mut [A]);

@@ -4,6 +4,7 @@
 pub(crate) mod conv;
 pub mod gemm;
 pub(crate) mod map;
+pub(crate) mod math;
 pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod simd;

@@ -13,46 +13,80 @@ pub(crate) trait Fold<T>: Copy + Send + Sync {
 
 /// Elements that one running total takes in before totals are joined pairwise.
 const BLOCK: usize = 1 << 10;
-/// Running totals side by side: two vectors of the widest kind for f32.
-const LANES: usize = 32;
+/// Rows shorter than this have fewer running totals side by side.
+const SHORT: usize = 128;
+/// Elements below which a second thread does not pay.
+const SERIAL: usize = 1 << 16;
 
-struct Contiguous<'a, T, F>(&'a [T], F);
+/// `x` folded into `LANES` running totals side by side, and those pairwise.
+#[inline(always)]
+fn lanes<const LANES: usize, T: Element, F: Fold<T>>(x: &[T], f: F) -> T {
+    let mut lanes = [f.neutral(); LANES];
+    let chunks = x.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for c in chunks {
+        for (l, &v) in lanes.iter_mut().zip(c) {
+            *l = f.join(*l, v);
+        }
+    }
+    for (l, &v) in lanes.iter_mut().zip(rest) {
+        *l = f.join(*l, v);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = f.join(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
 
-impl<T: Element, F: Fold<T>> Kernel for Contiguous<'_, T, F> {
+/// A block folded: the order depends on its length alone.
+#[inline(always)]
+fn block<T: Element, F: Fold<T>>(x: &[T], f: F) -> T {
+    match x.len() {
+        0..8 => x.iter().fold(f.neutral(), |total, &v| f.join(total, v)),
+        8..SHORT => lanes::<8, T, F>(x, f),
+        _ => lanes::<32, T, F>(x, f),
+    }
+}
+
+struct Rows<'a, T, F> {
+    x: &'a [T],
+    n: usize,
+    out: &'a mut [T],
+    f: F,
+}
+
+impl<T: Element, F: Fold<T>> Kernel for Rows<'_, T, F> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for (o, row) in self.out.iter_mut().zip(self.x.chunks_exact(self.n)) {
+            *o = block(row, self.f);
+        }
+    }
+}
+
+struct Block<'a, T, F>(&'a [T], F);
+
+impl<T: Element, F: Fold<T>> Kernel for Block<'_, T, F> {
     type Out = T;
     #[inline(always)]
     fn run(self) -> T {
-        let Self(x, f) = self;
-        let mut lanes = [f.neutral(); LANES];
-        let chunks = x.chunks_exact(LANES);
-        let rest = chunks.remainder();
-        for c in chunks {
-            for (l, &v) in lanes.iter_mut().zip(c) {
-                *l = f.join(*l, v);
-            }
-        }
-        for (l, &v) in lanes.iter_mut().zip(rest) {
-            *l = f.join(*l, v);
-        }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                lanes[i] = f.join(lanes[i], lanes[i + width]);
-            }
-            width /= 2;
-        }
-        lanes[0]
+        block(self.0, self.1)
     }
 }
 
 /// All of `x` folded: in blocks of [`BLOCK`], whose totals are joined as a balanced tree.
 pub(crate) fn all<T: Element, F: Fold<T>>(x: &[T], f: F) -> T {
     if x.len() <= BLOCK {
-        return dispatch(Contiguous(x, f));
+        return dispatch(Block(x, f));
     }
     let half = (x.len() / 2).next_multiple_of(BLOCK);
     let (a, b) = x.split_at(half);
-    if x.len() >= 1 << 17 {
+    if x.len() >= 2 * SERIAL {
         let (a, b) = rayon::join(|| all(a, f), || all(b, f));
         f.join(a, b)
     } else {
@@ -63,6 +97,7 @@ pub(crate) fn all<T: Element, F: Fold<T>>(x: &[T], f: F) -> T {
 struct Columns<'a, T, F> {
     x: &'a [T],
     inner: usize,
+    first: usize,
     out: &'a mut [T],
     f: F,
 }
@@ -71,72 +106,72 @@ impl<T: Element, F: Fold<T>> Kernel for Columns<'_, T, F> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
+        let columns = self.first..self.first + self.out.len();
         for row in self.x.chunks_exact(self.inner) {
-            for (o, &v) in self.out.iter_mut().zip(row) {
+            for (o, &v) in self.out.iter_mut().zip(&row[columns.clone()]) {
                 *o = self.f.join(*o, v);
             }
         }
     }
 }
 
-/// `out[j]` = the fold of `x[.., first + j]` over the rows of `x`, each `inner` long.
+/// `out[j]` = the fold of `x[.., first + j]` over the rows of `x`, each `inner` long: in blocks of
+/// rows, whose totals are joined as a balanced tree.
 fn columns<T: Element, F: Fold<T>>(x: &[T], inner: usize, first: usize, out: &mut [T], f: F) {
     const ROWS: usize = 64;
     let rows = x.len() / inner;
     if rows <= ROWS {
         out.fill(f.neutral());
-        if out.len() == inner {
-            return dispatch(Columns { x, inner, out, f });
-        }
-        let width = out.len();
-        for row in x.chunks_exact(inner) {
-            dispatch(Columns { x: &row[first..first + width], inner: width, out, f });
-        }
-        return;
+        return dispatch(Columns { x, inner, first, out, f });
     }
     let (a, b) = x.split_at((rows / 2).next_multiple_of(ROWS) * inner);
-    columns(a, inner, first, out, f);
     let mut second = vec![f.neutral(); out.len()];
-    columns(b, inner, first, &mut second, f);
+    if rows * out.len() >= 2 * SERIAL {
+        rayon::join(|| columns(a, inner, first, out, f), || columns(b, inner, first, &mut second, f));
+    } else {
+        columns(a, inner, first, out, f);
+        columns(b, inner, first, &mut second, f);
+    }
     for (o, &v) in out.iter_mut().zip(&second) {
         *o = f.join(*o, v);
     }
 }
 
+/// `out[r]` = the fold of row `r` of `x`, each `n` long.
+fn rows<T: Element, F: Fold<T>>(x: &[T], n: usize, out: &mut [T], f: F) {
+    if n <= BLOCK {
+        return dispatch(Rows { x, n, out, f });
+    }
+    out.iter_mut().zip(x.chunks_exact(n)).for_each(|(o, x)| *o = all(x, f));
+}
+
 /// `out[o, i]` = the fold of `x[o, .., i]`, for a contiguous `x` of `[outer, n, inner]`.
-pub(crate) fn middle<T: Element, F: Fold<T>>(x: &[T], outer: usize, n: usize, inner: usize, out: &mut [T], f: F) {
-    debug_assert!(x.len() == outer * n * inner && out.len() == outer * inner);
+pub(crate) fn middle<T: Element, F: Fold<T>>(x: &[T], n: usize, inner: usize, out: &mut [T], f: F) {
     if out.is_empty() {
         return;
     }
     if n == 0 {
         return out.fill(f.neutral());
     }
-    let parallel = x.len() >= 1 << 16;
+    debug_assert_eq!(x.len(), out.len() * n);
+    let parallel = x.len() >= SERIAL;
     if inner == 1 {
-        if parallel && outer > 1 {
-            let rows = ((1 << 14) / n).max(1);
-            out.par_chunks_mut(rows).zip(x.par_chunks(rows * n)).for_each(|(out, x)| {
-                out.iter_mut().zip(x.chunks_exact(n)).for_each(|(o, x)| *o = all(x, f));
-            });
-        } else {
-            out.iter_mut().zip(x.chunks_exact(n)).for_each(|(o, x)| *o = all(x, f));
-        }
+        let per_task = if parallel { ((1 << 14) / n).max(1) } else { out.len() };
+        out.par_chunks_mut(per_task).zip(x.par_chunks(per_task * n)).for_each(|(out, x)| rows(x, n, out, f));
         return;
     }
-    // One task a plane, and within a plane a strip of columns.
+    // One task some planes, and within a plane a strip of columns.
     let strip = if parallel { 512.min(inner) } else { inner };
-    let task = |(plane, out): (usize, &mut [T])| {
-        let x = &x[plane * n * inner..(plane + 1) * n * inner];
+    let plane = |(x, out): (&[T], &mut [T])| {
         for (s, out) in out.chunks_mut(strip).enumerate() {
             columns(x, inner, s * strip, out, f);
         }
     };
     if !parallel {
-        out.chunks_mut(inner).enumerate().for_each(task);
-    } else if outer == 1 {
+        out.chunks_mut(inner).zip(x.chunks(n * inner)).for_each(|(out, x)| plane((x, out)));
+    } else if out.len() == inner {
         out.par_chunks_mut(strip).enumerate().for_each(|(s, out)| columns(x, inner, s * strip, out, f));
     } else {
-        out.par_chunks_mut(inner).enumerate().for_each(task);
+        out.par_chunks_mut(inner).zip(x.par_chunks(n * inner)).for_each(|(out, x)| plane((x, out)));
     }
 }

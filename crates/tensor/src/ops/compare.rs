@@ -104,12 +104,12 @@ impl Tensor<bool> {
 
     /// Whether every element is true.
     pub fn all(&self) -> bool {
-        self.to_vec().into_iter().all(|v| v)
+        self.contiguous().as_slice().is_some_and(|s| s.iter().all(|&v| v))
     }
 
     /// Whether any element is true.
     pub fn any(&self) -> bool {
-        self.to_vec().into_iter().any(|v| v)
+        self.contiguous().as_slice().is_some_and(|s| s.iter().any(|&v| v))
     }
 
     /// 1 where true, 0 where false.

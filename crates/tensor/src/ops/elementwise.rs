@@ -2,13 +2,16 @@
 
 use crate::element::{Element, Float, Num};
 use crate::error::{OrPanic, ShapeError};
-use crate::kernels::map::{self, Operand};
-use crate::kernels::strided::Dims2;
-use crate::shape::broadcast_shapes;
+use crate::kernels::map;
+use crate::kernels::strided::{Blocks, Operand};
+use crate::shape::{Shape, broadcast_shapes};
 use crate::tensor::Tensor;
+use std::sync::Arc;
 
 impl<T: Element> Tensor<T> {
-    /// `f` of each element. Loops over `f` are compiled for the processor's widest vectors.
+    /// `f` of each element. Loops over `f` are compiled for the processor's widest vectors, as long as
+    /// `f` is short enough to be inlined (a few functions of [`Float`]); in code for a fixed type mind
+    /// that `v.exp()` is the standard library's, and `Float::exp(v)` the one that vectorises.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -29,8 +32,9 @@ impl<T: Element> Tensor<T> {
 
     /// As [`map`](Self::map), reusing the buffer when nobody else holds it.
     pub fn map_into(mut self, f: impl Fn(T) -> T + Copy + Send + Sync) -> Tensor<T> {
-        if self.is_writable() {
-            map::unary_in_place(self.as_mut_slice(), f);
+        let (at, dense) = (self.offset, self.dense_slice().map(<[T]>::len));
+        if let (Some(n), Some(buffer)) = (dense, Arc::get_mut(&mut self.buffer)) {
+            map::unary_in_place(&mut buffer.as_mut_slice()[at..at + n], f);
             return self;
         }
         self.map(f)
@@ -77,36 +81,56 @@ impl<T: Element> Tensor<T> {
             if let (Some(a), Some(b)) = (self.as_slice(), other.as_slice()) {
                 return Ok(Tensor::build(self.shape.clone(), |out| map::binary(a, b, out, f)));
             }
-            if self.strides == other.strides {
-                if let (Some(a), Some(b)) = (self.dense_slice(), other.dense_slice()) {
-                    let new = Tensor::build([a.len()], |out| map::binary(a, b, out, f));
-                    return Ok(Tensor {
-                        buffer: new.buffer,
-                        shape: self.shape.clone(),
-                        strides: self.strides.clone(),
-                        offset: 0,
-                    });
-                }
+            let same_layout = self.strides == other.strides;
+            if let (true, Some(a), Some(b)) = (same_layout, self.dense_slice(), other.dense_slice()) {
+                let new = Tensor::build([a.len()], |out| map::binary(a, b, out, f));
+                return Ok(Tensor { buffer: new.buffer, shape: self.shape.clone(), strides: self.strides.clone(), offset: 0 });
             }
         }
         let shape = broadcast_shapes(op, &self.shape, &other.shape)?;
-        let (a, b) = (self.expand(&shape), other.expand(&shape));
-        let dims = Dims2::new(&shape, &a.strides, &b.strides);
-        let (left, right) = (Operand { data: a.raw(), offset: a.offset }, Operand { data: b.raw(), offset: b.offset });
-        Ok(Tensor::build(shape, |out| map::binary_strided(left, right, &dims, out, f)))
+        let (a, b) = (self.rows_of(&shape), other.rows_of(&shape));
+        let blocks = Blocks::new(&shape, [&a.strides, &b.strides]);
+        Ok(Tensor::build(shape, |out| map::binary_strided(a.operand(), b.operand(), &blocks, out, f)))
+    }
+
+    fn operand(&self) -> Operand<'_, T> {
+        Operand { data: self.raw(), offset: self.offset }
+    }
+
+    /// This tensor as a loop over rows of `shape` likes to read it: expanded, but a transposed one
+    /// copied to row-major order first, as a walk across its lines would fetch each of them many times.
+    fn rows_of(&self, shape: &Shape) -> Self {
+        const LINE: usize = 16;
+        let inner = (0..self.rank()).rfind(|&a| self.shape[a] != 1 && self.strides[a] != 0);
+        let across = inner.is_some_and(|a| self.strides[a].unsigned_abs() >= LINE);
+        if across && self.strides.iter().any(|s| s.unsigned_abs() == 1) {
+            return self.copy().expand(shape);
+        }
+        self.expand(shape)
     }
 
     /// As [`zip_map`](Self::zip_map), writing into this tensor's buffer when nobody else holds it and
     /// the result has its shape.
     #[track_caller]
-    pub fn zip_map_into(mut self, op: &'static str, other: &Tensor<T>, f: impl Fn(T, T) -> T + Copy + Send + Sync) -> Tensor<T> {
-        if self.shape == other.shape && self.is_writable() {
-            if let Some(b) = other.as_slice() {
-                map::binary_in_place(self.as_mut_slice(), b, f);
-                return self;
+    pub fn zip_map_into<B: Element>(
+        mut self,
+        op: &'static str,
+        other: &Tensor<B>,
+        f: impl Fn(T, B) -> T + Copy + Send + Sync,
+    ) -> Tensor<T> {
+        let shape = broadcast_shapes(op, &self.shape, &other.shape).or_panic();
+        if shape != self.shape || !self.is_writable() {
+            return self.zip_map(op, other, f);
+        }
+        match other.as_slice() {
+            Some(b) if other.shape == shape => map::binary_in_place(self.as_mut_slice(), b, f),
+            _ => {
+                let b = other.rows_of(&shape);
+                let blocks = Blocks::new(&shape, [&b.strides]);
+                map::binary_strided_in_place(self.as_mut_slice(), b.operand(), &blocks, f);
             }
         }
-        self.zip_map(op, other, f)
+        self
     }
 }
 

@@ -1,6 +1,8 @@
 //! `+ - * /` between tensors, by value and by reference, and with numbers on either side.
 
 use crate::element::{Float, Num};
+use crate::error::{OrPanic, ShapeError};
+use crate::shape::broadcast_shapes;
 use crate::tensor::Tensor;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -26,7 +28,9 @@ macro_rules! operator {
             type Output = Tensor<T>;
             #[track_caller]
             fn $method(self, mut other: Tensor<T>) -> Tensor<T> {
-                if self.shape == other.shape && other.is_writable() {
+                if other.numel() >= self.numel() && other.is_writable() {
+                    // The roles are exchanged, and an error has to name the operands in their order.
+                    broadcast_shapes(stringify!($method), &self.shape, &other.shape).or_panic();
                     return other.zip_map_into(stringify!($method), self, |b, a| a $op b);
                 }
                 self $op &other
@@ -37,7 +41,8 @@ macro_rules! operator {
             type Output = Tensor<T>;
             #[track_caller]
             fn $method(mut self, other: Tensor<T>) -> Tensor<T> {
-                if self.is_writable() && self.shape == other.shape { self $op &other } else { &self $op other }
+                // The sum has the shape of the larger one, whose buffer may then serve again.
+                if self.numel() >= other.numel() && self.is_writable() { self $op &other } else { &self $op other }
             }
         }
 
@@ -80,18 +85,18 @@ macro_rules! operator {
         impl<T: Num> $assign_trait<&Tensor<T>> for Tensor<T> {
             #[track_caller]
             fn $assign(&mut self, other: &Tensor<T>) {
-                let shape = self.shape.clone();
-                let empty = Tensor::from_vec(vec![], [0]);
-                let old = std::mem::replace(self, empty);
-                *self = if other.shape == shape { old $op other } else { old $op &other.expand(&shape) };
+                let op = stringify!($assign);
+                if broadcast_shapes(op, &self.shape, &other.shape).or_panic() != self.shape {
+                    let detail = format!("{} does not broadcast to {}, the shape of the left-hand side", other.shape, self.shape);
+                    Err(ShapeError::new(op, detail)).or_panic()
+                }
+                *self = self.take().zip_map_into(op, other, |a, b| a $op b);
             }
         }
 
         impl<T: Num> $assign_trait<f64> for Tensor<T> {
             fn $assign(&mut self, other: f64) {
-                let empty = Tensor::from_vec(vec![], [0]);
-                let old = std::mem::replace(self, empty);
-                *self = old $op other;
+                *self = self.take() $op other;
             }
         }
     };

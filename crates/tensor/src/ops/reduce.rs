@@ -5,6 +5,7 @@ use crate::error::{OrPanic, ShapeError};
 use crate::kernels::reduce::{self, Fold};
 use crate::shape::{Axes, Axis, AxisList, Shape, reduced_shape};
 use crate::tensor::Tensor;
+use rayon::prelude::*;
 
 #[derive(Clone, Copy)]
 struct Sum;
@@ -73,12 +74,11 @@ impl<T: Element> Tensor<T> {
                 start -= 1;
             }
             let (first, last) = (axes[start], axes[end - 1]);
-            let outer = x.shape[..first].iter().product();
             let n = x.shape[first..=last].iter().product();
             let inner = x.shape[last + 1..].iter().product();
             let kept = reduced_shape(&x.shape, &axes[start..end], true);
             let data = x.as_slice().expect("contiguous");
-            x = Tensor::build(kept, |out| reduce::middle(data, outer, n, inner, out, f));
+            x = Tensor::build(kept, |out| reduce::middle(data, n, inner, out, f));
             end = start;
         }
         x.reshape(&shape)
@@ -164,7 +164,7 @@ impl<T: Num> Tensor<T> {
     /// When the axis has size 0.
     #[track_caller]
     pub fn argmax(&self, axis: impl Axis) -> Tensor<i64> {
-        self.arg_extreme("argmax", axis, |v, best| v > best)
+        self.arg_extreme("argmax", axis, Max)
     }
 
     /// The index of the smallest element along one axis, which goes; the first of equals, and a NaN
@@ -174,11 +174,11 @@ impl<T: Num> Tensor<T> {
     /// When the axis has size 0.
     #[track_caller]
     pub fn argmin(&self, axis: impl Axis) -> Tensor<i64> {
-        self.arg_extreme("argmin", axis, |v, best| v < best)
+        self.arg_extreme("argmin", axis, Min)
     }
 
     #[track_caller]
-    fn arg_extreme(&self, op: &'static str, axis: impl Axis, better: impl Fn(T, T) -> bool) -> Tensor<i64> {
+    fn arg_extreme<F: Fold<T>>(&self, op: &'static str, axis: impl Axis, f: F) -> Tensor<i64> {
         let axis = axis.resolve(op, self.rank()).or_panic();
         let n = self.shape[axis];
         if n == 0 {
@@ -186,16 +186,12 @@ impl<T: Num> Tensor<T> {
         }
         let order: AxisList = (0..self.rank()).filter(|&a| a != axis).chain([axis]).collect();
         let rows = self.permute(&order).contiguous();
+        // A NaN is every extreme's value, so the first element that is either is the one.
         let first = |row: &[T]| {
-            let mut best = 0;
-            for (i, &v) in row.iter().enumerate() {
-                if !row[best].is_nan() && (v.is_nan() || better(v, row[best])) {
-                    best = i;
-                }
-            }
-            best as i64
+            let best = reduce::all(row, f);
+            row.iter().position(|&v| v == best || v.is_nan()).expect("the extreme is an element") as i64
         };
-        let found = rows.as_slice().expect("contiguous").chunks_exact(n).map(first).collect();
+        let found = rows.as_slice().expect("contiguous").par_chunks_exact(n).with_min_len((1 << 14) / n).map(first).collect();
         Tensor::from_vec(found, reduced_shape(&self.shape, &[axis], false))
     }
 
@@ -211,11 +207,13 @@ impl<T: Num> Tensor<T> {
         let (n, inner) = (self.shape[axis], self.shape[axis + 1..].iter().product::<usize>());
         let mut out = self.copy();
         if n * inner > 0 {
-            for plane in out.as_mut_slice().chunks_exact_mut(n * inner) {
+            let planes = out.as_mut_slice().par_chunks_exact_mut(n * inner).with_min_len((1 << 14) / (n * inner));
+            planes.for_each(|plane| {
                 for i in inner..plane.len() {
-                    plane[i] = plane[i] + plane[i - inner];
+                    let before = plane[i - inner];
+                    plane[i] += before;
                 }
-            }
+            });
         }
         out
     }
