@@ -257,7 +257,7 @@ pub trait Dims {
         }
         let mut shape: Shape = dims.iter().map(|&d| d.max(0) as usize).collect();
         match free {
-            Some(i) if known > 0 && numel % known == 0 => shape[i] = numel / known,
+            Some(i) if known > 0 && numel.is_multiple_of(known) => shape[i] = numel / known,
             Some(_) => return Err(bad("the size left open would not be whole")),
             None if known != numel => return Err(bad("the number of elements must stay the same")),
             None => {}

@@ -59,7 +59,8 @@ fn every_function_keeps_the_error_it_states() {
 fn edges_are_exact() {
     const INF: f32 = f32::INFINITY;
     let tiny = f32::from_bits(1);
-    let cases: [(fn(f32) -> f32, &[(f32, f32)]); 12] = [
+    type Edges<'a> = (fn(f32) -> f32, &'a [(f32, f32)]);
+    let cases: [Edges; 12] = [
         (Float::exp, &[(0.0, 1.0), (-0.0, 1.0), (-104.0, 0.0), (89.0, INF), (INF, INF), (-INF, 0.0), (-103.5, tiny)]),
         (Float::exp2, &[(-149.0, tiny), (-151.0, 0.0), (127.0, 2f32.powi(127)), (128.0, INF), (INF, INF), (-INF, 0.0)]),
         (Float::exp_m1, &[(0.0, 0.0), (-0.0, -0.0), (tiny, tiny), (-tiny, -tiny), (89.0, INF), (INF, INF), (-INF, -1.0)]),

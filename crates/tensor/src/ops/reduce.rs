@@ -244,7 +244,7 @@ impl<T: Float> Tensor<T> {
     pub fn var(&self, axes: impl Axes, correction: usize) -> Self {
         let axes = axes.resolve_all("var", self.rank()).or_panic();
         let kept = self.var_resolved(&axes, correction);
-        kept.reshape(&reduced_shape(&self.shape, &axes, false))
+        kept.reshape(reduced_shape(&self.shape, &axes, false))
     }
 
     /// As [`var`](Self::var), the axes staying with size 1.
@@ -264,7 +264,7 @@ impl<T: Float> Tensor<T> {
     pub fn logsumexp(&self, axes: impl Axes) -> Self {
         let axes = axes.resolve_all("logsumexp", self.rank()).or_panic();
         let kept = self.logsumexp_resolved(&axes);
-        kept.reshape(&reduced_shape(&self.shape, &axes, false))
+        kept.reshape(reduced_shape(&self.shape, &axes, false))
     }
 
     /// As [`logsumexp`](Self::logsumexp), the axes staying with size 1.
