@@ -13,8 +13,8 @@ use syn::{Data, DeriveInput, Error, Fields, GenericParam, Index, LitStr, Result,
 /// - `#[module(flatten)]` on a field adds no name to the path.
 /// - `#[module(name = "other")]` on a field gives its path another name.
 ///
-/// The struct is generic over its element type by a parameter bounded by `Float`; without one, it is a
-/// module of `f32`.
+/// The struct is generic over its element type by a parameter bounded by `Float`. Without one it is a module of `f32`; or
+/// of every element type, when it holds nothing but numbers, booleans and strings.
 #[proc_macro_derive(Module, attributes(module))]
 pub fn derive_module(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -33,12 +33,16 @@ fn expand(input: DeriveInput) -> Result<TokenStream> {
         return Err(Error::new_spanned(&input.ident, "Module can be derived for structs only"));
     };
     let float = float_parameter(&input);
+    let mut generics = input.generics.clone();
     let float_type = match &float {
         Some(ident) => quote!(#ident),
+        None if is_plain(&data.fields)? => {
+            generics.params.push(parse_quote!(AnyFloat: ::gradus::tensor::Float));
+            quote!(AnyFloat)
+        }
         None => quote!(f32),
     };
     let (mut shared, mut mutable) = (Vec::new(), Vec::new());
-    let mut generics = input.generics.clone();
     for (field, member, name) in members(&data.fields) {
         let ty = &field.ty;
         let bound: syn::WherePredicate = parse_quote!(#ty: ::gradus::Module<#float_type>);
@@ -95,6 +99,18 @@ fn float_parameter(input: &DeriveInput) -> Option<syn::Ident> {
         }
         _ => None,
     })
+}
+
+/// Whether every field that is visited is a number, a boolean or a string.
+fn is_plain(fields: &Fields) -> Result<bool> {
+    const PLAIN: [&str; 11] = ["bool", "u8", "u32", "u64", "usize", "i32", "i64", "isize", "f32", "f64", "String"];
+    for (field, _, name) in members(fields) {
+        let ty = &field.ty;
+        if !matches!(visit_of(field, name)?, Visit::Skipped) && !PLAIN.contains(&quote!(#ty).to_string().as_str()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether a field's type is generic, so that the impl must demand that it is a module.

@@ -1,13 +1,41 @@
 //! Layers, losses, metrics and initialisers.
+//!
+//! Names, defaults, parameter names and initial values are PyTorch's. Every layer and loss is generic over the element
+//! type: checked in `f64`, trained in `f32`.
+//!
+//! ```
+//! use gradus_nn::{Conv2d, Flatten, Layer, Linear, LossExt, MaxPool2d, Mode, ReLU, Sequential};
+//! use gradus_tensor::{Rng, Tensor};
+//! let rng = &mut Rng::seed(0);
+//! let net: Sequential = Sequential::new()
+//!     .add(Conv2d::new(1, 4, 3, rng).same())
+//!     .add(ReLU)
+//!     .add(MaxPool2d::new(2))
+//!     .add(Flatten)
+//!     .add(Linear::new(4 * 4 * 4, 10, rng));
+//! let x = Tensor::normal([2, 1, 8, 8], 0.0, 1.0, rng);
+//! let loss = net.forward(&x.into(), &mut Mode::Train(rng)).cross_entropy(&Tensor::from([3i64, 7]));
+//! let grads = loss.backward();
+//! assert_eq!(grads.len(), 4);
+//! ```
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 // What `#[derive(Module)]` writes names the crate `gradus`, which to this crate is `gradus_autograd`.
 extern crate gradus_autograd as gradus;
 
+pub mod check;
+pub mod init;
 mod layer;
+mod layers;
+mod losses;
+pub mod metrics;
 mod sequential;
 
 pub use gradus_derive::Module;
+pub use init::Init;
 pub use layer::{Layer, Mode};
+pub use layers::*;
+pub use losses::*;
+pub use metrics::{Accuracy, Metric};
 pub use sequential::{Sequential, Summary, SummaryRow};

@@ -8,8 +8,15 @@ use std::fmt;
 /// A list of layers, each fed with the output of the one before.
 ///
 /// ```
-/// use gradus_nn::Sequential;
-/// assert!(Sequential::<f32>::new().is_empty());
+/// use gradus_nn::{Layer, Linear, Mode, ReLU, Sequential};
+/// use gradus_tensor::{Rng, Tensor};
+/// let rng = &mut Rng::seed(0);
+/// let net: Sequential = Sequential::new()
+///     .add(Linear::new(4, 8, rng))
+///     .add(ReLU)
+///     .push("head", Linear::new(8, 3, rng));
+/// let y = net.forward(&Tensor::ones([5, 4]).into(), &mut Mode::Eval);
+/// assert_eq!(*y.shape(), [5, 3]);
 /// ```
 #[derive(Default)]
 pub struct Sequential<T: Float = f32> {

@@ -1,0 +1,175 @@
+//! How weights start. Fans are counted as PyTorch does: for weights `[out, in, ..]`, the fan in is `in` times the
+//! product of the rest, the fan out `out` times it.
+
+use gradus_tensor::{Float, Rng, Shape, Tensor};
+
+/// The number of inputs and of outputs that one weight of `shape` connects.
+///
+/// # Panics
+/// When the shape has fewer than two axes.
+#[track_caller]
+pub fn fans(shape: &[usize]) -> (usize, usize) {
+    assert!(shape.len() >= 2, "a weight of shape {shape:?} has no fans; two axes or more are wanted");
+    let taps: usize = shape[2..].iter().product();
+    (shape[1] * taps, shape[0] * taps)
+}
+
+/// Uniform on `[low, high)`.
+pub fn uniform<T: Float>(shape: impl Into<Shape>, low: f64, high: f64, rng: &mut Rng) -> Tensor<T> {
+    Tensor::uniform(shape, low, high, rng)
+}
+
+/// Normal with the given mean and standard deviation.
+pub fn normal<T: Float>(shape: impl Into<Shape>, mean: f64, std: f64, rng: &mut Rng) -> Tensor<T> {
+    Tensor::normal(shape, mean, std, rng)
+}
+
+/// Normal, draws outside `mean ± 2 std` drawn again.
+pub fn truncated_normal<T: Float>(shape: impl Into<Shape>, mean: f64, std: f64, rng: &mut Rng) -> Tensor<T> {
+    let mut own = rng.split();
+    let mut draw = || loop {
+        let z = own.normal();
+        if z.abs() <= 2.0 {
+            return T::lit(mean + std * z);
+        }
+    };
+    Tensor::from_fn(shape, |_| draw())
+}
+
+/// One value everywhere.
+pub fn constant<T: Float>(shape: impl Into<Shape>, value: f64) -> Tensor<T> {
+    Tensor::build(shape, |out| out.fill(T::lit(value)))
+}
+
+/// Uniform with variance `2 / (fan in + fan out)` (Glorot and Bengio 2010).
+#[track_caller]
+pub fn xavier_uniform<T: Float>(shape: impl Into<Shape>, rng: &mut Rng) -> Tensor<T> {
+    let shape = shape.into();
+    let (fan_in, fan_out) = fans(&shape);
+    with_variance_uniform(shape, 2.0 / (fan_in + fan_out) as f64, rng)
+}
+
+/// Normal with variance `2 / (fan in + fan out)` (Glorot and Bengio 2010).
+#[track_caller]
+pub fn xavier_normal<T: Float>(shape: impl Into<Shape>, rng: &mut Rng) -> Tensor<T> {
+    let shape = shape.into();
+    let (fan_in, fan_out) = fans(&shape);
+    normal(shape, 0.0, (2.0 / (fan_in + fan_out) as f64).sqrt(), rng)
+}
+
+/// Uniform with variance `gain² / fan in` (He et al. 2015); the gain is `√2` before a ReLU.
+#[track_caller]
+pub fn kaiming_uniform<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rng) -> Tensor<T> {
+    let shape = shape.into();
+    let variance = gain * gain / fans(&shape).0 as f64;
+    with_variance_uniform(shape, variance, rng)
+}
+
+/// Normal with variance `gain² / fan in` (He et al. 2015); the gain is `√2` before a ReLU.
+#[track_caller]
+pub fn kaiming_normal<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rng) -> Tensor<T> {
+    let shape = shape.into();
+    let std = gain / (fans(&shape).0 as f64).sqrt();
+    normal(shape, 0.0, std, rng)
+}
+
+/// Uniform with variance `1 / fan in` (LeCun et al. 1998).
+#[track_caller]
+pub fn lecun_uniform<T: Float>(shape: impl Into<Shape>, rng: &mut Rng) -> Tensor<T> {
+    kaiming_uniform(shape, 1.0, rng)
+}
+
+/// Normal with variance `1 / fan in` (LeCun et al. 1998).
+#[track_caller]
+pub fn lecun_normal<T: Float>(shape: impl Into<Shape>, rng: &mut Rng) -> Tensor<T> {
+    kaiming_normal(shape, 1.0, rng)
+}
+
+fn with_variance_uniform<T: Float>(shape: Shape, variance: f64, rng: &mut Rng) -> Tensor<T> {
+    let bound = (3.0 * variance).sqrt();
+    uniform(shape, -bound, bound, rng)
+}
+
+/// Rows (or columns, when there are fewer of those) that are orthonormal, times `gain` (Saxe et al. 2014); all axes
+/// after the first count as one.
+///
+/// # Panics
+/// When the shape has fewer than two axes.
+#[track_caller]
+pub fn orthogonal<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rng) -> Tensor<T> {
+    let shape = shape.into();
+    assert!(shape.rank() >= 2, "an orthogonal weight of shape {shape}: two axes or more are wanted");
+    let (rows, cols) = (shape[0], shape[1..].iter().product::<usize>());
+    let (count, len) = (rows.min(cols), rows.max(cols));
+    let mut basis: Vec<Vec<f64>> = Vec::with_capacity(count);
+    let drawn = Tensor::<f64>::normal([count, len], 0.0, 1.0, rng).to_vec();
+    for v in drawn.chunks_exact(len.max(1)) {
+        let mut v = v.to_vec();
+        // Modified Gram-Schmidt, twice: once leaves errors of the size of the condition number.
+        for _ in 0..2 {
+            for b in &basis {
+                let along: f64 = v.iter().zip(b).map(|(v, b)| v * b).sum();
+                v.iter_mut().zip(b).for_each(|(v, b)| *v -= along * b);
+            }
+        }
+        let norm = v.iter().map(|v| v * v).sum::<f64>().sqrt();
+        v.iter_mut().for_each(|v| *v /= norm);
+        basis.push(v);
+    }
+    let at = |r: usize, c: usize| if rows <= cols { basis[r][c] } else { basis[c][r] };
+    Tensor::from_fn([rows, cols], |i| T::lit(gain * at(i[0], i[1]))).reshape(&shape)
+}
+
+/// An initialiser chosen by name, for a layer's `init`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Uniform on `[low, high)`.
+    Uniform(f64, f64),
+    /// Normal with mean and standard deviation.
+    Normal(f64, f64),
+    /// One value everywhere.
+    Constant(f64),
+    /// [`xavier_uniform`].
+    XavierUniform,
+    /// [`xavier_normal`].
+    XavierNormal,
+    /// [`kaiming_uniform`] with the gain for ReLU.
+    KaimingUniform,
+    /// [`kaiming_normal`] with the gain for ReLU.
+    KaimingNormal,
+    /// [`lecun_uniform`].
+    LecunUniform,
+    /// [`lecun_normal`].
+    LecunNormal,
+    /// [`orthogonal`] with a gain.
+    Orthogonal(f64),
+}
+
+impl Init {
+    /// A weight of `shape`.
+    ///
+    /// # Panics
+    /// When the initialiser counts fans and the shape has fewer than two axes.
+    #[track_caller]
+    pub fn draw<T: Float>(self, shape: impl Into<Shape>, rng: &mut Rng) -> Tensor<T> {
+        let relu = std::f64::consts::SQRT_2;
+        match self {
+            Self::Uniform(low, high) => uniform(shape, low, high, rng),
+            Self::Normal(mean, std) => normal(shape, mean, std, rng),
+            Self::Constant(value) => constant(shape, value),
+            Self::XavierUniform => xavier_uniform(shape, rng),
+            Self::XavierNormal => xavier_normal(shape, rng),
+            Self::KaimingUniform => kaiming_uniform(shape, relu, rng),
+            Self::KaimingNormal => kaiming_normal(shape, relu, rng),
+            Self::LecunUniform => lecun_uniform(shape, rng),
+            Self::LecunNormal => lecun_normal(shape, rng),
+            Self::Orthogonal(gain) => orthogonal(shape, gain, rng),
+        }
+    }
+}
+
+/// PyTorch's default for weights, `kaiming_uniform` with `a = √5`, which is `U(±1/√fan in)`; and the same for biases.
+pub(crate) fn default_weight<T: Float>(shape: impl Into<Shape>, fan_in: usize, rng: &mut Rng) -> Tensor<T> {
+    let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
+    uniform(shape, -bound, bound, rng)
+}

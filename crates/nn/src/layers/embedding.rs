@@ -1,0 +1,60 @@
+//! Embeddings: a row of numbers for each index.
+
+use crate::init;
+use gradus_autograd::{Param, Var};
+use gradus_derive::Module;
+use gradus_tensor::{Float, Rng, Shape, Tensor};
+
+/// A table `[rows, width]` that indices pick rows from; starts as PyTorch's does, standard normal.
+///
+/// ```
+/// use gradus_nn::Embedding;
+/// use gradus_tensor::{Rng, Tensor};
+/// let table: Embedding = Embedding::new(10, 4, &mut Rng::seed(0));
+/// let y = table.embed(&Tensor::from([[1i64, 2, 3]]));
+/// assert_eq!(*y.shape(), [1, 3, 4]);
+/// ```
+#[derive(Clone, Debug, Module)]
+pub struct Embedding<T: Float = f32> {
+    /// `[rows, width]`.
+    pub weight: Param<T>,
+    padding: Option<usize>,
+}
+
+impl<T: Float> Embedding<T> {
+    /// `rows` rows of `width` numbers.
+    pub fn new(rows: usize, width: usize, rng: &mut Rng) -> Self {
+        Self { weight: Param::new(init::normal([rows, width], 0.0, 1.0, rng)), padding: None }
+    }
+
+    /// Row `index` is zero and stays so: padding, which gets no gradient.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[must_use]
+    #[track_caller]
+    pub fn padding_index(mut self, index: usize) -> Self {
+        let (rows, width) = (self.weight.shape()[0], self.weight.shape()[1]);
+        assert!(index < rows, "embedding: padding index {index} of {rows} rows");
+        self.padding = Some(index);
+        self.weight.value_mut().as_mut_slice()[index * width..(index + 1) * width].fill(T::zero());
+        self
+    }
+
+    /// The rows at `indices`: `[..]` to `[.., width]`.
+    ///
+    /// # Panics
+    /// When an index is outside the table.
+    #[track_caller]
+    pub fn embed(&self, indices: &Tensor<i64>) -> Var<T> {
+        let mut shape: Shape = indices.shape().clone();
+        shape.push(self.weight.shape()[1]);
+        let flat = indices.reshape([-1]);
+        let rows = self.weight.index_select(0, &flat);
+        let rows = match self.padding {
+            Some(index) => rows.masked_fill(&flat.eq(index as f64).unsqueeze(1), 0.0),
+            None => rows,
+        };
+        rows.reshape(&shape)
+    }
+}

@@ -1,0 +1,59 @@
+//! Dense layers.
+
+use crate::init::{Init, default_weight};
+use crate::layer::{Layer, Mode};
+use gradus_autograd::{Param, Var};
+use gradus_derive::Module;
+use gradus_tensor::{Float, Rng};
+
+/// `y = x Wᵀ + b` for `x` of `[.., in]`, `W` of `[out, in]`, `b` of `[out]`; starts as PyTorch's does, uniform on
+/// `±1/√in`.
+///
+/// ```
+/// use gradus_nn::{Layer, Linear, Mode};
+/// use gradus_tensor::{Rng, Tensor};
+/// let layer: Linear = Linear::new(3, 2, &mut Rng::seed(0));
+/// let y = layer.forward(&Tensor::ones([4, 3]).into(), &mut Mode::Eval);
+/// assert_eq!(*y.shape(), [4, 2]);
+/// ```
+#[derive(Clone, Debug, Module)]
+pub struct Linear<T: Float = f32> {
+    /// `[out, in]`.
+    pub weight: Param<T>,
+    /// `[out]`.
+    pub bias: Option<Param<T>>,
+}
+
+impl<T: Float> Linear<T> {
+    /// From `inputs` numbers to `outputs`.
+    pub fn new(inputs: usize, outputs: usize, rng: &mut Rng) -> Self {
+        let weight = Param::new(default_weight([outputs, inputs], inputs, rng));
+        let bias = Some(Param::new(default_weight([outputs], inputs, rng)));
+        Self { weight, bias }
+    }
+
+    /// With or without a bias.
+    #[must_use]
+    pub fn bias(mut self, bias: bool) -> Self {
+        if !bias {
+            self.bias = None;
+        }
+        self
+    }
+
+    /// With weights drawn anew; the bias becomes 0.
+    #[must_use]
+    pub fn init(mut self, init: Init, rng: &mut Rng) -> Self {
+        self.weight.set(init.draw(self.weight.shape().clone(), rng));
+        if let Some(bias) = &mut self.bias {
+            bias.set(crate::init::constant(bias.shape().clone(), 0.0));
+        }
+        self
+    }
+}
+
+impl<T: Float> Layer<T> for Linear<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        x.linear(&self.weight, self.bias.as_deref())
+    }
+}

@@ -1,0 +1,294 @@
+//! Cross-entropy and negative log-likelihood over classes.
+
+use super::{Loss, Reduction};
+use gradus_autograd::{Var, op};
+use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+
+/// An error unless every label is a class, or `ignored`; it names the first that is not, and its place.
+///
+/// ```
+/// use gradus_nn::check_labels;
+/// use gradus_tensor::Tensor;
+/// assert!(check_labels("cross_entropy", &Tensor::from([0i64, 2]), 3, None).is_ok());
+/// let error = check_labels("cross_entropy", &Tensor::from([0i64, 3]), 3, None).unwrap_err();
+/// assert_eq!(error.to_string(), "cross_entropy: label 3 at position 1 is outside the classes 0 to 2");
+/// ```
+pub fn check_labels(op: &'static str, labels: &Tensor<i64>, classes: usize, ignored: Option<i64>) -> Result<(), ShapeError> {
+    let outside = |l: &i64| Some(*l) != ignored && (*l < 0 || *l as usize >= classes);
+    match labels.to_vec().iter().enumerate().find(|(_, l)| outside(l)) {
+        None => Ok(()),
+        Some(_) if classes == 0 => Err(ShapeError::new(op, "there are no classes")),
+        Some((at, l)) => {
+            Err(ShapeError::new(op, format!("label {l} at position {at} is outside the classes 0 to {}", classes - 1)))
+        }
+    }
+}
+
+/// Cross-entropy from logits `[N, C]` or `[N, C, d…]`: `-Σ t ln softmax(x)`, with targets `t` as class indices
+/// `[N, d…]` or as probabilities of the logits' shape.
+///
+/// Label smoothing mixes the target with the uniform distribution (Szegedy et al. 2016). With class weights and class
+/// indices, the mean is weighted by the targets' weights, as in PyTorch.
+///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_nn::{CrossEntropy, Loss};
+/// use gradus_tensor::Tensor;
+/// let logits = Var::leaf(Tensor::<f64>::zeros([2, 4]));
+/// let loss = CrossEntropy::new().loss(&logits, &Tensor::from([0i64, 3]));
+/// assert!((loss.item() - 4f64.ln()).abs() < 1e-12);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CrossEntropy {
+    weight: Option<Vec<f64>>,
+    smoothing: f64,
+    ignore: Option<i64>,
+    reduction: Reduction,
+}
+
+impl CrossEntropy {
+    /// The mean over samples, without weights or smoothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With a weight for each class.
+    #[must_use]
+    pub fn weight(mut self, weight: impl Into<Vec<f64>>) -> Self {
+        self.weight = Some(weight.into());
+        self
+    }
+
+    /// With label smoothing.
+    ///
+    /// # Panics
+    /// When it is not in `0.0..=1.0`.
+    #[must_use]
+    #[track_caller]
+    pub fn label_smoothing(mut self, smoothing: f64) -> Self {
+        assert!((0.0..=1.0).contains(&smoothing), "cross_entropy: label smoothing {smoothing}; wanted 0 to 1");
+        self.smoothing = smoothing;
+        self
+    }
+
+    /// Samples with this label count for nothing.
+    #[must_use]
+    pub fn ignore_index(mut self, label: i64) -> Self {
+        self.ignore = Some(label);
+        self
+    }
+
+    /// With another reduction.
+    #[must_use]
+    pub fn reduction(mut self, reduction: Reduction) -> Self {
+        self.reduction = reduction;
+        self
+    }
+
+    fn weights<T: Float>(&self, classes: usize) -> Result<Option<Tensor<T>>, ShapeError> {
+        match &self.weight {
+            Some(w) if w.len() != classes => {
+                Err(ShapeError::new("cross_entropy", format!("{} class weights for {classes} classes", w.len())))
+            }
+            Some(w) => Ok(Some(Tensor::from_vec(w.iter().map(|&w| T::lit(w)).collect(), [classes]))),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Logits `[N, C, d…]` as rows `[M, C]`, one a prediction.
+#[track_caller]
+fn rows<T: Float>(op: &'static str, x: &Var<T>) -> Var<T> {
+    if x.rank() < 2 {
+        Err(ShapeError::new(op, format!("input {}; wanted [N, C] or [N, C, d…]", x.shape()))).or_panic()
+    }
+    let classes = x.shape()[1];
+    if x.rank() == 2 {
+        return x.clone();
+    }
+    let order: Vec<usize> = [0].into_iter().chain(2..x.rank()).chain([1]).collect();
+    let count = x.shape().iter().enumerate().filter(|(a, _)| *a != 1).map(|(_, n)| n).product::<usize>();
+    x.permute(&order).reshape([count, classes])
+}
+
+#[track_caller]
+fn check_target_shape(op: &'static str, x: &[usize], labels: &[usize]) {
+    let wanted: Vec<usize> = x.iter().enumerate().filter(|(a, _)| *a != 1).map(|(_, &n)| n).collect();
+    if labels != wanted {
+        Err(ShapeError::new(op, format!("labels of shape {labels:?} for input {x:?}; wanted {wanted:?}"))).or_panic()
+    }
+}
+
+/// `ln Σ e^x - x[label]` for each row of `[N, C]`: `dx = dy (softmax(x) - one_hot(label))`.
+#[track_caller]
+fn softmax_cross_entropy<T: Float>(x: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
+    let picked = x.value().gather(1, &labels.unsqueeze(1));
+    let lse = x.value().logsumexp_keep(1);
+    let y = (&lse - picked).reshape([-1]);
+    let (kept, labels) = (x.clone(), labels.clone());
+    op("softmax_cross_entropy", [x], y, move |p| {
+        let gy = p.gy().unsqueeze(1);
+        let classes = kept.shape()[1];
+        if p.is_differentiable() {
+            return [Some((kept.softmax(1) - Var::constant(labels.one_hot(classes))) * gy)];
+        }
+        let mut gx = kept.value().zip_map("softmax_cross_entropy", &lse, |x, l| (x - l).exp());
+        gx = gx * gy.value();
+        let rows = gx.as_mut_slice().chunks_exact_mut(classes);
+        for ((row, label), g) in rows.zip(labels.to_vec()).zip(gy.value().to_vec()) {
+            row[label as usize] -= g;
+        }
+        [Some(Var::constant(gx))]
+    })
+}
+
+/// The losses of class indices, already reduced.
+struct Indexed<'a, T: Float> {
+    losses: Var<T>,
+    labels: &'a Tensor<i64>,
+    /// A weight for each sample; 0 where ignored.
+    sample_weight: Option<Tensor<T>>,
+}
+
+impl<T: Float> Indexed<'_, T> {
+    fn reduce(self, reduction: Reduction) -> Var<T> {
+        let Some(weight) = self.sample_weight else {
+            return reduction.apply(self.losses.reshape(self.labels.shape()));
+        };
+        match reduction {
+            Reduction::Mean => self.losses.sum(..) / weight.sum(..).item().to_f64(),
+            Reduction::Sum => self.losses.sum(..),
+            Reduction::None => self.losses.reshape(self.labels.shape()),
+        }
+    }
+}
+
+/// Labels with the ignored ones replaced by class 0, and a weight for each sample if they are not all 1.
+fn sample_weights<T: Float>(
+    labels: &Tensor<i64>,
+    weight: Option<&Tensor<T>>,
+    ignore: Option<i64>,
+) -> (Tensor<i64>, Option<Tensor<T>>) {
+    let flat = labels.reshape([-1]);
+    let ignored = ignore.map(|i| flat.eq(i as f64));
+    let safe = match &ignored {
+        Some(mask) => flat.masked_fill(mask, 0),
+        None => flat,
+    };
+    let weights = match (weight, ignored) {
+        (None, None) => None,
+        (None, Some(mask)) => Some(mask.not().to_num()),
+        (Some(w), None) => Some(w.index_select(0, &safe)),
+        (Some(w), Some(mask)) => Some(w.index_select(0, &safe).masked_fill(&mask, T::zero())),
+    };
+    (safe, weights)
+}
+
+impl<T: Float> Loss<T, Tensor<i64>> for CrossEntropy {
+    #[track_caller]
+    fn loss(&self, output: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
+        let x = rows("cross_entropy", output);
+        let classes = x.shape()[1];
+        check_target_shape("cross_entropy", output.shape(), labels.shape());
+        check_labels("cross_entropy", labels, classes, self.ignore).or_panic();
+        let weight = self.weights::<T>(classes).or_panic();
+        let (safe, sample_weight) = sample_weights(labels, weight.as_ref(), self.ignore);
+        let mut losses = softmax_cross_entropy(&x, &safe);
+        if let Some(w) = &sample_weight {
+            losses = losses * Var::constant(w.clone());
+        }
+        if self.smoothing > 0.0 {
+            let mut spread = -x.log_softmax(1);
+            if let Some(w) = weight {
+                spread = spread * Var::constant(w);
+            }
+            let mut spread = spread.sum(1) / classes as f64;
+            if let Some(ignore) = self.ignore {
+                spread = spread.masked_fill(&labels.reshape([-1]).eq(ignore as f64), 0.0);
+            }
+            losses = losses * (1.0 - self.smoothing) + spread * self.smoothing;
+        }
+        Indexed { losses, labels, sample_weight }.reduce(self.reduction)
+    }
+}
+
+impl CrossEntropy {
+    #[track_caller]
+    fn of_probabilities<T: Float>(&self, output: &Var<T>, target: &Tensor<T>) -> Var<T> {
+        if output.shape() != target.shape() || output.rank() < 2 {
+            let detail = format!("probabilities of shape {} for input {}", target.shape(), output.shape());
+            Err(ShapeError::new("cross_entropy", detail)).or_panic()
+        }
+        let classes = output.shape()[1];
+        let mut target = target.clone();
+        if self.smoothing > 0.0 {
+            target = target * (1.0 - self.smoothing) + self.smoothing / classes as f64;
+        }
+        if let Some(w) = self.weights::<T>(classes).or_panic() {
+            let mut per_class = vec![1; output.rank()];
+            per_class[1] = classes;
+            target = target * w.reshape(&per_class[..]);
+        }
+        self.reduction.apply(-(output.log_softmax(1) * Var::constant(target)).sum(1))
+    }
+}
+
+/// One implementation an element type: a generic one could, as far as the compiler knows, overlap with class indices.
+macro_rules! of_probabilities {
+    ($($t:ty),*) => {$(
+        impl Loss<$t, Tensor<$t>> for CrossEntropy {
+            #[track_caller]
+            fn loss(&self, output: &Var<$t>, target: &Tensor<$t>) -> Var<$t> {
+                self.of_probabilities(output, target)
+            }
+        }
+    )*};
+}
+of_probabilities!(f32, f64);
+
+/// Negative log-likelihood from log-probabilities `[N, C]` or `[N, C, d…]` and class indices `[N, d…]`: `-w x[label]`.
+#[derive(Clone, Debug, Default)]
+pub struct Nll {
+    inner: CrossEntropy,
+}
+
+impl Nll {
+    /// The mean over samples, without weights.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With a weight for each class; the mean is weighted by the targets' weights.
+    #[must_use]
+    pub fn weight(self, weight: impl Into<Vec<f64>>) -> Self {
+        Self { inner: self.inner.weight(weight) }
+    }
+
+    /// Samples with this label count for nothing.
+    #[must_use]
+    pub fn ignore_index(self, label: i64) -> Self {
+        Self { inner: self.inner.ignore_index(label) }
+    }
+
+    /// With another reduction.
+    #[must_use]
+    pub fn reduction(self, reduction: Reduction) -> Self {
+        Self { inner: self.inner.reduction(reduction) }
+    }
+}
+
+impl<T: Float> Loss<T, Tensor<i64>> for Nll {
+    #[track_caller]
+    fn loss(&self, output: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
+        let x = rows("nll", output);
+        check_target_shape("nll", output.shape(), labels.shape());
+        check_labels("nll", labels, x.shape()[1], self.inner.ignore).or_panic();
+        let weight = self.inner.weights::<T>(x.shape()[1]).or_panic();
+        let (safe, sample_weight) = sample_weights(labels, weight.as_ref(), self.inner.ignore);
+        let mut losses = -x.gather(1, &safe.unsqueeze(1)).reshape([-1]);
+        if let Some(w) = &sample_weight {
+            losses = losses * Var::constant(w.clone());
+        }
+        Indexed { losses, labels, sample_weight }.reduce(self.inner.reduction)
+    }
+}

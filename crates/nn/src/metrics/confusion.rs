@@ -1,0 +1,134 @@
+//! The confusion matrix, and what is read off it.
+
+use gradus_tensor::{Float, Tensor};
+use std::fmt;
+
+/// How often each class was taken for which: `count(truth, prediction)`.
+///
+/// ```
+/// use gradus_nn::metrics::ConfusionMatrix;
+/// use gradus_tensor::Tensor;
+/// let mut m = ConfusionMatrix::new(2);
+/// m.add(&Tensor::from([0i64, 0, 1]), &Tensor::from([0i64, 1, 1]));
+/// assert_eq!(m.count(0, 1), 1);
+/// assert_eq!(m.recall(0), 0.5);
+/// assert_eq!(m.precision(1), 0.5);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfusionMatrix {
+    classes: usize,
+    counts: Vec<u64>,
+}
+
+impl ConfusionMatrix {
+    /// Nothing counted yet.
+    pub fn new(classes: usize) -> Self {
+        Self { classes, counts: vec![0; classes * classes] }
+    }
+
+    /// Counts true labels against predicted ones.
+    ///
+    /// # Panics
+    /// When there are not as many of both, or one is no class.
+    #[track_caller]
+    pub fn add(&mut self, labels: &Tensor<i64>, predictions: &Tensor<i64>) {
+        let (labels, predictions) = (labels.to_vec(), predictions.to_vec());
+        assert!(labels.len() == predictions.len(), "{} labels and {} predictions", labels.len(), predictions.len());
+        for (l, p) in labels.into_iter().zip(predictions) {
+            let class = 0..self.classes as i64;
+            assert!(class.contains(&l) && class.contains(&p), "label {l}, prediction {p}: there are {} classes", self.classes);
+            self.counts[l as usize * self.classes + p as usize] += 1;
+        }
+    }
+
+    /// Counts true labels against the largest of each row of `[N, C]` outputs.
+    ///
+    /// # Panics
+    /// As [`add`](Self::add).
+    #[track_caller]
+    pub fn add_outputs<T: Float>(&mut self, labels: &Tensor<i64>, outputs: &Tensor<T>) {
+        self.add(labels, &outputs.argmax(1));
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// How often `truth` was predicted as `prediction`.
+    ///
+    /// # Panics
+    /// When one is no class.
+    pub fn count(&self, truth: usize, prediction: usize) -> u64 {
+        assert!(truth < self.classes && prediction < self.classes, "there are {} classes", self.classes);
+        self.counts[truth * self.classes + prediction]
+    }
+
+    /// How many predictions were counted.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    fn right(&self) -> u64 {
+        (0..self.classes).map(|c| self.count(c, c)).sum()
+    }
+
+    /// The share of right predictions.
+    pub fn accuracy(&self) -> f64 {
+        self.right() as f64 / self.total() as f64
+    }
+
+    /// Of the predictions of `class`, the share that is right; 0 when there are none.
+    pub fn precision(&self, class: usize) -> f64 {
+        ratio(self.count(class, class), (0..self.classes).map(|t| self.count(t, class)).sum())
+    }
+
+    /// Of the samples of `class`, the share that is found; 0 when there are none.
+    pub fn recall(&self, class: usize) -> f64 {
+        ratio(self.count(class, class), (0..self.classes).map(|p| self.count(class, p)).sum())
+    }
+
+    /// The harmonic mean of precision and recall; 0 when both are.
+    pub fn f1(&self, class: usize) -> f64 {
+        let (p, r) = (self.precision(class), self.recall(class));
+        if p + r == 0.0 { 0.0 } else { 2.0 * p * r / (p + r) }
+    }
+
+    /// The mean of [`precision`](Self::precision) over classes.
+    pub fn macro_precision(&self) -> f64 {
+        self.mean(Self::precision)
+    }
+
+    /// The mean of [`recall`](Self::recall) over classes.
+    pub fn macro_recall(&self) -> f64 {
+        self.mean(Self::recall)
+    }
+
+    /// The mean of [`f1`](Self::f1) over classes.
+    pub fn macro_f1(&self) -> f64 {
+        self.mean(Self::f1)
+    }
+
+    fn mean(&self, of: impl Fn(&Self, usize) -> f64) -> f64 {
+        (0..self.classes).map(|c| of(self, c)).sum::<f64>() / self.classes as f64
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// A row a true class, a column a predicted one.
+impl fmt::Display for ConfusionMatrix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widest = self.counts.iter().map(|c| c.to_string().len()).max().unwrap_or(1);
+        let width = widest.max(self.classes.to_string().len()) + 1;
+        write!(f, "{:>7}", "")?;
+        (0..self.classes).try_for_each(|p| write!(f, "{p:>width$}"))?;
+        for t in 0..self.classes {
+            write!(f, "\n{t:>6} ")?;
+            (0..self.classes).try_for_each(|p| write!(f, "{:>width$}", self.count(t, p)))?;
+        }
+        Ok(())
+    }
+}
