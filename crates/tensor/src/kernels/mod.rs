@@ -2,6 +2,7 @@
 //! place in Gradus with `unsafe` code.
 
 pub(crate) mod conv;
+pub(crate) mod fused;
 pub mod gemm;
 pub(crate) mod map;
 pub(crate) mod math;

@@ -11,3 +11,4 @@ mod operators;
 pub(crate) mod pool;
 pub(crate) mod reduce;
 mod sort;
+mod update;

@@ -1,0 +1,88 @@
+//! One pass over a tensor, what drives it, and the state that goes with it: the loop of an optimiser.
+
+use super::simd::{Kernel, dispatch};
+use crate::element::Element;
+
+/// Slices shorter than this are not worth a second thread.
+const SERIAL: usize = 1 << 16;
+/// What one task takes at most.
+const CHUNK: usize = 1 << 14;
+/// Elements that are worked on in arrays of their own, which the compiler knows not to overlap: the slices
+/// are too many for it to test that at run time, and it would give up on vectors.
+const BLOCK: usize = 64;
+
+struct Update<'a, T, F, const N: usize> {
+    w: &'a mut [T],
+    g: &'a [T],
+    state: [&'a mut [T]; N],
+    f: F,
+}
+
+impl<T: Element, F: Fn(&mut T, T, [&mut T; N]), const N: usize> Kernel for Update<'_, T, F, N> {
+    type Out = ();
+    #[inline(always)]
+    fn run(mut self) {
+        let n = self.w.len();
+        let mut at = 0;
+        while at + BLOCK <= n {
+            let mut w: [T; BLOCK] = load(self.w, at);
+            let g: [T; BLOCK] = load(self.g, at);
+            let mut state: [[T; BLOCK]; N] = std::array::from_fn(|k| load(self.state[k], at));
+            for i in 0..BLOCK {
+                (self.f)(&mut w[i], g[i], state.each_mut().map(|s| &mut s[i]));
+            }
+            self.w[at..at + BLOCK].copy_from_slice(&w);
+            for (to, from) in self.state.iter_mut().zip(&state) {
+                to[at..at + BLOCK].copy_from_slice(from);
+            }
+            at += BLOCK;
+        }
+        for i in at..n {
+            (self.f)(&mut self.w[i], self.g[i], self.state.each_mut().map(|s| &mut s[i]));
+        }
+    }
+}
+
+#[inline(always)]
+fn load<T: Element>(x: &[T], at: usize) -> [T; BLOCK] {
+    let mut block = [T::default(); BLOCK];
+    block.copy_from_slice(&x[at..at + BLOCK]);
+    block
+}
+
+/// `f(&mut w[i], g[i], [&mut state[0][i], …])` for every `i`.
+pub fn update<T: Element, const N: usize>(
+    w: &mut [T],
+    g: &[T],
+    state: [&mut [T]; N],
+    f: impl Fn(&mut T, T, [&mut T; N]) + Copy + Send + Sync,
+) {
+    assert!(g.len() == w.len() && state.iter().all(|s| s.len() == w.len()));
+    if w.len() < SERIAL {
+        return dispatch(Update { w, g, state, f });
+    }
+    split(w, g, state, f);
+}
+
+/// Halves at multiples of [`CHUNK`] until there is one, each half a task of its own.
+fn split<T: Element, const N: usize>(
+    w: &mut [T],
+    g: &[T],
+    state: [&mut [T]; N],
+    f: impl Fn(&mut T, T, [&mut T; N]) + Copy + Send + Sync,
+) {
+    if w.len() <= CHUNK {
+        return dispatch(Update { w, g, state, f });
+    }
+    let middle = w.len().div_ceil(CHUNK) / 2 * CHUNK;
+    let (w, w_rest) = w.split_at_mut(middle);
+    let (g, g_rest) = g.split_at(middle);
+    let mut rests: [&mut [T]; N] = std::array::from_fn(|_| Default::default());
+    let mut rest = rests.iter_mut();
+    let state = state.map(|s| {
+        let (head, tail) = s.split_at_mut(middle);
+        *rest.next().expect("as many as states") = tail;
+        head
+    });
+    rayon::join(|| split(w, g, state, f), || split(w_rest, g_rest, rests, f));
+}
