@@ -1,1 +1,42 @@
+//! Optimisers, learning-rate schedules, gradient clipping and weight averaging for Gradus.
+//!
+//! An optimiser is a [`Rule`], the formula for one weight, driven by an [`Optimizer`], which has all the rest. The
+//! constructor of a rule gives the optimiser, ready for use:
+//!
+//! ```
+//! use gradus_autograd::Param;
+//! use gradus_optim::Adam;
+//!
+//! let mut net = vec![Param::<f32>::new([3.0, -2.0].into())]; // any module
+//! let mut opt = Adam::new(0.1).betas(0.9, 0.99);
+//! for _ in 0..200 {
+//!     let loss = net[0].square().sum(..);
+//!     opt.step(&mut net, loss.backward())?; // there is no zero_grad
+//! }
+//! assert!(net[0].value().to_vec().iter().all(|w| w.abs() < 1e-2));
+//! # Ok::<(), gradus_optim::OptimError>(())
+//! ```
+//!
+//! A gradient that is missing is an error, not a silent zero; errors name parameters by path.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
+mod clip;
+mod ema;
+mod error;
+mod group;
+mod optimizer;
+mod rule;
+mod rules;
+pub mod schedule;
+mod state_dict;
+
+pub use clip::{clip_grad_norm, clip_grad_value};
+pub use ema::Ema;
+pub use error::OptimError;
+pub use group::Group;
+pub use optimizer::{Every, Optimizer};
+pub use rule::{Rule, State, Step};
+pub use rules::*;
+pub use schedule::*;
+pub use state_dict::OptimizerState;

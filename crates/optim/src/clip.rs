@@ -1,0 +1,123 @@
+//! Gradients kept within limits.
+
+use crate::error::{Kind, OptimError};
+use gradus_autograd::{Grads, Module};
+use gradus_tensor::{Float, Tensor};
+use rayon::prelude::*;
+
+/// How an optimiser clips.
+pub(crate) enum Clip {
+    Norm(f64),
+    Value(f64),
+}
+
+impl Clip {
+    pub fn apply<T: Float, M: Module<T> + ?Sized>(&self, model: &M, grads: &mut Grads<T>) -> Result<(), OptimError> {
+        match *self {
+            Clip::Norm(max_norm) => clip_grad_norm(model, grads, max_norm).map(|_| ()),
+            Clip::Value(limit) => {
+                clip_grad_value(model, grads, limit);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Scales the gradients of all of `model`'s parameters by one factor, so that their norm, taken together as one
+/// vector, is at most `max_norm`: `g <- g min(1, max_norm / (norm + 1e-6))`. Gives the norm before that.
+///
+/// Pascanu, Mikolov and Bengio, *On the difficulty of training recurrent neural networks*, 2013.
+///
+/// # Errors
+/// When the norm is infinite or NaN: names the parameters whose gradients are not finite.
+///
+/// ```
+/// use gradus_autograd::Param;
+/// use gradus_optim::clip_grad_norm;
+/// let net = vec![Param::<f64>::new([3.0].into()), Param::new([4.0].into())];
+/// let mut grads = (net[0].square() + net[1].square()).sum(..).backward();
+/// assert_eq!(clip_grad_norm(&net, &mut grads, 1.0)?, 10.0);
+/// assert!((grads[&net[0]].item() - 0.6).abs() < 1e-6);
+/// # Ok::<(), gradus_optim::OptimError>(())
+/// ```
+pub fn clip_grad_norm<T: Float, M: Module<T> + ?Sized>(
+    model: &M,
+    grads: &mut Grads<T>,
+    max_norm: f64,
+) -> Result<f64, OptimError> {
+    let params = model.named_parameters();
+    let squares: f64 = params.iter().filter_map(|(_, p)| grads.get(p)).map(sum_of_squares).sum();
+    let norm = squares.sqrt();
+    if !norm.is_finite() {
+        let bad = params.iter().filter(|(_, p)| grads.get(p).is_some_and(|g| !is_finite(g)));
+        let mut paths: Vec<String> = bad.map(|(path, _)| path.clone()).collect();
+        if paths.is_empty() {
+            // Each number is finite, and the sum of their squares is not.
+            paths = params.into_iter().map(|(path, _)| path).collect();
+        }
+        return Err(Kind::NotFinite { paths }.into());
+    }
+    let factor = max_norm / (norm + 1e-6);
+    if factor < 1.0 {
+        for (_, p) in params {
+            if let Some(g) = grads.get_mut(p) {
+                *g *= factor;
+            }
+        }
+    }
+    Ok(norm)
+}
+
+/// Limits every number in the gradients of all of `model`'s parameters to `-limit..=limit`; NaN stays.
+pub fn clip_grad_value<T: Float, M: Module<T> + ?Sized>(model: &M, grads: &mut Grads<T>, limit: f64) {
+    let limit = T::lit(limit);
+    for p in model.parameters() {
+        if let Some(g) = grads.get_mut(p) {
+            let old = std::mem::replace(g, Tensor::from_vec(vec![], [0]));
+            *g = old.map_into(move |v| {
+                if v > limit {
+                    limit
+                } else if v < -limit {
+                    -limit
+                } else {
+                    v
+                }
+            });
+        }
+    }
+}
+
+/// Whether all elements are finite.
+pub(crate) fn is_finite<T: Float>(x: &Tensor<T>) -> bool {
+    let x = x.contiguous();
+    x.as_slice().expect("just made contiguous").iter().all(|v| v.is_finite())
+}
+
+/// What one task adds up.
+const CHUNK: usize = 1 << 14;
+
+/// In `f64`, in which the square of no `f32` overflows. Tasks are cut by size and added in order, so that the
+/// number of threads does not show.
+fn sum_of_squares<T: Float>(x: &Tensor<T>) -> f64 {
+    let x = x.contiguous();
+    let x = x.as_slice().expect("just made contiguous");
+    let parts: Vec<f64> = x.par_chunks(CHUNK).with_min_len(4).map(squares_of).collect();
+    parts.into_iter().sum()
+}
+
+/// Eight sums side by side, one a lane: a single one would wait for itself.
+fn squares_of<T: Float>(x: &[T]) -> f64 {
+    let mut lanes = [0.0; 8];
+    let (blocks, rest) = x.as_chunks::<8>();
+    for block in blocks {
+        for (sum, &v) in lanes.iter_mut().zip(block) {
+            *sum += square(v);
+        }
+    }
+    lanes.iter().sum::<f64>() + rest.iter().map(|&v| square(v)).sum::<f64>()
+}
+
+fn square<T: Float>(v: T) -> f64 {
+    let v = v.to_f64();
+    v * v
+}

@@ -1,0 +1,62 @@
+//! Learning rates that change over time. The figures are those of PyTorch's schedulers of the same names.
+//!
+//! A schedule is a function of the base rate and of the time, counted in steps or epochs as the optimiser is told:
+//! ```
+//! use gradus_optim::{CosineAnnealingLr, Every, LinearLr, Optimizer, Schedule, SequentialLr, Sgd};
+//! let warm_up = LinearLr::warm_up(5);
+//! let schedule = SequentialLr::new(warm_up).then(5, CosineAnnealingLr::new(95));
+//! assert_eq!(schedule.lr(0.1, 0), 0.02);
+//! assert_eq!(schedule.lr(0.1, 5), 0.1);
+//! let opt: Optimizer<Sgd> = Sgd::new(0.1).schedule(Every::Epoch, schedule);
+//! assert_eq!(opt.lr(), 0.02);
+//! ```
+
+mod compose;
+mod cosine;
+mod decay;
+mod one_cycle;
+mod plateau;
+
+pub use compose::{ChainedLr, SequentialLr};
+pub use cosine::{CosineAnnealingLr, CosineAnnealingWarmRestarts};
+pub use decay::{ConstantLr, ExponentialLr, LinearLr, MultiStepLr, PolynomialLr, StepLr};
+pub use one_cycle::{Anneal, OneCycleLr};
+pub use plateau::{PlateauMode, ReduceLrOnPlateau, Threshold};
+
+/// A learning rate as a function of time. A closure from the time to a factor is one, too:
+///
+/// ```
+/// use gradus_optim::Schedule;
+/// let inverse_root = |t: u64| 1.0 / ((t + 1) as f64).sqrt();
+/// assert_eq!(inverse_root.lr(0.1, 3), 0.05);
+/// ```
+pub trait Schedule: Send {
+    /// The learning rate at time `t` (0, 1, 2 …) of a weight whose base rate is `base`.
+    fn lr(&self, base: f64, t: u64) -> f64;
+
+    /// Sees the metric at the end of an epoch.
+    fn observe(&mut self, metric: f64) {
+        let _ = metric;
+    }
+
+    /// Whether [`observe`](Self::observe) must be called each epoch for the schedule to make sense.
+    fn needs_metric(&self) -> bool {
+        false
+    }
+
+    /// What the schedule remembers beside the time, by name, to be saved. Nothing, for most.
+    fn state(&self) -> Vec<(String, f64)> {
+        Vec::new()
+    }
+
+    /// As [`state`](Self::state), to be loaded.
+    fn state_mut(&mut self) -> Vec<(String, &mut f64)> {
+        Vec::new()
+    }
+}
+
+impl<F: Fn(u64) -> f64 + Send> Schedule for F {
+    fn lr(&self, base: f64, t: u64) -> f64 {
+        base * self(t)
+    }
+}
