@@ -5,10 +5,10 @@
 //! use gradus_optim::{CosineAnnealingLr, Every, LinearLr, Optimizer, Schedule, SequentialLr, Sgd};
 //! let warm_up = LinearLr::warm_up(5);
 //! let schedule = SequentialLr::new(warm_up).then(5, CosineAnnealingLr::new(95));
-//! assert_eq!(schedule.lr(0.1, 0), 0.02);
-//! assert_eq!(schedule.lr(0.1, 5), 0.1);
-//! let opt: Optimizer<Sgd> = Sgd::new(0.1).schedule(Every::Epoch, schedule);
-//! assert_eq!(opt.lr(), 0.02);
+//! assert_eq!(schedule.lr(1.0, 0), 0.2);
+//! assert_eq!(schedule.lr(1.0, 5), 1.0);
+//! let opt: Optimizer<Sgd> = Sgd::new(1.0).schedule(Every::Epoch, schedule);
+//! assert_eq!(opt.lr(), 0.2);
 //! ```
 
 mod compose;

@@ -21,9 +21,8 @@ pub enum Anneal {
 ///
 /// ```
 /// use gradus_optim::{OneCycleLr, Schedule};
-/// let schedule = OneCycleLr::new(100).div_factor(10.0);
-/// assert_eq!(schedule.lr(1.0, 0), 0.1);
-/// assert_eq!(schedule.lr(1.0, 29), 1.0);
+/// let schedule = OneCycleLr::new(100).div_factor(4.0);
+/// assert_eq!([0, 29, 99].map(|t| schedule.lr(1.0, t)), [0.25, 1.0, 0.25e-4]);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct OneCycleLr {
