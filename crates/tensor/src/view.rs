@@ -128,11 +128,12 @@ impl<T: Element> Tensor<T> {
         let mut new = self.clone();
         let count = (end - start).div_ceil(step.unsigned_abs());
         let first = if step > 0 { start } else { end.saturating_sub(1) };
-        if count > 0 {
-            new.offset = (new.offset as isize + first as isize * self.strides[axis]) as usize;
-        }
         new.shape[axis] = count;
         new.strides[axis] *= step;
+        // A window on nothing stays where it is: there may be no memory to move over.
+        if new.numel() > 0 {
+            new.offset = (new.offset as isize + first as isize * self.strides[axis]) as usize;
+        }
         new
     }
 
