@@ -52,7 +52,10 @@ pub trait Num: Element + NumAssign + NumCast {
 
 /// A real number: `f32` or `f64`. Layers and derivatives are generic over it.
 ///
-/// The functions of `f32` are branch-free, so that loops over them vectorise; each states its error.
+/// Most functions of `f32` are branch-free, so that loops over them vectorise, and give the same bits on
+/// every processor: errors are at most 1 ulp for `exp`, `ln`, `log2`, `log10`, 1.1 for `exp2`, 2 for
+/// `exp_m1`, `ln_1p`, `sin`, `cos`, `erf`, and 3 for `tanh`, `sigmoid`. The rest, and those of `f64`,
+/// are the standard library's; `erf` of `f64` is by the `libm` crate.
 pub trait Float: Num + Neg<Output = Self> + std::iter::Sum {
     /// Positive infinity.
     const INFINITY: Self;
@@ -273,7 +276,9 @@ impl Float for f64 {
     const GEMM: crate::kernels::gemm::RawGemm<Self> = matrixmultiply::dgemm;
     #[inline(always)]
     fn sigmoid(self) -> Self {
-        1.0 / (1.0 + (-self).exp())
+        // e^-x would overflow where the result is still a number.
+        let e = (-self.abs()).exp();
+        (if self < 0.0 { e } else { 1.0 }) / (1.0 + e)
     }
     #[inline]
     fn erf(self) -> Self {

@@ -161,7 +161,7 @@ fn view<T: Element>(x: Tensor<T>, m: Model<T>, kind: u8, draw: &mut Draw) -> (Te
             let mut new = vec![];
             let mut left = n;
             for _ in 0..draw.below(4) {
-                let divisors: Vec<usize> = (1..=left).filter(|d| left % d == 0).collect();
+                let divisors: Vec<usize> = (1..=left).filter(|&d| left.is_multiple_of(d)).collect();
                 if let Some(&d) = divisors.get(draw.below(divisors.len().max(1))) {
                     new.push(d);
                     left /= d;
