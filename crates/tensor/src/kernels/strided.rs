@@ -304,15 +304,16 @@ fn transposed<T: Element>(
 }
 
 /// `out[r * width + c] = data[at + r + c * step]` for as many rows as `out` has. A tile is read whole
-/// before it is written, so that each line of memory is touched once, whatever the strides.
+/// before it is written, so that each line of memory is touched once, whatever the strides; tiles go down
+/// the rows first, along consecutive memory.
 fn transpose<T: Element>(data: &[T], at: isize, step: isize, cols: usize, width: usize, out: &mut [T]) {
     const B: usize = 16;
     let rows = (out.len() - cols) / width + 1;
     let mut tile = [[T::default(); B]; B];
-    for r0 in (0..rows).step_by(B) {
-        let nr = B.min(rows - r0);
-        for c0 in (0..cols).step_by(B) {
-            let nc = B.min(cols - c0);
+    for c0 in (0..cols).step_by(B) {
+        let nc = B.min(cols - c0);
+        for r0 in (0..rows).step_by(B) {
+            let nr = B.min(rows - r0);
             let from = |c: usize| (at + (c0 + c) as isize * step) as usize + r0;
             let to = |r: usize| (r0 + r) * width + c0;
             // Whole tiles have loops of fixed lengths.
