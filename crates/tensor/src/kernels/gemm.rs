@@ -1,12 +1,14 @@
-//! Matrix products: C <- A B + beta C, by the `matrixmultiply` crate, split over threads here.
+//! Matrix products: `C <- A B + beta C`, by the `matrixmultiply` crate, split over threads here.
+//!
+//! How a product is split depends on its sizes alone, so that every element of C is summed in the same
+//! order on any number of threads.
 
+use super::gemv;
+use super::strided::{Dims, place};
 use crate::element::Float;
 use rayon::prelude::*;
 
-/// `C <- alpha A B + beta C` on raw pointers with row and column strides, as `matrixmultiply` takes it.
-pub type RawGemm<T> = unsafe fn(usize, usize, usize, T, *const T, isize, isize, *const T, isize, isize, T, *mut T, isize, isize);
-
-/// A strided matrix inside a slice: element `(i, j)` is `data[offset + i * row + j * col]`.
+/// A strided matrix inside a slice: `data[offset + i * row + j * col]`.
 #[derive(Clone, Copy)]
 pub struct Mat<'a, T> {
     pub data: &'a [T],
@@ -14,6 +16,35 @@ pub struct Mat<'a, T> {
     pub row: isize,
     pub col: isize,
 }
+
+/// `C <- A B + beta C` with A `[m, k]`, B `[k, n]`, and C `[m, n]` row-major with `ldc` elements a row.
+/// With `beta` 0, C is not read.
+pub struct Gemm<'a, T> {
+    pub m: usize,
+    pub k: usize,
+    pub n: usize,
+    pub a: Mat<'a, T>,
+    pub b: Mat<'a, T>,
+    pub beta: T,
+    pub c: &'a mut [T],
+    pub ldc: usize,
+}
+
+/// `C <- alpha A B + beta C` on raw pointers: m, k, n, alpha, then A, B, beta and C, with row and column strides.
+pub type RawGemm<T> = unsafe fn(usize, usize, usize, T, *const T, isize, isize, *const T, isize, isize, T, *mut T, isize, isize);
+
+/// Below this many multiply-adds a second thread does not pay.
+const SERIAL: usize = 1 << 18;
+/// A product is cut into at most this many tasks.
+const TASKS: usize = 32;
+/// Cuts of rows and columns fall on multiples of this: every micro-kernel's height and width divides it.
+const UNIT: usize = 16;
+/// Rows and columns below which a cut costs more in packing than it brings.
+const NARROW: usize = 64;
+/// Up to so many rows, a product is cheaper row by row than with B packed.
+const FEW: usize = 4;
+/// Terms of a sum that one task takes, at least, when the sum itself is cut.
+const TERMS: usize = 2048;
 
 impl<'a, T> Mat<'a, T> {
     /// A row-major matrix that fills its slice from the start, `cols` elements a row.
@@ -26,8 +57,15 @@ impl<'a, T> Mat<'a, T> {
         Self { row: self.col, col: self.row, ..self }
     }
 
-    fn moved(self, rows: usize, cols: usize) -> Self {
-        Self { offset: (self.offset as isize + rows as isize * self.row + cols as isize * self.col) as usize, ..self }
+    /// The matrix `by` elements further on.
+    fn moved(self, by: isize) -> Self {
+        Self { offset: (self.offset as isize + by) as usize, ..self }
+    }
+
+    /// The same matrix from row `i` and column `j` on, which must exist.
+    pub fn from(self, i: usize, j: usize) -> Self {
+        let by = i as isize * self.row + j as isize * self.col;
+        self.moved(by)
     }
 
     /// Whether every element of a `rows` x `cols` matrix lies inside the slice.
@@ -42,91 +80,183 @@ impl<'a, T> Mat<'a, T> {
     }
 }
 
-/// `C <- A B + beta C` with A `[m, k]`, B `[k, n]`, and C `[m, n]` row-major with `ldc` elements a row.
-pub struct Gemm<'a, T> {
-    pub m: usize,
-    pub k: usize,
-    pub n: usize,
-    pub a: Mat<'a, T>,
-    pub b: Mat<'a, T>,
-    pub beta: T,
-    pub c: &'a mut [T],
-    pub ldc: usize,
-}
-
 impl<T: Float> Gemm<'_, T> {
-    fn check(&self) {
-        let Self { m, k, n, ldc, .. } = *self;
-        assert!(self.a.fits(m, k) && self.b.fits(k, n) && n <= ldc && (m - 1) * ldc + n <= self.c.len());
+    /// The product, on this thread.
+    pub fn run(mut self) {
+        if !self.empty() {
+            // SAFETY: `raw` has checked that all three matrices lie inside their slices; C is a mutable slice, so it
+            // overlaps neither of the others.
+            unsafe { self.raw().run() }
+        }
     }
 
-    /// The product, on this thread.
-    pub fn run(self) {
-        if self.m == 0 || self.n == 0 {
+    /// The product, spread over threads where that pays: in tiles of C, or, when C is small and the sums are long,
+    /// in parts of the sums that are added in order.
+    pub fn run_parallel(mut self) {
+        if self.empty() || self.vector() {
             return;
         }
-        self.check();
-        // SAFETY: `check` has shown that A, B and C lie inside their slices; C is a mutable slice of its own.
-        unsafe { strip(self.m, self.k, self.n, self.a, self.b, self.beta, self.c.as_mut_ptr(), self.ldc) }
-    }
-
-    /// The product, C cut into strips of rows or of columns that threads compute. The strips depend on the
-    /// shape alone, and each element is summed in the same order however many threads there are.
-    pub fn run_parallel(self) {
-        let Self { m, k, n, a, b, beta, ldc, .. } = self;
-        if m * n * k < SERIAL || m == 0 || n == 0 {
+        let work = self.work();
+        if work < SERIAL {
             return self.run();
         }
-        self.check();
-        let c = Shared(self.c.as_mut_ptr());
-        let by_rows = m >= n;
-        let width = if by_rows { m.div_ceil(TASKS).next_multiple_of(16) } else { n.div_ceil(TASKS).next_multiple_of(32) };
-        (0..if by_rows { m } else { n }.div_ceil(width)).into_par_iter().for_each(|i| {
-            let first = i * width;
-            let c = &c;
-            // SAFETY: `check` has shown that all of C lies inside its slice, which this call borrows; each task
-            // writes a strip of rows, or of columns, that is no other task's.
-            unsafe {
-                if by_rows {
-                    strip(width.min(m - first), k, n, a.moved(first, 0), b, beta, c.0.add(first * ldc), ldc);
+        if self.m.max(self.n) < 2 * NARROW && self.k >= 2 * TERMS {
+            return long_sums(self);
+        }
+        // SAFETY: as in `run`; this call lasts as long as its tasks.
+        unsafe { self.raw().split((work / TASKS).max(SERIAL)) }
+    }
+
+    fn work(&self) -> usize {
+        self.m.saturating_mul(self.n).saturating_mul(self.k)
+    }
+
+    /// Does all that there is to do when a size is 0; says whether that was the case.
+    fn empty(&mut self) -> bool {
+        if self.k == 0 && self.m > 0 && self.n > 0 {
+            for row in self.c.chunks_mut(self.ldc).take(self.m) {
+                let row = &mut row[..self.n];
+                if self.beta == T::zero() {
+                    row.fill(T::zero());
                 } else {
-                    strip(m, k, width.min(n - first), a, b.moved(0, first), beta, c.0.add(first), ldc);
+                    row.iter_mut().for_each(|c| *c *= self.beta);
                 }
             }
-        });
+        }
+        self.m == 0 || self.n == 0 || self.k == 0
+    }
+
+    /// Pointers to the operands. Panics when a matrix does not lie inside its slice.
+    fn raw(&mut self) -> Raw<T> {
+        let Self { m, k, n, ldc, beta, .. } = *self;
+        assert!(self.a.fits(m, k) && self.b.fits(k, n) && n <= ldc && (m - 1) * ldc + n <= self.c.len());
+        let a = self.a.data.as_ptr().wrapping_add(self.a.offset);
+        let b = self.b.data.as_ptr().wrapping_add(self.b.offset);
+        let (ra, ca, rb, cb) = (self.a.row, self.a.col, self.b.row, self.b.col);
+        Raw { m, k, n, a, ra, ca, b, rb, cb, beta, c: self.c.as_mut_ptr(), ldc }
+    }
+
+    /// A product with a vector, or a few of them, if this is one that the vector kernel knows.
+    fn vector(&mut self) -> bool {
+        let Self { m, k, n, a, b, beta, ldc, .. } = *self;
+        if n == 1 && ldc == 1 {
+            gemv::gemv(m, k, a, b.data, (b.offset, b.row), beta, &mut self.c[..m])
+        } else if m <= FEW {
+            let row =
+                |(i, c): (usize, &mut [T])| gemv::gemv(n, k, b.t(), a.data, (a.from(i, 0).offset, a.col), beta, &mut c[..n]);
+            self.c.chunks_mut(ldc).take(m).enumerate().all(row)
+        } else {
+            false
+        }
     }
 }
 
-/// Below this many multiply-adds a second thread does not pay.
-const SERIAL: usize = 1 << 17;
-/// Strips that a large product is cut into.
-const TASKS: usize = 8;
+/// A product as pointers, so that windows of C which interleave in memory can be written at once.
+#[derive(Clone, Copy)]
+struct Raw<T> {
+    m: usize,
+    k: usize,
+    n: usize,
+    a: *const T,
+    ra: isize,
+    ca: isize,
+    b: *const T,
+    rb: isize,
+    cb: isize,
+    beta: T,
+    c: *mut T,
+    ldc: usize,
+}
 
-/// A pointer to C that tasks share, each writing its own strip.
-struct Shared<T>(*mut T);
-// SAFETY: `run_parallel` gives each task a window of C that no other task touches.
-unsafe impl<T> Sync for Shared<T> {}
+// SAFETY: the pointers come from slices that outlive every task (`run_parallel` waits for all of them); A and B
+// are only read, and tasks write windows of C that have no element in common.
+unsafe impl<T: Send + Sync> Send for Raw<T> {}
 
-/// # Safety
-/// A, B and C must lie inside what their pointers may reach, and nothing else may touch C meanwhile.
-#[allow(clippy::too_many_arguments)] // a matrix product has that many
-unsafe fn strip<T: Float>(m: usize, k: usize, n: usize, a: Mat<'_, T>, b: Mat<'_, T>, beta: T, c: *mut T, ldc: usize) {
-    if k == 0 {
-        // No product to add; and A and B may be empty slices, into which no pointer can be formed.
-        for i in 0..m {
-            for j in 0..n {
-                // SAFETY: inside C, as the caller promises.
-                unsafe {
-                    let at = c.add(i * ldc + j);
-                    *at = if beta == T::zero() { beta } else { beta * *at };
-                }
-            }
+impl<T: Float> Raw<T> {
+    /// # Safety
+    /// A and B must be readable at all their indices, and C writable by nobody else.
+    unsafe fn run(self) {
+        let Self { m, k, n, a, ra, ca, b, rb, cb, beta, c, ldc } = self;
+        // SAFETY: the caller's promise is just what the product asks for; rows of C do not overlap, as n <= ldc.
+        unsafe { T::GEMM(m, k, n, T::one(), a, ra, ca, b, rb, cb, beta, c, ldc as isize, 1) }
+    }
+
+    /// Halves the longer side of C until a task has no more than `leaf` multiply-adds.
+    ///
+    /// # Safety
+    /// As for [`run`](Self::run).
+    unsafe fn split(self, leaf: usize) {
+        let Self { m, k, n, .. } = self;
+        if m * n * k <= leaf || m.max(n) < 2 * NARROW {
+            // SAFETY: the caller's promise.
+            return unsafe { self.run() };
         }
+        // SAFETY: both cuts lie inside the matrices, so the offsets do too.
+        let (first, second) = unsafe {
+            if m >= n {
+                let at = (m / 2).next_multiple_of(UNIT);
+                let (a, c) = (self.a.offset(at as isize * self.ra), self.c.add(at * self.ldc));
+                (Self { m: at, ..self }, Self { m: m - at, a, c, ..self })
+            } else {
+                let at = (n / 2).next_multiple_of(UNIT);
+                let (b, c) = (self.b.offset(at as isize * self.cb), self.c.add(at));
+                (Self { n: at, ..self }, Self { n: n - at, b, c, ..self })
+            }
+        };
+        // SAFETY: the halves read parts of what this reads, and write disjoint parts of what this writes.
+        rayon::join(move || unsafe { first.split(leaf) }, move || unsafe { second.split(leaf) });
+    }
+}
+
+/// The product with its sums cut into parts of at least [`TERMS`].
+fn long_sums<T: Float>(g: Gemm<'_, T>) {
+    let Gemm { m, k, n, a, b, beta, c, ldc } = g;
+    let terms = k.div_ceil(TASKS).next_multiple_of(256).max(TERMS);
+    let mut parts = vec![T::zero(); k.div_ceil(terms) * m * n];
+    parts.par_chunks_exact_mut(m * n).enumerate().for_each(|(i, c)| {
+        let first = i * terms;
+        let k = terms.min(k - first);
+        Gemm { m, k, n, a: a.from(0, first), b: b.from(first, 0), beta: T::zero(), c, ldc: n }.run();
+    });
+    for (i, row) in c.chunks_mut(ldc).take(m).enumerate() {
+        for (j, c) in row[..n].iter_mut().enumerate() {
+            let sum = parts.chunks_exact(m * n).fold(T::zero(), |s, p| s + p[i * n + j]);
+            *c = if beta == T::zero() { sum } else { sum + beta * *c };
+        }
+    }
+}
+
+/// A product for each index of the `batch` axes, with the steps of A and B along each (0 where broadcast), into a
+/// packed C of `[batch.., m, n]`. Of `g`, A and B are those of the first index, and `ldc` is `n`.
+pub fn batched<T: Float>(mut batch: Dims<2>, mut g: Gemm<'_, T>) {
+    // Axes along which B stays the same, and A's rows go on in step, are more rows of one product.
+    while let Some(&(size, [sa, 0])) = batch.last() {
+        if g.m == 1 {
+            g.a.row = sa;
+        } else if sa != g.m as isize * g.a.row {
+            break;
+        }
+        g.m *= size;
+        batch.pop();
+    }
+    let count: usize = batch.iter().map(|b| b.0).product();
+    if count == 1 {
+        return g.run_parallel();
+    }
+    if count == 0 || g.m == 0 || g.n == 0 {
         return;
     }
-    // SAFETY: the caller promises that all three lie inside their slices.
-    unsafe {
-        let (pa, pb) = (a.data.as_ptr().add(a.offset), b.data.as_ptr().add(b.offset));
-        T::GEMM(m, k, n, T::one(), pa, a.row, a.col, pb, b.row, b.col, beta, c, ldc as isize, 1);
+    let Gemm { m, k, n, a, b, beta, .. } = g;
+    let one = |(i, c): (usize, &mut [T])| {
+        let [da, db] = place(&batch, i);
+        let (a, b) = (a.moved(da), b.moved(db));
+        Gemm { m, k, n, a, b, beta, c, ldc: n }.run_parallel();
+    };
+    let work = m * n * k.max(1);
+    if work.saturating_mul(count) < SERIAL {
+        g.c.chunks_exact_mut(m * n).enumerate().for_each(one);
+    } else {
+        let least = (SERIAL / 4 / work).max(1);
+        g.c.par_chunks_exact_mut(m * n).enumerate().with_min_len(least).for_each(one);
     }
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use smallvec::SmallVec;
 
 /// Axes as (size, stride in each of `N` operands), outermost first.
-type Dims<const N: usize> = SmallVec<[(usize, [isize; N]); 6]>;
+pub type Dims<const N: usize> = SmallVec<[(usize, [isize; N]); 6]>;
 
 /// Merges neighbouring axes that one stride describes, for every operand at once, and drops axes of
 /// size 1: the fewer axes, the longer the inner loop.
@@ -32,7 +32,7 @@ pub fn coalesce<const N: usize>(shape: &[usize], strides: [&[isize]; N]) -> Dims
 
 /// Where element number `i` of the row-major order over `dims` lies in each operand.
 #[inline]
-fn place<const N: usize>(dims: &[(usize, [isize; N])], mut i: usize) -> [isize; N] {
+pub fn place<const N: usize>(dims: &[(usize, [isize; N])], mut i: usize) -> [isize; N] {
     let mut at = [0; N];
     for &(n, strides) in dims.iter().rev() {
         let k = (i % n) as isize;

@@ -1,11 +1,11 @@
 //! Matrix products.
 
-use crate::element::Float;
+use crate::element::{Float, Num};
 use crate::error::{OrPanic, ShapeError};
-use crate::kernels::gemm::{Gemm, Mat};
+use crate::kernels::gemm::{self, Gemm, Mat};
+use crate::kernels::strided::coalesce;
 use crate::shape::{Shape, broadcast_shapes};
 use crate::tensor::Tensor;
-use rayon::prelude::*;
 
 /// The shape of a matrix product, by NumPy's rule: a vector on the left is a row, on the right a column,
 /// whose axis goes again; axes before the last two are a batch and broadcast.
@@ -47,24 +47,19 @@ impl<T: Float> Tensor<T> {
         let a = if self.rank() == 1 { self.unsqueeze(0) } else { self.clone() };
         let b = if other.rank() == 1 { other.unsqueeze(1) } else { other.clone() };
         let (m, k, n) = (a.shape[a.rank() - 2], a.shape[a.rank() - 1], b.shape[b.rank() - 1]);
-        if a.rank() == 2 && b.rank() == 2 {
-            return Tensor::build(shape, |c| {
-                Gemm { m, k, n, a: a.as_mat(0), b: b.as_mat(0), beta: T::zero(), c, ldc: n }.run_parallel();
-            });
-        }
-        if b.rank() == 2 && a.is_contiguous() {
-            // One matrix for the whole batch: a single tall product.
-            let rows = a.shape[..a.rank() - 1].iter().product();
-            return a.reshape([rows, k]).matmul(&b).reshape(&shape);
-        }
-        batched(&a, &b, shape, (m, k, n))
+        let batch = broadcast_shapes("matmul", &a.shape[..a.rank() - 2], &b.shape[..b.rank() - 2]).or_panic();
+        let with = |rows, cols| batch.iter().copied().chain([rows, cols]).collect::<Shape>();
+        let (a, b) = (a.expand(with(m, k)), b.expand(with(k, n)));
+        let axes = coalesce(&batch, [&a.strides[..batch.rank()], &b.strides[..batch.rank()]]);
+        Tensor::build(shape, |c| {
+            gemm::batched(axes, Gemm { m, k, n, a: a.as_mat(), b: b.as_mat(), beta: T::zero(), c, ldc: n });
+        })
     }
 
-    /// The last two axes, `offset` elements further on, as a matrix.
-    fn as_mat(&self, offset: isize) -> Mat<'_, T> {
+    /// The matrix of the last two axes at the first index of all others.
+    fn as_mat(&self) -> Mat<'_, T> {
         let rank = self.rank();
-        let (row, col) = (self.strides[rank - 2], self.strides[rank - 1]);
-        Mat { data: self.raw(), offset: (self.offset as isize + offset) as usize, row, col }
+        Mat { data: self.raw(), offset: self.offset, row: self.strides[rank - 2], col: self.strides[rank - 1] }
     }
 
     /// The inner product of two vectors.
@@ -93,39 +88,40 @@ impl<T: Float> Tensor<T> {
     }
 }
 
-/// One product for each index of the broadcast batch axes.
-fn batched<T: Float>(a: &Tensor<T>, b: &Tensor<T>, shape: Shape, (m, k, n): (usize, usize, usize)) -> Tensor<T> {
-    let batch = broadcast_shapes("matmul", &a.shape[..a.rank() - 2], &b.shape[..b.rank() - 2]).or_panic();
-    let with = |x: usize, y: usize| {
-        let mut s = batch.clone();
-        s.push(x);
-        s.push(y);
-        s
-    };
-    let (a, b) = (a.expand(with(m, k)), b.expand(with(k, n)));
-    let place = |t: &Tensor<T>, mut i: usize| {
-        let mut at = 0;
-        for (&size, &stride) in batch.iter().zip(&t.strides).rev() {
-            at += (i % size) as isize * stride;
-            i /= size;
+impl<T: Num> Tensor<T> {
+    /// The lower triangle of each matrix of the last two axes, zero above: what lies on `diagonal` or below, counted
+    /// to the right of the main one.
+    ///
+    /// # Panics
+    /// When there are fewer than two axes.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.tril(0).to_vec(), [1, 0, 3, 4]);
+    /// ```
+    #[track_caller]
+    pub fn tril(&self, diagonal: isize) -> Self {
+        self.triangle("tril", |i, j| j - i <= diagonal)
+    }
+
+    /// The upper triangle of each matrix of the last two axes, zero below: what lies on `diagonal` or above, counted
+    /// to the right of the main one.
+    ///
+    /// # Panics
+    /// When there are fewer than two axes.
+    #[track_caller]
+    pub fn triu(&self, diagonal: isize) -> Self {
+        self.triangle("triu", |i, j| j - i >= diagonal)
+    }
+
+    #[track_caller]
+    fn triangle(&self, op: &'static str, keep: impl Fn(isize, isize) -> bool) -> Self {
+        let rank = self.rank();
+        if rank < 2 {
+            Err(ShapeError::new(op, format!("a tensor of shape {}; two axes or more are wanted", self.shape))).or_panic()
         }
-        at
-    };
-    Tensor::build(shape, |out| {
-        if out.is_empty() {
-            return;
-        }
-        let count = out.len() / (m * n);
-        let one = |(i, c): (usize, &mut [T]), parallel: bool| {
-            let g = Gemm { m, k, n, a: a.as_mat(place(&a, i)), b: b.as_mat(place(&b, i)), beta: T::zero(), c, ldc: n };
-            if parallel { g.run_parallel() } else { g.run() }
-        };
-        if count < 4 {
-            out.chunks_mut(m * n).enumerate().for_each(|part| one(part, true));
-        } else if m * n * k * count < 1 << 17 {
-            out.chunks_mut(m * n).enumerate().for_each(|part| one(part, false));
-        } else {
-            out.par_chunks_mut(m * n).enumerate().for_each(|part| one(part, false));
-        }
-    })
+        let mask = Tensor::from_fn([self.shape[rank - 2], self.shape[rank - 1]], |i| keep(i[0] as isize, i[1] as isize));
+        mask.select_where(self, &Tensor::scalar(T::zero()).expand(&self.shape))
+    }
 }
