@@ -1,1 +1,56 @@
+//! Data sets, batches and array files for Gradus.
+//!
+//! A [`Dataset`] hands out batches of tensors. Those of this crate are MNIST and its kin ([`Mnist`],
+//! [`FashionMnist`], [`Cifar10`], [`Cifar100`]), folders of pictures ([`ImageFolder`]), tables ([`Csv`]) and
+//! whatever is in memory ([`TensorDataset`], [`ImageDataset`]); they are mapped, split, joined, shuffled and
+//! loaded ahead alike.
+//!
+//! ```
+//! use gradus_data::{Dataset, Mnist};
+//! use gradus_tensor::Rng;
+//! let mut rng = Rng::seed(0);
+//! let [train, valid] = Mnist::embedded()?.train().split([50_000, 10_000], &mut rng)?;
+//! for batch in train.batches(128).shuffle(&mut rng).drop_last(true).prefetch(2).take(3) {
+//!     let (images, labels) = batch?;
+//!     assert_eq!(*images.shape(), [128, 1, 28, 28]);
+//!     assert_eq!(*labels.shape(), [128]);
+//! }
+//! # assert_eq!(valid.len(), 10_000);
+//! # Ok::<(), gradus_data::DataError>(())
+//! ```
+//!
+//! Arrays are read and written in the formats of MNIST ([`idx`]) and NumPy ([`npy`], [`npz`]). Readers
+//! never panic and take no more memory than the file has bytes to fill; what a file claims is checked first.
+//! Writers replace a file as a whole or not at all ([`atomic_write`]).
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
+pub mod batches;
+pub mod cifar;
+pub mod csv;
+pub mod dataset;
+#[cfg(feature = "download")]
+mod download;
+mod error;
+pub mod idx;
+pub mod image_folder;
+pub mod images;
+pub mod mnist;
+pub mod npy;
+pub mod npz;
+mod rows;
+mod source;
+mod stored;
+mod write;
+
+pub use batches::{Batches, Prefetch};
+pub use cifar::{Cifar10, Cifar100};
+pub use csv::Csv;
+pub use dataset::{Dataset, TensorDataset};
+pub use error::DataError;
+pub use image_folder::ImageFolder;
+pub use images::{ImageDataset, TrainTest};
+pub use mnist::{FashionMnist, Mnist};
+pub use rows::Rows;
+pub use stored::{Array, Stored};
+pub use write::atomic_write;

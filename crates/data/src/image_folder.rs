@@ -1,0 +1,160 @@
+//! A folder of pictures, sorted into one folder for each class.
+
+use crate::dataset::{Dataset, check_indices};
+use crate::error::DataError;
+use gradus_tensor::Tensor;
+use image::imageops::FilterType;
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use rayon::prelude::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// No picture may take more memory than this while it is decoded.
+const MOST_BYTES: u64 = 1 << 28;
+/// Nor more than this for each byte of its file: both PNG and JPEG stay below, even for a blank page.
+const MOST_RATIO: u64 = 4096;
+
+/// The pictures `root/CLASS/*.png` and `.jpg`, decoded when a batch asks for them.
+///
+/// Classes are numbered in the order of their folders' names, samples in the order of class and file name.
+/// Hidden files and files of other kinds are passed over. A batch is `(images, labels)`: `f32` of shape
+/// `[N, 3, H, W]`, or `[N, 1, H, W]` after [`grayscale`](Self::grayscale), from 0 to 1; and `i64` `[N]`.
+/// Pictures of another size are resized, with a triangle filter as wide as they shrink (bilinear with
+/// antialiasing); their proportions are not kept. The pictures of a batch are decoded in parallel.
+///
+/// ```no_run
+/// use gradus_data::{Dataset, ImageFolder};
+/// let data = ImageFolder::open("pets", [224, 224])?;
+/// println!("{} pictures of {:?}", data.len(), data.classes());
+/// let (x, y) = data.batch(&[0, 1, 2])?;
+/// assert_eq!(*x.shape(), [3, 3, 224, 224]);
+/// # Ok::<(), gradus_data::DataError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ImageFolder {
+    files: Arc<[(PathBuf, i64)]>,
+    classes: Arc<[String]>,
+    size: [usize; 2],
+    channels: usize,
+}
+
+impl ImageFolder {
+    /// Lists the pictures under `root`, to be resized to `size`, which is `[H, W]`.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, has no folders in it, one of those has no pictures, or `size` has
+    /// a 0.
+    pub fn open(root: impl AsRef<Path>, size: [usize; 2]) -> Result<Self, DataError> {
+        let root = root.as_ref();
+        if size.iter().any(|&n| n == 0 || n > 1 << 16) {
+            return Err(DataError::new(format!("image folder: pictures of size {size:?}; wanted [H, W] between 1 and 65536")));
+        }
+        let (mut files, mut classes) = (Vec::new(), Vec::new());
+        for dir in sorted(root)?.into_iter().filter(|p| p.is_dir()) {
+            let before = files.len();
+            let label = classes.len() as i64;
+            files.extend(sorted(&dir)?.into_iter().filter(|p| is_picture(p)).map(|p| (p, label)));
+            if files.len() == before {
+                return Err(DataError::in_file(&dir, "", "no pictures in this class; wanted .png, .jpg or .jpeg files"));
+            }
+            classes.push(dir.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        }
+        if classes.is_empty() {
+            return Err(DataError::in_file(root, "", "no folders in it; wanted one for each class, with pictures inside"));
+        }
+        Ok(Self { files: files.into(), classes: classes.into(), size, channels: 3 })
+    }
+
+    /// Grey values in one channel in place of red, green and blue.
+    pub fn grayscale(mut self) -> Self {
+        self.channels = 1;
+        self
+    }
+
+    /// The classes' names, by number.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The file of sample `i` and the number of its class; `None` when there is no such sample.
+    pub fn file(&self, i: usize) -> Option<(&Path, i64)> {
+        self.files.get(i).map(|(path, label)| (path.as_path(), *label))
+    }
+
+    /// Decodes one picture into `out`, `[C, H, W]`.
+    fn load(&self, path: &Path, out: &mut [f32]) -> Result<(), DataError> {
+        let [height, width] = self.size.map(|n| n as u32);
+        let mut picture = decode(path)?;
+        if [picture.height(), picture.width()] != [height, width] {
+            picture = picture.resize_exact(width, height, FilterType::Triangle);
+        }
+        let bytes = if self.channels == 1 { picture.into_luma8().into_raw() } else { picture.into_rgb8().into_raw() };
+        let plane = self.size[0] * self.size[1];
+        for (c, plane) in out.chunks_exact_mut(plane).enumerate() {
+            for (to, pixel) in plane.iter_mut().zip(bytes.chunks_exact(self.channels)) {
+                *to = f32::from(pixel[c]) / 255.0;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Dataset for ImageFolder {
+    type Batch = (Tensor<f32>, Tensor<i64>);
+
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    fn batch(&self, indices: &[usize]) -> Result<Self::Batch, DataError> {
+        check_indices("batch", indices, self.len())?;
+        let [height, width] = self.size;
+        let shape = [indices.len(), self.channels, height, width];
+        let mut pixels = vec![0.0; shape.iter().product()];
+        // Collected before the first error is picked, so that it is the same one on any number of threads.
+        let done: Vec<Result<(), DataError>> = pixels
+            .par_chunks_exact_mut(self.channels * height * width)
+            .zip(indices)
+            .map(|(out, &i)| self.load(&self.files[i].0, out))
+            .collect();
+        done.into_iter().collect::<Result<(), _>>()?;
+        let labels: Vec<i64> = indices.iter().map(|&i| self.files[i].1).collect();
+        Ok((Tensor::from_vec(pixels, shape), Tensor::from(labels)))
+    }
+}
+
+fn decode(path: &Path) -> Result<DynamicImage, DataError> {
+    let io = |e| DataError::io(path, "open", e);
+    let wrong = |e: image::ImageError| DataError::in_file(path, "", format!("not a picture that can be decoded: {e}"));
+    let length = fs::metadata(path).map_err(io)?.len();
+    let mut reader = ImageReader::open(path).map_err(io)?.with_guessed_format().map_err(io)?;
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MOST_BYTES);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(wrong)?;
+    if decoder.total_bytes() > MOST_BYTES.min(length.saturating_mul(MOST_RATIO)) {
+        let (w, h) = decoder.dimensions();
+        return Err(DataError::in_file(path, "", format!("{length} bytes announce a picture of {w} x {h} pixels; too many")));
+    }
+    DynamicImage::from_decoder(decoder).map_err(wrong)
+}
+
+/// The entries of a folder but for hidden ones, by name.
+fn sorted(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let wrong = |e| DataError::io(dir, "list the folder", e);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(wrong)? {
+        let entry = entry.map_err(wrong)?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    path.is_file() && ["png", "jpg", "jpeg"].iter().any(|e| extension == *e)
+}

@@ -1,0 +1,184 @@
+//! How the elements of tensors lie in files.
+
+use gradus_tensor::{DType, Element, Tensor};
+use std::io::{self, Write};
+
+/// Runs the same expression on the tensor inside, whatever its type.
+macro_rules! each {
+    ($array:expr, $t:ident => $e:expr) => {
+        match $array {
+            $crate::stored::Array::F32($t) => $e,
+            $crate::stored::Array::F64($t) => $e,
+            $crate::stored::Array::I32($t) => $e,
+            $crate::stored::Array::I64($t) => $e,
+            $crate::stored::Array::U8($t) => $e,
+            $crate::stored::Array::Bool($t) => $e,
+        }
+    };
+}
+pub(crate) use each;
+
+/// The order of the bytes of a number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Endian {
+    /// Least significant byte first.
+    Little,
+    /// Most significant byte first.
+    Big,
+}
+
+/// An [`Element`] as files store it. Implemented for every element type.
+pub trait Stored: Element {
+    /// Bytes an element takes in a file.
+    #[doc(hidden)]
+    const BYTES: usize;
+    /// The elements in `bytes`, whose length is a multiple of [`Self::BYTES`].
+    #[doc(hidden)]
+    fn decode(bytes: Vec<u8>, order: Endian) -> Vec<Self>;
+    /// Writes `values`.
+    #[doc(hidden)]
+    fn encode(values: &[Self], order: Endian, out: &mut dyn Write) -> io::Result<()>;
+    #[doc(hidden)]
+    fn wrap(tensor: Tensor<Self>) -> Array;
+    #[doc(hidden)]
+    fn unwrap(array: &Array) -> Option<&Tensor<Self>>;
+}
+
+/// A tensor of whatever element type a file turned out to hold.
+///
+/// ```
+/// use gradus_data::Array;
+/// use gradus_tensor::{DType, Tensor};
+/// let array = Array::from(Tensor::from([1.0f32, 2.0]));
+/// assert_eq!(array.dtype(), DType::F32);
+/// assert_eq!(array.get::<f32>(), Some(Tensor::from([1.0, 2.0])));
+/// assert_eq!(array.get::<i64>(), None);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub enum Array {
+    /// 32-bit floating point.
+    F32(Tensor<f32>),
+    /// 64-bit floating point.
+    F64(Tensor<f64>),
+    /// 32-bit signed integers.
+    I32(Tensor<i32>),
+    /// 64-bit signed integers.
+    I64(Tensor<i64>),
+    /// 8-bit unsigned integers.
+    U8(Tensor<u8>),
+    /// Truth values.
+    Bool(Tensor<bool>),
+}
+
+impl Array {
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        each!(self, t => dtype_of(t))
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &gradus_tensor::Shape {
+        each!(self, t => t.shape())
+    }
+
+    /// The tensor, if its elements are of type `T`; shares the buffer.
+    pub fn get<T: Stored>(&self) -> Option<Tensor<T>> {
+        T::unwrap(self).cloned()
+    }
+}
+
+fn dtype_of<T: Element>(_: &Tensor<T>) -> DType {
+    T::DTYPE
+}
+
+impl<T: Stored> From<Tensor<T>> for Array {
+    fn from(tensor: Tensor<T>) -> Self {
+        T::wrap(tensor)
+    }
+}
+
+impl<T: Stored> From<&Tensor<T>> for Array {
+    fn from(tensor: &Tensor<T>) -> Self {
+        T::wrap(tensor.clone())
+    }
+}
+
+macro_rules! wrapping {
+    ($variant:ident) => {
+        fn wrap(tensor: Tensor<Self>) -> Array {
+            Array::$variant(tensor)
+        }
+        fn unwrap(array: &Array) -> Option<&Tensor<Self>> {
+            match array {
+                Array::$variant(t) => Some(t),
+                _ => None,
+            }
+        }
+    };
+}
+
+macro_rules! numbers {
+    ($($t:ty, $variant:ident);*) => {$(
+        impl Stored for $t {
+            const BYTES: usize = size_of::<$t>();
+
+            fn decode(bytes: Vec<u8>, order: Endian) -> Vec<Self> {
+                let (chunks, _) = bytes.as_chunks();
+                match order {
+                    Endian::Little => chunks.iter().map(|&b| <$t>::from_le_bytes(b)).collect(),
+                    Endian::Big => chunks.iter().map(|&b| <$t>::from_be_bytes(b)).collect(),
+                }
+            }
+
+            fn encode(values: &[Self], order: Endian, out: &mut dyn Write) -> io::Result<()> {
+                values.iter().try_for_each(|v| match order {
+                    Endian::Little => out.write_all(&v.to_le_bytes()),
+                    Endian::Big => out.write_all(&v.to_be_bytes()),
+                })
+            }
+
+            wrapping!($variant);
+        }
+    )*};
+}
+numbers!(f32, F32; f64, F64; i32, I32; i64, I64);
+
+impl Stored for u8 {
+    const BYTES: usize = 1;
+
+    fn decode(bytes: Vec<u8>, _: Endian) -> Vec<Self> {
+        bytes
+    }
+
+    fn encode(values: &[Self], _: Endian, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(values)
+    }
+
+    wrapping!(U8);
+}
+
+impl Stored for bool {
+    const BYTES: usize = 1;
+
+    fn decode(bytes: Vec<u8>, _: Endian) -> Vec<Self> {
+        bytes.iter().map(|&b| b != 0).collect()
+    }
+
+    fn encode(values: &[Self], _: Endian, out: &mut dyn Write) -> io::Result<()> {
+        values.iter().try_for_each(|&v| out.write_all(&[u8::from(v)]))
+    }
+
+    wrapping!(Bool);
+}
+
+/// An element type's name in Rust, for messages.
+pub(crate) fn type_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F32 => "f32",
+        DType::F64 => "f64",
+        DType::I32 => "i32",
+        DType::I64 => "i64",
+        DType::U8 => "u8",
+        DType::Bool => "bool",
+    }
+}
