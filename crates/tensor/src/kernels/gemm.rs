@@ -43,6 +43,8 @@ const UNIT: usize = 16;
 const NARROW: usize = 64;
 /// Up to so many rows, a product is cheaper row by row than with B packed.
 const FEW: usize = 4;
+/// Terms a row, at least, for that to hold where each element is a sum along memory.
+const LONG: usize = 256;
 /// Terms of a sum that one task takes, at least, when the sum itself is cut.
 const TERMS: usize = 2048;
 
@@ -141,7 +143,7 @@ impl<T: Float> Gemm<'_, T> {
         let Self { m, k, n, a, b, beta, ldc, .. } = *self;
         if n == 1 && ldc == 1 {
             gemv::gemv(m, k, a, b.data, (b.offset, b.row), beta, &mut self.c[..m])
-        } else if m <= FEW {
+        } else if m == 1 || (m <= FEW && (b.col == 1 || k >= LONG * m)) {
             let row =
                 |(i, c): (usize, &mut [T])| gemv::gemv(n, k, b.t(), a.data, (a.from(i, 0).offset, a.col), beta, &mut c[..n]);
             self.c.chunks_mut(ldc).take(m).enumerate().all(row)

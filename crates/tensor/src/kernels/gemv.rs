@@ -10,7 +10,8 @@ use std::borrow::Cow;
 const SERIAL: usize = 1 << 16;
 /// Terms that are summed in one go; longer sums are joined as a balanced tree.
 const BLOCK: usize = 1 << 11;
-const LANES: usize = 32;
+/// Running totals side by side. So many that the loop over them is not unrolled, which would leave it scalar.
+const LANES: usize = 64;
 
 struct Dot<'a, T>(&'a [T], &'a [T]);
 
@@ -18,20 +19,24 @@ impl<T: Float> Kernel for Dot<'_, T> {
     type Out = T;
     #[inline(always)]
     fn run(self) -> T {
+        let Self(a, b) = self;
         let mut lanes = [T::zero(); LANES];
-        let ((a, a_rest), (b, b_rest)) = (self.0.as_chunks::<LANES>(), self.1.as_chunks::<LANES>());
+        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
         for (a, b) in a.iter().zip(b) {
             for ((l, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
-                *l = *l + a * b;
+                *l += a * b;
             }
         }
-        for (l, (&a, &b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+        for ((l, &a), &b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
             *l += a * b;
         }
-        for width in [16, 8, 4, 2, 1] {
-            for i in 0..width {
-                lanes[i] = lanes[i] + lanes[i + width];
+        let mut width = LANES / 2;
+        while width > 0 {
+            let (low, high) = lanes.split_at_mut(width);
+            for (l, &h) in low.iter_mut().zip(&*high) {
+                *l += h;
             }
+            width /= 2;
         }
         lanes[0]
     }
