@@ -31,6 +31,7 @@ pub use element::{DType, Element, Float, Num};
 pub use error::{OrPanic, ShapeError};
 pub use ops::compare::Rhs;
 pub use ops::conv::{Conv2dOptions, conv2d_shape};
+pub use ops::einsum::{EinsumPlan, Label, Labels, einsum, einsum_plan};
 pub use ops::matmul::matmul_shape;
 pub use ops::pool::{Pool2dOptions, pool2d_shape};
 pub use rng::{Rng, RngState};

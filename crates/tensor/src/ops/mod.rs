@@ -3,6 +3,7 @@
 
 pub(crate) mod compare;
 pub(crate) mod conv;
+pub(crate) mod einsum;
 pub(crate) mod elementwise;
 pub(crate) mod index;
 mod join;
