@@ -2,16 +2,27 @@
 
 use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
-use crate::shape::{Axis, Shape};
+use crate::shape::{Axis, Shape, Strides};
 use crate::tensor::Tensor;
+use rayon::prelude::*;
 
-/// Checks that every index lies in `0..n`; the error names the first that does not, and its place.
-fn check_indices(op: &'static str, index: &Tensor<i64>, n: usize) -> Result<Vec<usize>, ShapeError> {
-    let flat = index.to_vec();
-    match flat.iter().position(|&i| i < 0 || i as usize >= n) {
-        None => Ok(flat.into_iter().map(|i| i as usize).collect()),
-        Some(at) => Err(ShapeError::new(op, format!("index {} at position {at} is outside 0..{n}", flat[at]))),
+/// Rows of fewer elements in all are not worth a second thread.
+const SERIAL: usize = 1 << 16;
+
+/// The indices in row-major order, all of them in `0..n`; the error names the first that is not, and its place.
+/// `what` is what they are called.
+fn checked(op: &'static str, what: &str, index: &Tensor<i64>, n: usize) -> Result<Tensor<i64>, ShapeError> {
+    let flat = index.contiguous();
+    let slice = flat.as_slice().expect("contiguous");
+    let Some(at) = slice.iter().position(|&i| i < 0 || i as usize >= n) else {
+        return Ok(flat);
+    };
+    let mut place: Shape = index.shape.clone();
+    let mut rest = at;
+    for size in place.iter_mut().rev() {
+        (*size, rest) = (rest % *size, rest / *size);
     }
+    Err(ShapeError::new(op, format!("{what} {} at {place} is outside 0..{n}", slice[at])))
 }
 
 impl<T: Element> Tensor<T> {
@@ -28,11 +39,20 @@ impl<T: Element> Tensor<T> {
     #[track_caller]
     pub fn gather(&self, axis: impl Axis, index: &Tensor<i64>) -> Self {
         let axis = axis.resolve("gather", self.rank()).or_panic();
-        let (from, to) = gather_places("gather", &self.shape, axis, index).or_panic();
+        let places = Places::new("gather", &self.shape, axis, index).or_panic();
         let x = self.contiguous();
         let x = x.as_slice().expect("contiguous");
-        debug_assert_eq!(from.len(), to);
-        Self::from_vec(from.into_iter().map(|i| x[i]).collect(), index.shape.clone())
+        Self::build(index.shape.clone(), |out| {
+            let width = places.width.max(1);
+            let row = |(row, out): (usize, &mut [T])| {
+                places.of_row(row).zip(out).for_each(|(from, y)| *y = x[from]);
+            };
+            if out.len() < SERIAL {
+                out.chunks_exact_mut(width).enumerate().for_each(row);
+            } else {
+                out.par_chunks_exact_mut(width).enumerate().with_min_len((SERIAL / 4 / width).max(1)).for_each(row);
+            }
+        })
     }
 
     /// The sub-tensors at the indices of one axis, in their order: `torch.index_select`.
@@ -43,6 +63,7 @@ impl<T: Element> Tensor<T> {
     pub fn index_select(&self, axis: impl Axis, index: &Tensor<i64>) -> Self {
         let axis = axis.resolve("index_select", self.rank()).or_panic();
         let index = vector_of_indices("index_select", index, self.shape[axis]).or_panic();
+        let index = index.as_slice().expect("contiguous");
         let mut shape = self.shape.clone();
         shape[axis] = index.len();
         let x = self.contiguous();
@@ -52,11 +73,14 @@ impl<T: Element> Tensor<T> {
             if out.is_empty() {
                 return;
             }
-            for (plane, out) in out.chunks_exact_mut(index.len() * inner).enumerate() {
-                for (&i, row) in index.iter().zip(out.chunks_exact_mut(inner)) {
-                    let at = (plane * n + i) * inner;
-                    row.copy_from_slice(&x[at..at + inner]);
-                }
+            let row = |(row, out): (usize, &mut [T])| {
+                let (plane, i) = (row / index.len(), index[row % index.len()] as usize);
+                out.copy_from_slice(&x[(plane * n + i) * inner..][..inner]);
+            };
+            if out.len() < SERIAL {
+                out.chunks_exact_mut(inner).enumerate().for_each(row);
+            } else {
+                out.par_chunks_exact_mut(inner).enumerate().with_min_len((SERIAL / 4 / inner).max(1)).for_each(row);
             }
         })
     }
@@ -71,36 +95,55 @@ impl<T: Element> Tensor<T> {
     }
 }
 
-fn vector_of_indices(op: &'static str, index: &Tensor<i64>, n: usize) -> Result<Vec<usize>, ShapeError> {
+fn vector_of_indices(op: &'static str, index: &Tensor<i64>, n: usize) -> Result<Tensor<i64>, ShapeError> {
     if index.rank() != 1 {
         return Err(ShapeError::new(op, format!("indices of shape {}; a vector is wanted", index.shape)));
     }
-    check_indices(op, index, n)
+    checked(op, "index", index, n)
 }
 
-/// Where in a contiguous tensor of `shape` each element that `index` picks lies.
-fn gather_places(op: &'static str, shape: &Shape, axis: usize, index: &Tensor<i64>) -> Result<(Vec<usize>, usize), ShapeError> {
-    let fits = index.rank() == shape.rank() && (0..shape.rank()).all(|a| a == axis || index.shape[a] <= shape[a]);
-    if !fits {
-        let detail = format!("indices of shape {} into {shape} along axis {axis}: other axes may not be larger", index.shape);
-        return Err(ShapeError::new(op, detail));
+/// Where in a row-major tensor the elements lie that `torch.gather` picks.
+struct Places {
+    index: Tensor<i64>,
+    axis: usize,
+    /// Steps between neighbours along each axis of the tensor that is picked from.
+    strides: Strides,
+    /// Elements of one row: the last axis of the indices.
+    width: usize,
+}
+
+impl Places {
+    fn new(op: &'static str, shape: &Shape, axis: usize, index: &Tensor<i64>) -> Result<Self, ShapeError> {
+        let fits = index.rank() == shape.rank() && (0..shape.rank()).all(|a| a == axis || index.shape[a] <= shape[a]);
+        if !fits {
+            let detail = format!(
+                "indices of shape {} into {shape} along axis {axis}: as many axes are wanted, and none but {axis} larger",
+                index.shape
+            );
+            return Err(ShapeError::new(op, detail));
+        }
+        let index = checked(op, "index", index, shape[axis])?;
+        let width = index.shape[index.rank() - 1];
+        Ok(Self { index, axis, strides: shape.strides(), width })
     }
-    let picked = check_indices(op, index, shape[axis])?;
-    let strides = shape.strides();
-    let places = picked
-        .iter()
-        .enumerate()
-        .map(|(flat, &i)| {
-            let (mut rest, mut at) = (flat, 0);
-            for a in (0..shape.rank()).rev() {
-                let along = rest % index.shape[a];
-                rest /= index.shape[a];
-                at += if a == axis { i } else { along } * strides[a] as usize;
-            }
-            at
-        })
-        .collect();
-    Ok((places, picked.len()))
+
+    fn rows(&self) -> usize {
+        self.index.numel().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// The places of one row, counted over all axes but the last.
+    fn of_row(&self, row: usize) -> impl Iterator<Item = usize> + '_ {
+        let last = self.index.rank() - 1;
+        let (mut rest, mut base) = (row, 0);
+        for a in (0..last).rev() {
+            let along = rest % self.index.shape[a];
+            rest /= self.index.shape[a];
+            base += if a == self.axis { 0 } else { along * self.strides[a] as usize };
+        }
+        let (step, beside) = (self.strides[self.axis] as usize, usize::from(self.axis != last));
+        let picked = &self.index.as_slice().expect("contiguous")[row * self.width..][..self.width];
+        picked.iter().enumerate().map(move |(j, &i)| base + i as usize * step + j * beside)
+    }
 }
 
 impl<T: Num> Tensor<T> {
@@ -112,15 +155,17 @@ impl<T: Num> Tensor<T> {
     #[track_caller]
     pub fn scatter_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
         let axis = axis.resolve("scatter_add", self.rank()).or_panic();
-        let (places, _) = gather_places("scatter_add", &self.shape, axis, index).or_panic();
+        let places = Places::new("scatter_add", &self.shape, axis, index).or_panic();
         if src.shape != index.shape {
             let detail = format!("values of shape {} for indices of shape {}", src.shape, index.shape);
             Err(ShapeError::new("scatter_add", detail)).or_panic()
         }
         let mut out = self.copy();
         let y = out.as_mut_slice();
-        for (at, v) in places.into_iter().zip(src.to_vec()) {
-            y[at] += v;
+        let src = src.contiguous();
+        let src = src.as_slice().expect("contiguous");
+        for row in 0..places.rows() {
+            places.of_row(row).zip(&src[row * places.width..]).for_each(|(at, &v)| y[at] += v);
         }
         out
     }
@@ -134,6 +179,7 @@ impl<T: Num> Tensor<T> {
     pub fn index_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
         let axis = axis.resolve("index_add", self.rank()).or_panic();
         let index = vector_of_indices("index_add", index, self.shape[axis]).or_panic();
+        let index = index.as_slice().expect("contiguous");
         let mut wanted = self.shape.clone();
         wanted[axis] = index.len();
         if src.shape != wanted {
@@ -147,7 +193,7 @@ impl<T: Num> Tensor<T> {
             let y = out.as_mut_slice();
             for (plane, src) in src.chunks_exact(index.len() * inner).enumerate() {
                 for (&i, row) in index.iter().zip(src.chunks_exact(inner)) {
-                    let at = (plane * n + i) * inner;
+                    let at = (plane * n + i as usize) * inner;
                     y[at..at + inner].iter_mut().zip(row).for_each(|(y, &v)| *y += v);
                 }
             }
@@ -232,14 +278,33 @@ impl Tensor<i64> {
     /// ```
     #[track_caller]
     pub fn one_hot<T: Num>(&self, classes: usize) -> Tensor<T> {
-        let labels = check_indices("one_hot", self, classes).or_panic();
+        let labels = checked("one_hot", "label", self, classes).or_panic();
         let mut shape = self.shape.clone();
         shape.push(classes);
         Tensor::build(shape, |out| {
             out.fill(T::zero());
-            for (i, label) in labels.into_iter().enumerate() {
-                out[i * classes + label] = T::one();
+            for (i, &label) in labels.as_slice().expect("contiguous").iter().enumerate() {
+                out[i * classes + label as usize] = T::one();
             }
         })
+    }
+
+    /// How often each of `0..classes` occurs.
+    ///
+    /// # Panics
+    /// When a label is outside `0..classes`.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from([2i64, 0, 2]).bincount(4).to_vec(), [1, 0, 2, 0]);
+    /// ```
+    #[track_caller]
+    pub fn bincount(&self, classes: usize) -> Tensor<i64> {
+        let labels = checked("bincount", "label", self, classes).or_panic();
+        let mut counts = vec![0; classes];
+        for &label in labels.as_slice().expect("contiguous") {
+            counts[label as usize] += 1;
+        }
+        Tensor::from_vec(counts, [classes])
     }
 }

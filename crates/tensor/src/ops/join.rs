@@ -87,6 +87,20 @@ impl<T: Element> Tensor<T> {
         (0..n).step_by(size).map(|start| self.slice(axis, start..(start + size).min(n))).collect()
     }
 
+    /// `n` views of equal size along one axis, but for the last ones: fewer, or a smaller last one, when the axis cannot
+    /// be divided so (as `torch.chunk`).
+    ///
+    /// # Panics
+    /// When `n` is 0.
+    #[track_caller]
+    pub fn chunk(&self, n: usize, axis: impl Axis) -> Vec<Self> {
+        let axis = axis.resolve("chunk", self.rank()).or_panic();
+        if n == 0 {
+            Err(ShapeError::new("chunk", "0 parts; 1 or more is wanted")).or_panic()
+        }
+        self.split(self.shape[axis].div_ceil(n).max(1), axis)
+    }
+
     /// Views of the given sizes along one axis.
     ///
     /// # Panics

@@ -4,7 +4,11 @@ use crate::element::Num;
 use crate::error::{OrPanic, ShapeError};
 use crate::shape::{Axis, AxisList};
 use crate::tensor::Tensor;
+use rayon::prelude::*;
 use std::cmp::Ordering;
+
+/// Fewer elements are not worth a second thread.
+const SERIAL: usize = 1 << 14;
 
 /// By value; NaN after everything, so that sorting stays well-defined.
 fn compare<T: Num>(a: T, b: T) -> Ordering {
@@ -31,35 +35,91 @@ impl<T: Num> Tensor<T> {
     #[track_caller]
     pub fn argsort(&self, axis: impl Axis, descending: bool) -> Tensor<i64> {
         let axis = axis.resolve("argsort", self.rank()).or_panic();
-        let n = self.shape[axis];
-        let to_last: AxisList = (0..self.rank()).filter(|&a| a != axis).chain([axis]).collect();
-        let rows = self.permute(&to_last).contiguous();
-        let mut order = Vec::with_capacity(self.numel());
-        for row in rows.as_slice().expect("contiguous").chunks_exact(n.max(1)) {
-            let mut index: Vec<i64> = (0..n as i64).collect();
-            index.sort_by(|&i, &j| {
-                let (a, b) = (row[i as usize], row[j as usize]);
-                if descending { compare(b, a) } else { compare(a, b) }
-            });
-            order.extend(index);
-        }
-        let mut back: AxisList = (0..self.rank()).collect();
-        back.pop();
-        back.insert(axis, self.rank() - 1);
-        Tensor::from_vec(order, rows.shape.clone()).permute(&back).contiguous()
+        self.first_in_order(axis, self.shape[axis], descending)
     }
 
     /// The `k` largest elements along one axis, largest first, and their indices; of equals the first.
     ///
     /// # Panics
     /// When the axis has fewer than `k` elements.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let (values, from) = Tensor::from([1.0, 3.0, 2.0]).topk(2, 0);
+    /// assert_eq!(values.to_vec(), [3.0, 2.0]);
+    /// assert_eq!(from.to_vec(), [1, 2]);
+    /// ```
     #[track_caller]
     pub fn topk(&self, k: usize, axis: impl Axis) -> (Self, Tensor<i64>) {
         let axis = axis.resolve("topk", self.rank()).or_panic();
         if k > self.shape[axis] {
-            Err(ShapeError::new("topk", format!("{k} of axis {axis} of shape {}", self.shape))).or_panic()
+            let detail = format!("{k} of axis {axis}, which has {} (shape {})", self.shape[axis], self.shape);
+            Err(ShapeError::new("topk", detail)).or_panic()
         }
-        let index = self.argsort(axis, true).slice(axis, ..k).contiguous();
+        let index = self.first_in_order(axis, k, true);
         (self.gather(axis, &index), index)
     }
+
+    /// The indices of the first `k` along an axis, in order.
+    fn first_in_order(&self, axis: usize, k: usize, descending: bool) -> Tensor<i64> {
+        let n = self.shape[axis];
+        let to_last: AxisList = (0..self.rank()).filter(|&a| a != axis).chain([axis]).collect();
+        let rows = self.permute(&to_last).contiguous();
+        let mut shape = rows.shape.clone();
+        shape[self.rank() - 1] = k;
+        let order = Tensor::build(shape, |out| {
+            let task = |(row, out): (&[T], &mut [i64])| first_of_row(row, out, descending);
+            let rows = rows.as_slice().expect("contiguous");
+            let (n, k) = (n.max(1), k.max(1));
+            if rows.len() < SERIAL {
+                rows.chunks_exact(n).zip(out.chunks_exact_mut(k)).for_each(task);
+            } else {
+                rows.par_chunks_exact(n).zip(out.par_chunks_exact_mut(k)).for_each(task);
+            }
+        });
+        let mut back: AxisList = (0..self.rank() - 1).collect();
+        back.insert(axis, self.rank() - 1);
+        order.permute(&back).contiguous()
+    }
+
+    /// The distinct elements in rising order; for each element of this, the index of its like among them; and how often
+    /// each occurs. All NaN count as one, after the others.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let (values, like, counts) = Tensor::from([5, 2, 5]).unique();
+    /// assert_eq!(values.to_vec(), [2, 5]);
+    /// assert_eq!(like.to_vec(), [1, 0, 1]);
+    /// assert_eq!(counts.to_vec(), [1, 2]);
+    /// ```
+    pub fn unique(&self) -> (Self, Tensor<i64>, Tensor<i64>) {
+        let x = self.to_vec();
+        let order = self.flatten().argsort(0, false);
+        let (mut values, mut counts, mut like) = (vec![], vec![], vec![0; x.len()]);
+        for i in order.to_vec() {
+            let v = x[i as usize];
+            if values.last().is_none_or(|&last| compare(last, v) != Ordering::Equal) {
+                values.push(v);
+                counts.push(0);
+            }
+            counts[values.len() - 1] += 1;
+            like[i as usize] = values.len() as i64 - 1;
+        }
+        (Tensor::from(values), Tensor::from_vec(like, self.shape.clone()), Tensor::from(counts))
+    }
+}
+
+/// The indices of the first `out.len()` elements of a row in order; equal ones by their index.
+fn first_of_row<T: Num>(row: &[T], out: &mut [i64], descending: bool) {
+    let before = |&i: &i64, &j: &i64| {
+        let (a, b) = (row[i as usize], row[j as usize]);
+        if descending { compare(b, a) } else { compare(a, b) }.then(i.cmp(&j))
+    };
+    let mut index: Vec<i64> = (0..row.len() as i64).collect();
+    if out.len() < row.len() {
+        index.select_nth_unstable_by(out.len(), before);
+        index.truncate(out.len());
+    }
+    index.sort_unstable_by(before);
+    out.copy_from_slice(&index);
 }
