@@ -56,7 +56,7 @@ impl<T: Float> Ema<T> {
         let (keep, take) = (T::lit(self.decay), T::lit(1.0 - self.decay));
         for (path, p) in model.named_parameters() {
             let average = self.weights.get_mut(&path).expect("checked above");
-            average.update_with(p.value(), [], |avg, w, []| *avg = keep * *avg + take * w);
+            average.update_with(p.value(), [], move |avg, w, []| *avg = keep * *avg + take * w);
         }
         Ok(())
     }

@@ -5,12 +5,18 @@ use gradus_tensor::Shape;
 /// Why a step was not taken, or a saved state not loaded. Model and optimiser are as they were before.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(transparent)]
-pub struct OptimError(#[from] Kind);
+pub struct OptimError(Box<Kind>);
+
+impl From<Kind> for OptimError {
+    fn from(kind: Kind) -> Self {
+        Self(Box::new(kind))
+    }
+}
 
 impl OptimError {
     /// The paths of the parameters that the error is about.
     pub fn paths(&self) -> Vec<&str> {
-        match &self.0 {
+        match &*self.0 {
             Kind::MissingGradient { paths } | Kind::NotFinite { paths } => paths.iter().map(String::as_str).collect(),
             Kind::GradientShape { path, .. } | Kind::ShapeChanged { path, .. } => vec![path],
             _ => Vec::new(),

@@ -85,7 +85,7 @@ impl<T: Float> Rule<T> for Adadelta {
     fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut AdadeltaState<T>) {
         let (lr, decay, eps) = (T::lit(step.lr), T::lit(step.weight_decay), T::lit(self.eps));
         let (keep, take) = (T::lit(self.rho), T::lit(1.0 - self.rho));
-        w.update_with(g, [&mut state.square_avg, &mut state.acc_delta], |w, g, [s, u]| {
+        w.update_with(g, [&mut state.square_avg, &mut state.acc_delta], move |w, g, [s, u]| {
             let g = g + decay * *w;
             *s = keep * *s + take * g * g;
             let delta = (*u + eps).sqrt() / (*s + eps).sqrt() * g;

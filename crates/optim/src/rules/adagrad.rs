@@ -93,7 +93,7 @@ impl<T: Float> Rule<T> for Adagrad {
     fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut AdagradState<T>) {
         let lr = T::lit(step.lr / (1.0 + (step.t - 1) as f64 * self.lr_decay));
         let (eps, decay) = (T::lit(self.eps), T::lit(step.weight_decay));
-        w.update_with(g, [&mut state.sum], |w, g, [h]| {
+        w.update_with(g, [&mut state.sum], move |w, g, [h]| {
             let g = g + decay * *w;
             *h += g * g;
             *w -= lr * g / (h.sqrt() + eps);

@@ -74,11 +74,11 @@ impl Adam {
         };
         let (m, v) = (&mut state.exp_avg, &mut state.exp_avg_sq);
         match &mut state.max_exp_avg_sq {
-            None => w.update_with(g, [m, v], |w, g, [m, v]| {
+            None => w.update_with(g, [m, v], move |w, g, [m, v]| {
                 moments(w, g, m, v);
                 *w -= rate * *m / (v.sqrt() * scale + eps);
             }),
-            Some(max) => w.update_with(g, [m, v, max], |w, g, [m, v, max]| {
+            Some(max) => w.update_with(g, [m, v, max], move |w, g, [m, v, max]| {
                 moments(w, g, m, v);
                 *max = max.maximum(*v);
                 *w -= rate * *m / (max.sqrt() * scale + eps);

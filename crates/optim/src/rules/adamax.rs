@@ -87,7 +87,7 @@ impl<T: Float> Rule<T> for Adamax {
         let rate = T::lit(step.lr / (1.0 - beta1.powf(step.t as f64)));
         let (keep1, take1, keep2) = (T::lit(beta1), T::lit(1.0 - beta1), T::lit(beta2));
         let (eps, decay) = (T::lit(self.eps), T::lit(step.weight_decay));
-        w.update_with(g, [&mut state.exp_avg, &mut state.exp_inf], |w, g, [m, u]| {
+        w.update_with(g, [&mut state.exp_avg, &mut state.exp_inf], move |w, g, [m, u]| {
             let g = g + decay * *w;
             *m = keep1 * *m + take1 * g;
             *u = (keep2 * *u).maximum(g.abs() + eps);

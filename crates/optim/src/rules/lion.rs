@@ -73,7 +73,7 @@ impl<T: Float> Rule<T> for Lion {
         let (beta1, beta2) = self.betas;
         let (keep1, take1, keep2, take2) = (T::lit(beta1), T::lit(1.0 - beta1), T::lit(beta2), T::lit(1.0 - beta2));
         let (lr, decay) = (T::lit(step.lr), T::lit(step.weight_decay));
-        w.update_with(g, [&mut state.exp_avg], |w, g, [m]| {
+        w.update_with(g, [&mut state.exp_avg], move |w, g, [m]| {
             *w -= lr * ((keep1 * *m + take1 * g).sign() + decay * *w);
             *m = keep2 * *m + take2 * g;
         });

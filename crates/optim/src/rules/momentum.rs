@@ -68,7 +68,7 @@ impl<T: Float> Rule<T> for Momentum {
 
     fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut MomentumState<T>) {
         let (a, lr, decay) = (T::lit(self.momentum), T::lit(step.lr), T::lit(step.weight_decay));
-        w.update_with(g, [&mut state.velocity], |w, g, [v]| {
+        w.update_with(g, [&mut state.velocity], move |w, g, [v]| {
             *v = a * *v - lr * (g + decay * *w);
             *w += *v;
         });

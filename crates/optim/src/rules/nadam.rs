@@ -132,7 +132,7 @@ impl<T: Float> Rule<T> for NAdam {
             false => (T::lit(step.weight_decay), T::one()),
         };
         let eps = T::lit(self.eps);
-        w.update_with(g, [&mut state.exp_avg, &mut state.exp_avg_sq], |w, g, [m, v]| {
+        w.update_with(g, [&mut state.exp_avg, &mut state.exp_avg_sq], move |w, g, [m, v]| {
             let g = g + coupled * *w;
             *m = keep1 * *m + take1 * g;
             *v = keep2 * *v + take2 * g * g;

@@ -64,7 +64,7 @@ impl<T: Float> Rule<T> for Nesterov {
 
     fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut MomentumState<T>) {
         let (a, lr, decay) = (T::lit(self.momentum), T::lit(step.lr), T::lit(step.weight_decay));
-        w.update_with(g, [&mut state.velocity], |w, g, [v]| {
+        w.update_with(g, [&mut state.velocity], move |w, g, [v]| {
             let move_by = lr * (g + decay * *w);
             *v = a * *v - move_by;
             *w += a * *v - move_by;

@@ -122,13 +122,13 @@ impl<T: Float> Rule<T> for RmsProp {
         };
         let s = &mut state.square_avg;
         match (&mut state.grad_avg, &mut state.momentum_buffer) {
-            (None, None) => w.update_with(g, [s], |w, g, [s]| *w -= lr * plain(s, g + decay * *w)),
-            (Some(a), None) => w.update_with(g, [s, a], |w, g, [s, a]| *w -= lr * centred(s, a, g + decay * *w)),
-            (None, Some(b)) => w.update_with(g, [s, b], |w, g, [s, b]| {
+            (None, None) => w.update_with(g, [s], move |w, g, [s]| *w -= lr * plain(s, g + decay * *w)),
+            (Some(a), None) => w.update_with(g, [s, a], move |w, g, [s, a]| *w -= lr * centred(s, a, g + decay * *w)),
+            (None, Some(b)) => w.update_with(g, [s, b], move |w, g, [s, b]| {
                 *b = m * *b + plain(s, g + decay * *w);
                 *w -= lr * *b;
             }),
-            (Some(a), Some(b)) => w.update_with(g, [s, a, b], |w, g, [s, a, b]| {
+            (Some(a), Some(b)) => w.update_with(g, [s, a, b], move |w, g, [s, a, b]| {
                 *b = m * *b + centred(s, a, g + decay * *w);
                 *w -= lr * *b;
             }),

@@ -94,18 +94,18 @@ impl<T: Float> Rule<T> for Sgd {
     fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut SgdState<T>) {
         let (lr, decay) = (T::lit(step.lr), T::lit(step.weight_decay));
         let Some(buffer) = &mut state.momentum_buffer else {
-            return w.update_with(g, [], |w, g, []| *w -= lr * (g + decay * *w));
+            return w.update_with(g, [], move |w, g, []| *w -= lr * (g + decay * *w));
         };
         let m = T::lit(self.momentum);
         let share = T::lit(if step.t == 1 { 1.0 } else { 1.0 - self.dampening });
         if self.nesterov {
-            w.update_with(g, [buffer], |w, g, [b]| {
+            w.update_with(g, [buffer], move |w, g, [b]| {
                 let g = g + decay * *w;
                 *b = m * *b + share * g;
                 *w -= lr * (g + m * *b);
             });
         } else {
-            w.update_with(g, [buffer], |w, g, [b]| {
+            w.update_with(g, [buffer], move |w, g, [b]| {
                 *b = m * *b + share * (g + decay * *w);
                 *w -= lr * *b;
             });

@@ -18,19 +18,16 @@ struct Update<'a, T, F, const N: usize> {
     f: F,
 }
 
-impl<T: Element, F: Fn(&mut T, T, [&mut T; N]), const N: usize> Kernel for Update<'_, T, F, N> {
+impl<T: Element, F: Fn(&mut T, T, [&mut T; N]) + Copy, const N: usize> Kernel for Update<'_, T, F, N> {
     type Out = ();
     #[inline(always)]
     fn run(mut self) {
-        let n = self.w.len();
+        let (n, f) = (self.w.len(), self.f);
         let mut at = 0;
         while at + BLOCK <= n {
-            let mut w: [T; BLOCK] = load(self.w, at);
-            let g: [T; BLOCK] = load(self.g, at);
-            let mut state: [[T; BLOCK]; N] = std::array::from_fn(|k| load(self.state[k], at));
-            for i in 0..BLOCK {
-                (self.f)(&mut w[i], g[i], state.each_mut().map(|s| &mut s[i]));
-            }
+            let (mut w, g) = (load(self.w, at), load(self.g, at));
+            let mut state = std::array::from_fn(|k| load(self.state[k], at));
+            block(&mut w, &g, &mut state, &f);
             self.w[at..at + BLOCK].copy_from_slice(&w);
             for (to, from) in self.state.iter_mut().zip(&state) {
                 to[at..at + BLOCK].copy_from_slice(from);
@@ -38,7 +35,7 @@ impl<T: Element, F: Fn(&mut T, T, [&mut T; N]), const N: usize> Kernel for Updat
             at += BLOCK;
         }
         for i in at..n {
-            (self.f)(&mut self.w[i], self.g[i], self.state.each_mut().map(|s| &mut s[i]));
+            f(&mut self.w[i], self.g[i], self.state.each_mut().map(|s| &mut s[i]));
         }
     }
 }
@@ -48,6 +45,24 @@ fn load<T: Element>(x: &[T], at: usize) -> [T; BLOCK] {
     let mut block = [T::default(); BLOCK];
     block.copy_from_slice(&x[at..at + BLOCK]);
     block
+}
+
+/// A function of its own, for its arguments are known not to overlap: neither each other, nor what `f` borrows.
+#[inline(always)]
+fn block<T: Element, const N: usize>(
+    w: &mut [T; BLOCK],
+    g: &[T; BLOCK],
+    state: &mut [[T; BLOCK]; N],
+    f: &impl Fn(&mut T, T, [&mut T; N]),
+) {
+    for i in 0..BLOCK {
+        // Through locals, which become registers; references into the arrays keep some loops from vectors.
+        let mut at_i: [T; N] = std::array::from_fn(|k| state[k][i]);
+        f(&mut w[i], g[i], at_i.each_mut());
+        for (s, new) in state.iter_mut().zip(at_i) {
+            s[i] = new;
+        }
+    }
 }
 
 /// `f(&mut w[i], g[i], [&mut state[0][i], …])` for every `i`.
