@@ -14,6 +14,27 @@ pub fn fans(shape: &[usize]) -> (usize, usize) {
     (shape[1] * taps, shape[0] * taps)
 }
 
+/// Which fan the variance of a Kaiming initialisation is divided by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fan {
+    /// The inputs: keeps the variance on the way forward.
+    #[default]
+    In,
+    /// The outputs: keeps the variance on the way back.
+    Out,
+}
+
+impl Fan {
+    #[track_caller]
+    fn of(self, shape: &[usize]) -> f64 {
+        let (fan_in, fan_out) = fans(shape);
+        match self {
+            Self::In => fan_in as f64,
+            Self::Out => fan_out as f64,
+        }
+    }
+}
+
 /// Uniform on `[low, high)`.
 pub fn uniform<T: Float>(shape: impl Into<Shape>, low: f64, high: f64, rng: &mut Rng) -> Tensor<T> {
     Tensor::uniform(shape, low, high, rng)
@@ -41,48 +62,74 @@ pub fn constant<T: Float>(shape: impl Into<Shape>, value: f64) -> Tensor<T> {
     Tensor::build(shape, |out| out.fill(T::lit(value)))
 }
 
-/// Uniform with variance `2 / (fan in + fan out)` (Glorot and Bengio 2010).
+/// Uniform with variance `gain² · 2 / (fan in + fan out)` (Glorot and Bengio 2010).
+///
+/// # Panics
+/// When the shape has fewer than two axes.
 #[track_caller]
-pub fn xavier_uniform<T: Float>(shape: impl Into<Shape>, rng: &mut Rng) -> Tensor<T> {
+pub fn xavier_uniform<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rng) -> Tensor<T> {
     let shape = shape.into();
-    let (fan_in, fan_out) = fans(&shape);
-    with_variance_uniform(shape, 2.0 / (fan_in + fan_out) as f64, rng)
-}
-
-/// Normal with variance `2 / (fan in + fan out)` (Glorot and Bengio 2010).
-#[track_caller]
-pub fn xavier_normal<T: Float>(shape: impl Into<Shape>, rng: &mut Rng) -> Tensor<T> {
-    let shape = shape.into();
-    let (fan_in, fan_out) = fans(&shape);
-    normal(shape, 0.0, (2.0 / (fan_in + fan_out) as f64).sqrt(), rng)
-}
-
-/// Uniform with variance `gain² / fan in` (He et al. 2015); the gain is `√2` before a ReLU.
-#[track_caller]
-pub fn kaiming_uniform<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rng) -> Tensor<T> {
-    let shape = shape.into();
-    let variance = gain * gain / fans(&shape).0 as f64;
+    let variance = xavier_variance(&shape, gain);
     with_variance_uniform(shape, variance, rng)
 }
 
-/// Normal with variance `gain² / fan in` (He et al. 2015); the gain is `√2` before a ReLU.
+/// Normal with variance `gain² · 2 / (fan in + fan out)` (Glorot and Bengio 2010).
+///
+/// # Panics
+/// When the shape has fewer than two axes.
 #[track_caller]
-pub fn kaiming_normal<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rng) -> Tensor<T> {
+pub fn xavier_normal<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rng) -> Tensor<T> {
     let shape = shape.into();
-    let std = gain / (fans(&shape).0 as f64).sqrt();
+    let variance = xavier_variance(&shape, gain);
+    normal(shape, 0.0, variance.sqrt(), rng)
+}
+
+#[track_caller]
+fn xavier_variance(shape: &[usize], gain: f64) -> f64 {
+    let (fan_in, fan_out) = fans(shape);
+    gain * gain * 2.0 / (fan_in + fan_out) as f64
+}
+
+/// Uniform with variance `gain² / fan` (He et al. 2015); the gain is `√2` before a ReLU, and `√(2 / (1 + a²))` before a
+/// leaky one of slope `a`.
+///
+/// # Panics
+/// When the shape has fewer than two axes.
+#[track_caller]
+pub fn kaiming_uniform<T: Float>(shape: impl Into<Shape>, gain: f64, fan: Fan, rng: &mut Rng) -> Tensor<T> {
+    let shape = shape.into();
+    let variance = gain * gain / fan.of(&shape);
+    with_variance_uniform(shape, variance, rng)
+}
+
+/// Normal with variance `gain² / fan` (He et al. 2015); the gain is `√2` before a ReLU, and `√(2 / (1 + a²))` before a
+/// leaky one of slope `a`.
+///
+/// # Panics
+/// When the shape has fewer than two axes.
+#[track_caller]
+pub fn kaiming_normal<T: Float>(shape: impl Into<Shape>, gain: f64, fan: Fan, rng: &mut Rng) -> Tensor<T> {
+    let shape = shape.into();
+    let std = gain / fan.of(&shape).sqrt();
     normal(shape, 0.0, std, rng)
 }
 
 /// Uniform with variance `1 / fan in` (LeCun et al. 1998).
+///
+/// # Panics
+/// When the shape has fewer than two axes.
 #[track_caller]
 pub fn lecun_uniform<T: Float>(shape: impl Into<Shape>, rng: &mut Rng) -> Tensor<T> {
-    kaiming_uniform(shape, 1.0, rng)
+    kaiming_uniform(shape, 1.0, Fan::In, rng)
 }
 
 /// Normal with variance `1 / fan in` (LeCun et al. 1998).
+///
+/// # Panics
+/// When the shape has fewer than two axes.
 #[track_caller]
 pub fn lecun_normal<T: Float>(shape: impl Into<Shape>, rng: &mut Rng) -> Tensor<T> {
-    kaiming_normal(shape, 1.0, rng)
+    kaiming_normal(shape, 1.0, Fan::In, rng)
 }
 
 fn with_variance_uniform<T: Float>(shape: Shape, variance: f64, rng: &mut Rng) -> Tensor<T> {
@@ -121,22 +168,35 @@ pub fn orthogonal<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rng) -
 }
 
 /// An initialiser chosen by name, for a layer's `init`.
+///
+/// ```
+/// use gradus_nn::{Init, Linear};
+/// use gradus_tensor::Rng;
+/// let rng = &mut Rng::seed(0);
+/// let layer: Linear = Linear::new(100, 50, rng).init(Init::KaimingNormal, rng);
+/// let std = layer.weight.value().var(.., 0).item().sqrt();
+/// assert!((std - (2.0f32 / 100.0).sqrt()).abs() < 0.01);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Uniform on `[low, high)`.
     Uniform(f64, f64),
     /// Normal with mean and standard deviation.
     Normal(f64, f64),
+    /// Normal with mean and standard deviation, cut off at two of those: [`truncated_normal`].
+    TruncatedNormal(f64, f64),
     /// One value everywhere.
     Constant(f64),
     /// [`xavier_uniform`].
     XavierUniform,
     /// [`xavier_normal`].
     XavierNormal,
-    /// [`kaiming_uniform`] with the gain for ReLU.
+    /// [`kaiming_uniform`] by the fan in, with the gain for ReLU.
     KaimingUniform,
-    /// [`kaiming_normal`] with the gain for ReLU.
+    /// [`kaiming_normal`] by the fan in, with the gain for ReLU.
     KaimingNormal,
+    /// [`kaiming_normal`] by the fan out, with the gain for ReLU; residual networks start so.
+    KaimingNormalFanOut,
     /// [`lecun_uniform`].
     LecunUniform,
     /// [`lecun_normal`].
@@ -156,11 +216,13 @@ impl Init {
         match self {
             Self::Uniform(low, high) => uniform(shape, low, high, rng),
             Self::Normal(mean, std) => normal(shape, mean, std, rng),
+            Self::TruncatedNormal(mean, std) => truncated_normal(shape, mean, std, rng),
             Self::Constant(value) => constant(shape, value),
-            Self::XavierUniform => xavier_uniform(shape, rng),
-            Self::XavierNormal => xavier_normal(shape, rng),
-            Self::KaimingUniform => kaiming_uniform(shape, relu, rng),
-            Self::KaimingNormal => kaiming_normal(shape, relu, rng),
+            Self::XavierUniform => xavier_uniform(shape, 1.0, rng),
+            Self::XavierNormal => xavier_normal(shape, 1.0, rng),
+            Self::KaimingUniform => kaiming_uniform(shape, relu, Fan::In, rng),
+            Self::KaimingNormal => kaiming_normal(shape, relu, Fan::In, rng),
+            Self::KaimingNormalFanOut => kaiming_normal(shape, relu, Fan::Out, rng),
             Self::LecunUniform => lecun_uniform(shape, rng),
             Self::LecunNormal => lecun_normal(shape, rng),
             Self::Orthogonal(gain) => orthogonal(shape, gain, rng),

@@ -1,7 +1,7 @@
 //! Embeddings: a row of numbers for each index.
 
 use crate::init;
-use gradus_autograd::{Param, Var};
+use gradus_autograd::{Param, Var, op};
 use gradus_derive::Module;
 use gradus_tensor::{Float, Rng, Shape, Tensor};
 
@@ -27,7 +27,17 @@ impl<T: Float> Embedding<T> {
         Self { weight: Param::new(init::normal([rows, width], 0.0, 1.0, rng)), padding: None }
     }
 
-    /// Row `index` is zero and stays so: padding, which gets no gradient.
+    /// With these rows.
+    ///
+    /// # Panics
+    /// When it is no matrix.
+    #[track_caller]
+    pub fn from_weight(weight: Tensor<T>) -> Self {
+        assert!(weight.rank() == 2, "embedding: rows of shape {}; wanted [rows, width]", weight.shape());
+        Self { weight: Param::new(weight), padding: None }
+    }
+
+    /// Row `index` is padding: it becomes 0, and gets no gradient.
     ///
     /// # Panics
     /// When there is no such row.
@@ -47,14 +57,19 @@ impl<T: Float> Embedding<T> {
     /// When an index is outside the table.
     #[track_caller]
     pub fn embed(&self, indices: &Tensor<i64>) -> Var<T> {
+        let (rows, width) = (self.weight.shape()[0], self.weight.shape()[1]);
         let mut shape: Shape = indices.shape().clone();
-        shape.push(self.weight.shape()[1]);
+        shape.push(width);
         let flat = indices.reshape([-1]);
-        let rows = self.weight.index_select(0, &flat);
-        let rows = match self.padding {
-            Some(index) => rows.masked_fill(&flat.eq(index as f64).unsqueeze(1), 0.0),
-            None => rows,
-        };
-        rows.reshape(&shape)
+        let y = self.weight.value().index_select(0, &flat);
+        let padding = self.padding.map(|index| flat.eq(index as f64).unsqueeze(1));
+        let y = op("embedding", [&*self.weight], y, move |p| {
+            let gy = match &padding {
+                Some(mask) => p.gy().masked_fill(mask, 0.0),
+                None => p.gy().clone(),
+            };
+            [Some(Var::constant(Tensor::zeros([rows, width])).index_add(0, &flat, &gy))]
+        });
+        y.reshape(&shape)
     }
 }

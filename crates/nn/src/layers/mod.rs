@@ -4,6 +4,7 @@ mod activation;
 mod conv;
 mod dropout;
 mod embedding;
+mod global_pool;
 mod linear;
 mod norm;
 mod pool;
@@ -13,7 +14,8 @@ pub use activation::{ELU, GELU, LeakyReLU, LogSoftmax, ReLU, ReLU6, SiLU, Sigmoi
 pub use conv::{Conv2d, Padding, Pair};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
+pub use global_pool::{AdaptiveAvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d};
 pub use linear::Linear;
 pub use norm::{BatchNorm1d, BatchNorm2d, LayerNorm};
-pub use pool::{AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d};
+pub use pool::{AvgPool2d, MaxPool2d};
 pub use shape::{Flatten, Identity, Lambda};

@@ -1,105 +1,108 @@
 //! Normalisation layers.
 
 use crate::layer::{Layer, Mode};
-use gradus_autograd::{Buffer, Param, Var};
+use gradus_autograd::{Buffer, Param, Var, op_with_output};
 use gradus_derive::Module;
+use gradus_tensor::shape::AxisList;
 use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
 
 /// What batch normalisation of any rank shares: channels are axis 1.
-#[derive(Clone, Debug, Module)]
-struct BatchNorm<T: Float> {
-    weight: Param<T>,
-    bias: Param<T>,
-    running_mean: Buffer<T>,
-    running_var: Buffer<T>,
-    momentum: f64,
-    eps: f64,
-}
-
-impl<T: Float> BatchNorm<T> {
-    fn new(channels: usize) -> Self {
-        Self {
-            weight: Param::new(Tensor::ones([channels])),
-            bias: Param::new(Tensor::zeros([channels])),
-            running_mean: Buffer::new(Tensor::zeros([channels])),
-            running_var: Buffer::new(Tensor::ones([channels])),
-            momentum: 0.1,
-            eps: 1e-5,
-        }
-    }
-
-    #[track_caller]
-    fn forward(&self, x: &Var<T>, mode: &Mode, ranks: &[usize]) -> Var<T> {
-        let channels = self.weight.shape()[0];
-        if !ranks.contains(&x.rank()) || x.shape()[1] != channels {
-            let detail = format!("input {}; wanted {channels} channels in axis 1 and a rank of {ranks:?}", x.shape());
-            Err(ShapeError::new("batch_norm", detail)).or_panic()
-        }
-        let across: Vec<usize> = (0..x.rank()).filter(|&a| a != 1).collect();
-        let mut per_channel = Shape::from(vec![1; x.rank()]);
-        per_channel[1] = channels;
-        let (mean, var) = if mode.is_train() {
-            let count = x.shape().numel() / channels.max(1);
-            assert!(count > 1, "batch_norm: one value a channel in training (input {}); its variance is 0", x.shape());
-            let mean = x.mean_keep(&across[..]);
-            let var = (x - &mean).square().mean_keep(&across[..]);
-            self.update(mean.value(), var.value(), count);
-            (mean, var)
-        } else {
-            (
-                Var::constant(self.running_mean.get().reshape(&per_channel)),
-                Var::constant(self.running_var.get().reshape(&per_channel)),
-            )
-        };
-        let scale = self.weight.reshape(&per_channel) / (var + self.eps).sqrt();
-        (x - mean) * scale + self.bias.reshape(&per_channel)
-    }
-
-    /// Moves the running statistics towards this batch's; the running variance is the unbiased one, as in PyTorch.
-    fn update(&self, mean: &Tensor<T>, var: &Tensor<T>, count: usize) {
-        let m = self.momentum;
-        let unbiased = var.reshape([-1]) * (count as f64 / (count - 1) as f64);
-        self.running_mean.set(self.running_mean.get() * (1.0 - m) + mean.reshape([-1]) * m);
-        self.running_var.set(self.running_var.get() * (1.0 - m) + unbiased * m);
-    }
-}
-
 macro_rules! batch_norm {
-    ($(#[$doc:meta])* $name:ident, $ranks:expr) => {
+    ($(#[$doc:meta])* $name:ident, $op:literal, $ranks:expr) => {
         $(#[$doc])*
         ///
         /// `y = (x - mean) / √(var + eps) · weight + bias`, per channel (Ioffe and Szegedy 2015). Training takes mean and
-        /// (biased) variance from the batch and moves the running ones by `momentum`; evaluation takes the running ones.
+        /// (biased) variance from the batch and moves the running ones by `momentum`, the variance by the unbiased one;
+        /// evaluation takes the running ones.
+        ///
+        /// # Panics
+        /// On the forward pass: when axis 1 has another size than the number of channels; in training, when a channel
+        /// has a single value, whose variance would be 0.
         #[derive(Clone, Debug, Module)]
         pub struct $name<T: Float = f32> {
-            #[module(flatten)]
-            inner: BatchNorm<T>,
+            /// `[C]`, 1 at first.
+            pub weight: Option<Param<T>>,
+            /// `[C]`, 0 at first.
+            pub bias: Option<Param<T>>,
+            /// `[C]`, 0 at first.
+            pub running_mean: Buffer<T>,
+            /// `[C]`, 1 at first.
+            pub running_var: Buffer<T>,
+            momentum: f64,
+            eps: f64,
         }
 
         impl<T: Float> $name<T> {
             /// For this many channels; momentum 0.1 and eps 1e-5, as in PyTorch.
             pub fn new(channels: usize) -> Self {
-                Self { inner: BatchNorm::new(channels) }
+                Self {
+                    weight: Some(Param::new(Tensor::ones([channels]))),
+                    bias: Some(Param::new(Tensor::zeros([channels]))),
+                    running_mean: Buffer::new(Tensor::zeros([channels])),
+                    running_var: Buffer::new(Tensor::ones([channels])),
+                    momentum: 0.1,
+                    eps: 1e-5,
+                }
             }
 
             /// How far a batch moves the running statistics.
             #[must_use]
-            pub fn momentum(mut self, momentum: f64) -> Self {
-                self.inner.momentum = momentum;
-                self
+            pub fn momentum(self, momentum: f64) -> Self {
+                Self { momentum, ..self }
             }
 
             /// What is added to the variance.
             #[must_use]
-            pub fn eps(mut self, eps: f64) -> Self {
-                self.inner.eps = eps;
-                self
+            pub fn eps(self, eps: f64) -> Self {
+                Self { eps, ..self }
+            }
+
+            /// With or without weight and bias.
+            #[must_use]
+            pub fn affine(self, affine: bool) -> Self {
+                let Self { weight, bias, .. } = self;
+                Self { weight: weight.filter(|_| affine), bias: bias.filter(|_| affine), ..self }
+            }
+
+            /// Moves the running statistics towards those of a batch with `count` values a channel.
+            fn update(&self, mean: &Tensor<T>, var: &Tensor<T>, count: usize) {
+                let m = self.momentum;
+                let unbiased = var.reshape([-1]) * (count as f64 / (count - 1) as f64);
+                self.running_mean.set(self.running_mean.get() * (1.0 - m) + mean.reshape([-1]) * m);
+                self.running_var.set(self.running_var.get() * (1.0 - m) + unbiased * m);
             }
         }
 
         impl<T: Float> Layer<T> for $name<T> {
+            #[track_caller]
             fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-                self.inner.forward(x, mode, &$ranks)
+                let (mean, var) = (self.running_mean.get(), self.running_var.get());
+                let channels = mean.numel();
+                let ranks: &[usize] = &$ranks;
+                if !ranks.contains(&x.rank()) || x.shape()[1] != channels {
+                    let detail =
+                        format!("input {}; wanted {channels} channels in axis 1, and as many axes as {ranks:?}", x.shape());
+                    Err(ShapeError::new($op, detail)).or_panic()
+                }
+                let across: AxisList = (0..x.rank()).filter(|&a| a != 1).collect();
+                let per_channel: Shape = (0..x.rank()).map(|a| if a == 1 { channels } else { 1 }).collect();
+                let y = if mode.is_train() {
+                    let count = x.shape().numel() / channels.max(1);
+                    if count == 1 {
+                        let detail = format!("one value a channel in training (input {}); its variance is 0", x.shape());
+                        Err(ShapeError::new($op, detail)).or_panic()
+                    }
+                    let (y, mean, var) = standardize(x, across, self.eps);
+                    if count > 1 {
+                        self.update(&mean, &var, count);
+                    }
+                    y
+                } else {
+                    let eps = T::lit(self.eps);
+                    let scale = var.map(move |v| (v + eps).sqrt().recip()).reshape(&per_channel);
+                    (x - Var::constant(mean.reshape(&per_channel))) * Var::constant(scale)
+                };
+                affine(y, self.weight.as_deref(), self.bias.as_deref(), &per_channel)
             }
         }
     };
@@ -107,20 +110,76 @@ macro_rules! batch_norm {
 
 batch_norm! {
     /// Batch normalisation of vectors `[N, C]` or sequences `[N, C, L]`.
-    BatchNorm1d, [2, 3]
+    ///
+    /// ```
+    /// use gradus_nn::{BatchNorm1d, Layer, Mode};
+    /// use gradus_tensor::{Rng, Tensor};
+    /// let norm: BatchNorm1d = BatchNorm1d::new(1);
+    /// let x = Tensor::from([[1.0], [3.0]]).into();
+    /// let y = norm.forward(&x, &mut Mode::Train(&mut Rng::seed(0)));
+    /// assert!((y.value() - &Tensor::from([[-1.0], [1.0]])).abs().max(..).item() < 1e-4);
+    /// assert!((norm.running_mean.get().item() - 0.2).abs() < 1e-6);
+    /// ```
+    BatchNorm1d, "batch_norm1d", [2, 3]
 }
 batch_norm! {
     /// Batch normalisation of pictures `[N, C, H, W]`.
-    BatchNorm2d, [4]
+    BatchNorm2d, "batch_norm2d", [4]
 }
 
-/// `y = (x - mean) / √(var + eps) · weight + bias` over the last axes of each sample (Ba, Kiros and Hinton 2016).
+/// `y · weight + bias`, each laid out as `shape` where given.
+#[track_caller]
+fn affine<T: Float>(y: Var<T>, weight: Option<&Var<T>>, bias: Option<&Var<T>>, shape: &Shape) -> Var<T> {
+    let y = match weight {
+        Some(w) => y * w.reshape(shape),
+        None => y,
+    };
+    match bias {
+        Some(b) => y + b.reshape(shape),
+        None => y,
+    }
+}
+
+/// `y = (x - mean) / √(var + eps)` with the mean and (biased) variance of `x` over `axes`, and those two, the axes kept:
+/// `dx = (dy - mean(dy) - y mean(dy y)) / √(var + eps)`.
+#[track_caller]
+fn standardize<T: Float>(x: &Var<T>, axes: AxisList, eps: f64) -> (Var<T>, Tensor<T>, Tensor<T>) {
+    let mean = x.value().mean_keep(&axes);
+    let centred = x.value() - &mean;
+    let var = centred.square().mean_keep(&axes);
+    let scale = var.map(move |v| (v + T::lit(eps)).sqrt().recip());
+    let (y, from) = (centred * &scale, x.clone());
+    let y = op_with_output("standardize", [x], y, move |p| {
+        let scale =
+            if p.is_differentiable() { (from.var_keep(&axes, 0) + eps).sqrt().recip() } else { Var::constant(scale.clone()) };
+        let (gy, y) = (p.gy(), p.y());
+        let along = (gy * &y).mean_keep(&axes);
+        [Some((gy - gy.mean_keep(&axes) - y * along) * scale)]
+    });
+    (y, mean, var)
+}
+
+/// `y = (x - mean) / √(var + eps) · weight + bias`, mean and (biased) variance being those of the last axes of each sample
+/// (Ba, Kiros and Hinton 2016).
+///
+/// ```
+/// use gradus_nn::{Layer, LayerNorm, Mode};
+/// use gradus_tensor::Tensor;
+/// let norm: LayerNorm = LayerNorm::new([2]);
+/// let y = norm.forward(&Tensor::from([[1.0, 3.0], [10.0, 30.0]]).into(), &mut Mode::Eval);
+/// assert!((y.value() - &Tensor::from([[-1.0, 1.0], [-1.0, 1.0]])).abs().max(..).item() < 1e-4);
+/// ```
+///
+/// # Panics
+/// On the forward pass, when the input does not end in the normalised shape.
 #[derive(Clone, Debug, Module)]
 pub struct LayerNorm<T: Float = f32> {
-    /// Of the normalised shape.
-    pub weight: Param<T>,
-    /// Of the normalised shape.
-    pub bias: Param<T>,
+    /// Of the normalised shape, 1 at first.
+    pub weight: Option<Param<T>>,
+    /// Of the normalised shape, 0 at first.
+    pub bias: Option<Param<T>>,
+    #[module(skip)]
+    shape: Shape,
     eps: f64,
 }
 
@@ -128,7 +187,9 @@ impl<T: Float> LayerNorm<T> {
     /// Over the last axes, which have this shape; eps is 1e-5, as in PyTorch.
     pub fn new(shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
-        Self { weight: Param::new(Tensor::ones(shape.clone())), bias: Param::new(Tensor::zeros(shape)), eps: 1e-5 }
+        let weight = Some(Param::new(Tensor::ones(shape.clone())));
+        let bias = Some(Param::new(Tensor::zeros(shape.clone())));
+        Self { weight, bias, shape, eps: 1e-5 }
     }
 
     /// What is added to the variance.
@@ -136,17 +197,23 @@ impl<T: Float> LayerNorm<T> {
     pub fn eps(self, eps: f64) -> Self {
         Self { eps, ..self }
     }
+
+    /// With or without weight and bias.
+    #[must_use]
+    pub fn affine(self, affine: bool) -> Self {
+        let Self { weight, bias, .. } = self;
+        Self { weight: weight.filter(|_| affine), bias: bias.filter(|_| affine), ..self }
+    }
 }
 
 impl<T: Float> Layer<T> for LayerNorm<T> {
+    #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-        let wanted = self.weight.shape();
+        let wanted = &self.shape;
         if !x.shape().ends_with(wanted) {
             Err(ShapeError::new("layer_norm", format!("input {}; its last axes must be {wanted}", x.shape()))).or_panic()
         }
-        let axes: Vec<usize> = (x.rank() - wanted.rank()..x.rank()).collect();
-        let centred = x - x.mean_keep(&axes[..]);
-        let var = centred.square().mean_keep(&axes[..]);
-        centred / (var + self.eps).sqrt() * &*self.weight + &*self.bias
+        let (y, _, _) = standardize(x, (x.rank() - wanted.rank()..x.rank()).collect(), self.eps);
+        affine(y, self.weight.as_deref(), self.bias.as_deref(), wanted)
     }
 }

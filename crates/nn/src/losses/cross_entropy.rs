@@ -134,7 +134,7 @@ fn softmax_cross_entropy<T: Float>(x: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
         }
         let mut gx = kept.value().zip_map("softmax_cross_entropy", &lse, |x, l| (x - l).exp());
         gx = gx * gy.value();
-        let rows = gx.as_mut_slice().chunks_exact_mut(classes);
+        let rows = gx.as_mut_slice().chunks_exact_mut(classes.max(1));
         for ((row, label), g) in rows.zip(labels.to_vec()).zip(gy.value().to_vec()) {
             row[label as usize] -= g;
         }
@@ -148,6 +148,15 @@ struct Indexed<'a, T: Float> {
     labels: &'a Tensor<i64>,
     /// A weight for each sample; 0 where ignored.
     sample_weight: Option<Tensor<T>>,
+}
+
+/// Losses times their samples' weights; 0 where the sample is ignored, be its loss infinite or NaN.
+#[track_caller]
+fn weighted<T: Float>(losses: Var<T>, weight: Option<&Tensor<T>>) -> Var<T> {
+    match weight {
+        Some(w) => losses.masked_fill(&w.eq(0.0), 0.0) * Var::constant(w.clone()),
+        None => losses,
+    }
 }
 
 impl<T: Float> Indexed<'_, T> {
@@ -193,10 +202,7 @@ impl<T: Float> Loss<T, Tensor<i64>> for CrossEntropy {
         check_labels("cross_entropy", labels, classes, self.ignore).or_panic();
         let weight = self.weights::<T>(classes).or_panic();
         let (safe, sample_weight) = sample_weights(labels, weight.as_ref(), self.ignore);
-        let mut losses = softmax_cross_entropy(&x, &safe);
-        if let Some(w) = &sample_weight {
-            losses = losses * Var::constant(w.clone());
-        }
+        let mut losses = weighted(softmax_cross_entropy(&x, &safe), sample_weight.as_ref());
         if self.smoothing > 0.0 {
             let mut spread = -x.log_softmax(1);
             if let Some(w) = weight {
@@ -285,10 +291,7 @@ impl<T: Float> Loss<T, Tensor<i64>> for Nll {
         check_labels("nll", labels, x.shape()[1], self.inner.ignore).or_panic();
         let weight = self.inner.weights::<T>(x.shape()[1]).or_panic();
         let (safe, sample_weight) = sample_weights(labels, weight.as_ref(), self.inner.ignore);
-        let mut losses = -x.gather(1, &safe.unsqueeze(1)).reshape([-1]);
-        if let Some(w) = &sample_weight {
-            losses = losses * Var::constant(w.clone());
-        }
+        let losses = weighted(-x.gather(1, &safe.unsqueeze(1)).reshape([-1]), sample_weight.as_ref());
         Indexed { losses, labels, sample_weight }.reduce(self.inner.reduction)
     }
 }

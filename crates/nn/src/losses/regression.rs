@@ -1,53 +1,78 @@
-//! Losses between numbers, and between distributions.
+//! Losses between numbers.
 
-use super::binary::same_shape;
-use super::{Loss, Reduction};
-use gradus_autograd::Var;
+use super::{Loss, Reduction, same_shape};
+use gradus_autograd::{Calculus, UnaryRule, Var};
 use gradus_tensor::{Float, Tensor};
 
-macro_rules! elementwise_loss {
-    ($(#[$doc:meta])* $name:ident, $op:literal, |$d:ident| $f:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default)]
-        pub struct $name {
-            reduction: Reduction,
-        }
-
+/// A loss of the difference `d = x - t`, elementwise, then reduced. The target may be a variable too.
+macro_rules! of_difference {
+    ($name:ident, $op:literal, |$self:ident, $d:ident| $f:expr) => {
         impl $name {
-            /// The mean over elements.
-            pub fn new() -> Self {
-                Self::default()
-            }
-
             /// With another reduction.
             #[must_use]
             pub fn reduction(self, reduction: Reduction) -> Self {
-                Self { reduction }
+                Self { reduction, ..self }
+            }
+        }
+
+        impl<T: Float> Loss<T, Var<T>> for $name {
+            #[track_caller]
+            fn loss(&$self, output: &Var<T>, target: &Var<T>) -> Var<T> {
+                same_shape($op, output, target.value());
+                let $d = output - target;
+                $self.reduction.apply($f)
             }
         }
 
         impl<T: Float> Loss<T, Tensor<T>> for $name {
             #[track_caller]
             fn loss(&self, output: &Var<T>, target: &Tensor<T>) -> Var<T> {
-                same_shape($op, output, target);
-                let $d = output - Var::constant(target.clone());
-                self.reduction.apply($f)
+                self.loss(output, &Var::constant(target.clone()))
             }
         }
     };
 }
 
-elementwise_loss! {
-    /// Squared error: `(x - t)²`.
-    Mse, "mse", |d| d.square()
-}
-elementwise_loss! {
-    /// Absolute error: `|x - t|`.
-    L1, "l1", |d| d.abs()
+/// Squared error: `(x - t)²`.
+///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_nn::{Loss, Mse, Reduction};
+/// use gradus_tensor::Tensor;
+/// let (x, t) = (Var::leaf(Tensor::from([1.0, 2.0])), Tensor::from([0.0, 4.0]));
+/// assert_eq!(Mse::new().loss(&x, &t).item(), 2.5);
+/// assert_eq!(Mse::new().reduction(Reduction::None).loss(&x, &t).value().to_vec(), [1.0, 4.0]);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mse {
+    reduction: Reduction,
 }
 
-/// `d²/2` for `|d| <= delta`, `delta (|d| - delta/2)` beyond, with `d = x - t` (Huber 1964). PyTorch's smooth L1 with
-/// `beta` is this with `delta = beta`, divided by `beta`.
+impl Mse {
+    /// The mean over elements.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+of_difference!(Mse, "mse", |self, d| d.square());
+
+/// Absolute error: `|x - t|`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct L1 {
+    reduction: Reduction,
+}
+
+impl L1 {
+    /// The mean over elements.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+of_difference!(L1, "l1", |self, d| d.abs());
+
+/// `d²/2` for `|d| <= delta`, `delta (|d| - delta/2)` beyond, with `d = x - t` (Huber 1964).
 #[derive(Clone, Copy, Debug)]
 pub struct Huber {
     delta: f64,
@@ -64,55 +89,45 @@ impl Huber {
         assert!(delta > 0.0, "huber: delta {delta}; wanted more than 0");
         Self { delta, reduction: Reduction::Mean }
     }
-
-    /// With another reduction.
-    #[must_use]
-    pub fn reduction(self, reduction: Reduction) -> Self {
-        Self { reduction, ..self }
-    }
 }
 
-impl<T: Float> Loss<T, Tensor<T>> for Huber {
+of_difference!(Huber, "huber", |self, d| d.apply(HuberRule(self.delta)));
+
+/// `d²/(2 beta)` for `|d| < beta`, `|d| - beta/2` beyond, with `d = x - t` (Girshick 2015): [`Huber`] divided by `beta`.
+#[derive(Clone, Copy, Debug)]
+pub struct SmoothL1 {
+    beta: f64,
+    reduction: Reduction,
+}
+
+impl SmoothL1 {
+    /// The mean over elements; PyTorch's default for `beta` is 1.
+    ///
+    /// # Panics
+    /// When `beta` is not positive; [`L1`] is the limit at 0.
     #[track_caller]
-    fn loss(&self, output: &Var<T>, target: &Tensor<T>) -> Var<T> {
-        same_shape("huber", output, target);
-        let d = output - Var::constant(target.clone());
-        // With c the difference cut off at ±delta: c (d - c/2) is both cases.
-        let c = d.clamp(-self.delta, self.delta);
-        self.reduction.apply(&c * (&d - &c * 0.5))
+    pub fn new(beta: f64) -> Self {
+        assert!(beta > 0.0, "smooth_l1: beta {beta}; wanted more than 0 (L1 is the limit at 0)");
+        Self { beta, reduction: Reduction::Mean }
     }
 }
 
-/// `t (ln t - x)` with `x` log-probabilities and `t` probabilities: the Kullback-Leibler divergence from the output to
-/// the target. The default divides the sum by the batch size, PyTorch's `batchmean`, which is the divergence proper.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KlDivergence {
-    reduction: Option<Reduction>,
-}
+of_difference!(SmoothL1, "smooth_l1", |self, d| d.apply(HuberRule(self.beta)) / self.beta);
 
-impl KlDivergence {
-    /// The mean over samples of the divergence.
-    pub fn new() -> Self {
-        Self::default()
+/// Huber's function of the difference; its derivative is the difference cut off at `±delta`.
+#[derive(Clone, Copy)]
+struct HuberRule(f64);
+
+impl UnaryRule for HuberRule {
+    const NAME: &'static str = "huber";
+    #[inline(always)]
+    fn f<T: Float>(self, d: T) -> T {
+        let (delta, size) = (T::lit(self.0), d.abs());
+        if size <= delta { T::lit(0.5) * d * d } else { delta * (size - T::lit(0.5) * delta) }
     }
-
-    /// With another reduction; `Mean` is over all elements, as in PyTorch.
-    #[must_use]
-    pub fn reduction(self, reduction: Reduction) -> Self {
-        Self { reduction: Some(reduction) }
-    }
-}
-
-impl<T: Float> Loss<T, Tensor<T>> for KlDivergence {
-    #[track_caller]
-    fn loss(&self, output: &Var<T>, target: &Tensor<T>) -> Var<T> {
-        same_shape("kl_divergence", output, target);
-        // 0 ln 0 is 0.
-        let entropy = target.map(|t| if t > T::zero() { t * t.ln() } else { T::zero() });
-        let losses = Var::constant(entropy) - output * Var::constant(target.clone());
-        match self.reduction {
-            Some(reduction) => reduction.apply(losses),
-            None => losses.sum(..) / target.shape().first().copied().unwrap_or(1) as f64,
-        }
+    #[inline(always)]
+    fn d<S: Calculus>(self, d: &S, _: &S) -> S {
+        let inside = d.within(-self.0, self.0);
+        d.clone() * inside.clone() + (S::lit(1.0) - inside) * d.sign() * S::lit(self.0)
     }
 }

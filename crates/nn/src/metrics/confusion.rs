@@ -26,22 +26,29 @@ impl ConfusionMatrix {
         Self { classes, counts: vec![0; classes * classes] }
     }
 
-    /// Counts true labels against predicted ones.
+    /// Counts true labels against predicted ones, of any one shape.
     ///
     /// # Panics
-    /// When there are not as many of both, or one is no class.
+    /// When the shapes differ, or one is no class.
     #[track_caller]
     pub fn add(&mut self, labels: &Tensor<i64>, predictions: &Tensor<i64>) {
+        let (of, by) = (labels.shape(), predictions.shape());
+        assert!(of == by, "confusion matrix: labels {of} and predictions {by} must have one shape");
         let (labels, predictions) = (labels.to_vec(), predictions.to_vec());
-        assert!(labels.len() == predictions.len(), "{} labels and {} predictions", labels.len(), predictions.len());
         for (l, p) in labels.into_iter().zip(predictions) {
             let class = 0..self.classes as i64;
-            assert!(class.contains(&l) && class.contains(&p), "label {l}, prediction {p}: there are {} classes", self.classes);
+            let fits = class.contains(&l) && class.contains(&p);
+            assert!(fits, "confusion matrix: label {l}, prediction {p}; there are {} classes", self.classes);
             self.counts[l as usize * self.classes + p as usize] += 1;
         }
     }
 
-    /// Counts true labels against the largest of each row of `[N, C]` outputs.
+    /// Forgets all counts.
+    pub fn reset(&mut self) {
+        self.counts.fill(0);
+    }
+
+    /// Counts true labels against the largest of each row of `[N, C]` outputs, or of `[N, C, d…]` along axis 1.
     ///
     /// # Panics
     /// As [`add`](Self::add).
@@ -73,7 +80,7 @@ impl ConfusionMatrix {
         (0..self.classes).map(|c| self.count(c, c)).sum()
     }
 
-    /// The share of right predictions.
+    /// The share of right predictions; NaN when nothing was counted.
     pub fn accuracy(&self) -> f64 {
         self.right() as f64 / self.total() as f64
     }
@@ -92,6 +99,12 @@ impl ConfusionMatrix {
     pub fn f1(&self, class: usize) -> f64 {
         let (p, r) = (self.precision(class), self.recall(class));
         if p + r == 0.0 { 0.0 } else { 2.0 * p * r / (p + r) }
+    }
+
+    /// F1 over all classes together. As each sample has one label and one prediction, micro-averaged precision, recall
+    /// and F1 are all the [`accuracy`](Self::accuracy).
+    pub fn micro_f1(&self) -> f64 {
+        self.accuracy()
     }
 
     /// The mean of [`precision`](Self::precision) over classes.

@@ -1,0 +1,59 @@
+//! The divergence between distributions.
+
+use super::{Loss, Reduction, same_shape};
+use gradus_autograd::Var;
+use gradus_tensor::{Float, Tensor};
+
+/// `t (ln t - x)` with `x` log-probabilities and `t` probabilities: the Kullback-Leibler divergence from the output to
+/// the target. The default divides the sum by the batch size, PyTorch's `batchmean`, which is the divergence proper.
+///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_nn::{KlDivergence, Loss};
+/// use gradus_tensor::Tensor;
+/// let x = Var::leaf(Tensor::from([[0.5f64.ln(), 0.5f64.ln()]]));
+/// let loss = KlDivergence::new().loss(&x, &Tensor::from([[0.0, 1.0]]));
+/// assert!((loss.item() - 2f64.ln()).abs() < 1e-12);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KlDivergence {
+    reduction: Option<Reduction>,
+    log_target: bool,
+}
+
+impl KlDivergence {
+    /// The mean over samples of the divergence.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With another reduction; `Mean` is over all elements, as in PyTorch.
+    #[must_use]
+    pub fn reduction(self, reduction: Reduction) -> Self {
+        Self { reduction: Some(reduction), ..self }
+    }
+
+    /// The targets are log-probabilities, as the outputs are.
+    #[must_use]
+    pub fn log_target(self) -> Self {
+        Self { log_target: true, ..self }
+    }
+}
+
+impl<T: Float> Loss<T, Tensor<T>> for KlDivergence {
+    #[track_caller]
+    fn loss(&self, output: &Var<T>, target: &Tensor<T>) -> Var<T> {
+        same_shape("kl_divergence", output, target);
+        let (probability, entropy) = if self.log_target {
+            (target.exp(), target.map(|l| if l == -T::INFINITY { T::zero() } else { l.exp() * l }))
+        } else {
+            // 0 ln 0 is 0.
+            (target.clone(), target.map(|t| if t == T::zero() { t } else { t * t.ln() }))
+        };
+        let losses = Var::constant(entropy) - output * Var::constant(probability);
+        match self.reduction {
+            Some(reduction) => reduction.apply(losses),
+            None => losses.sum(..) / target.shape().first().copied().unwrap_or(1) as f64,
+        }
+    }
+}
