@@ -3,7 +3,7 @@
 #![warn(missing_docs)]
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::{Data, DeriveInput, Error, Fields, GenericParam, Index, LitStr, Result, parse_macro_input, parse_quote};
 
 /// Implements `gradus::Module` for a struct: every field is visited under its name (a tuple struct's under its
@@ -13,8 +13,9 @@ use syn::{Data, DeriveInput, Error, Fields, GenericParam, Index, LitStr, Result,
 /// - `#[module(flatten)]` on a field adds no name to the path.
 /// - `#[module(name = "other")]` on a field gives its path another name.
 ///
-/// The struct is generic over its element type by a parameter bounded by `Float`. Without one it is a module of `f32`; or
-/// of every element type, when it holds nothing but numbers, booleans and strings.
+/// The struct is generic over its element type by a parameter bounded by `Float`. Without one it is a module of `f32`, or
+/// of `f64` when it says `#[module(f64)]` itself; or of every element type, when it holds nothing but numbers, booleans
+/// and strings.
 #[proc_macro_derive(Module, attributes(module))]
 pub fn derive_module(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -32,7 +33,10 @@ fn expand(input: DeriveInput) -> Result<TokenStream> {
     let Data::Struct(data) = &input.data else {
         return Err(Error::new_spanned(&input.ident, "Module can be derived for structs only"));
     };
-    let float = float_parameter(&input);
+    let float = match says_f64(&input)? {
+        true => Some(format_ident!("f64")),
+        false => float_parameter(&input),
+    };
     let mut generics = input.generics.clone();
     let float_type = match &float {
         Some(ident) => quote!(#ident),
@@ -85,6 +89,18 @@ fn expand(input: DeriveInput) -> Result<TokenStream> {
             }
         }
     })
+}
+
+/// Whether the struct itself has the attribute `#[module(f64)]`.
+fn says_f64(input: &DeriveInput) -> Result<bool> {
+    let mut found = false;
+    for attribute in input.attrs.iter().filter(|a| a.path().is_ident("module")) {
+        attribute.parse_nested_meta(|meta| {
+            found = meta.path.is_ident("f64");
+            if found { Ok(()) } else { Err(meta.error("wanted `f64`; the other attributes belong on fields")) }
+        })?;
+    }
+    Ok(found)
 }
 
 /// The type parameter bounded by `Float`, if there is one.

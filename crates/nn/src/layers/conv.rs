@@ -76,7 +76,7 @@ impl<T: Float> Conv2d<T> {
     #[track_caller]
     pub fn grouped(channels: usize, filters: usize, kernel: impl Pair, groups: usize, rng: &mut Rng) -> Self {
         assert!(
-            groups > 0 && channels % groups == 0 && filters % groups == 0,
+            groups > 0 && channels.is_multiple_of(groups) && filters.is_multiple_of(groups),
             "conv2d: {channels} channels and {filters} filters do not divide into {groups} groups"
         );
         let [kh, kw] = kernel.pair();

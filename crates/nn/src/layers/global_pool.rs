@@ -70,7 +70,8 @@ impl<T: Float> Layer<T> for AdaptiveAvgPool2d {
         if size == self.output {
             return x.clone();
         }
-        if rows > 0 && cols > 0 && size[0] % rows == 0 && size[1] % cols == 0 && size[0] * size[1] > 0 {
+        let even = size[0].is_multiple_of(rows) && size[1].is_multiple_of(cols);
+        if even && size[0] * size[1] > 0 {
             return x.avg_pool2d(Pool2dOptions::rectangle([size[0] / rows, size[1] / cols]));
         }
         // Regions of unequal size: a mean along one axis is a product with a matrix, A x Bᵀ along both.

@@ -133,7 +133,7 @@ fn softmax_cross_entropy<T: Float>(x: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
             return [Some((kept.softmax(1) - Var::constant(labels.one_hot(classes))) * gy)];
         }
         let mut gx = kept.value().zip_map("softmax_cross_entropy", &lse, |x, l| (x - l).exp());
-        gx = gx * gy.value();
+        gx *= gy.value();
         let rows = gx.as_mut_slice().chunks_exact_mut(classes.max(1));
         for ((row, label), g) in rows.zip(labels.to_vec()).zip(gy.value().to_vec()) {
             row[label as usize] -= g;

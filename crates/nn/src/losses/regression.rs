@@ -10,8 +10,9 @@ macro_rules! of_difference {
         impl $name {
             /// With another reduction.
             #[must_use]
-            pub fn reduction(self, reduction: Reduction) -> Self {
-                Self { reduction, ..self }
+            pub fn reduction(mut self, reduction: Reduction) -> Self {
+                self.reduction = reduction;
+                self
             }
         }
 
