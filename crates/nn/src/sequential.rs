@@ -166,20 +166,21 @@ fn with_commas(n: usize) -> String {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const WIDTH: usize = 65;
-        writeln!(f, "{}", "_".repeat(WIDTH))?;
-        writeln!(f, "{:<29}{:<24}{:>12}", "Layer (type)", "Output Shape", "Param #")?;
-        writeln!(f, "{}", "=".repeat(WIDTH))?;
-        for row in &self.rows {
+        let layers: Vec<String> = self.rows.iter().map(|row| format!("{} ({})", row.name, row.kind)).collect();
+        let first = layers.iter().map(|l| l.chars().count() + 2).max().unwrap_or(0).max(29);
+        let width = first + 36;
+        writeln!(f, "{}", "_".repeat(width))?;
+        writeln!(f, "{:<first$}{:<24}{:>12}", "Layer (type)", "Output Shape", "Param #")?;
+        writeln!(f, "{}", "=".repeat(width))?;
+        for (row, layer) in self.rows.iter().zip(layers) {
             let shape: String = row.output_shape.iter().map(|n| format!(", {n}")).collect();
-            let layer = format!("{} ({})", row.name, row.kind);
-            writeln!(f, "{layer:<29}{:<24}{:>12}", format!("(N{shape})"), with_commas(row.parameters))?;
+            writeln!(f, "{layer:<first$}{:<24}{:>12}", format!("(N{shape})"), with_commas(row.parameters))?;
         }
         let (total, trainable) = (self.total_parameters(), self.trainable_parameters());
-        writeln!(f, "{}", "=".repeat(WIDTH))?;
+        writeln!(f, "{}", "=".repeat(width))?;
         writeln!(f, "Total params: {}", with_commas(total))?;
         writeln!(f, "Trainable params: {}", with_commas(trainable))?;
         writeln!(f, "Non-trainable params: {}", with_commas(total - trainable))?;
-        write!(f, "{}", "_".repeat(WIDTH))
+        write!(f, "{}", "_".repeat(width))
     }
 }

@@ -1,0 +1,194 @@
+//! What layers do beside computing: modes, randomness, identities, refusals.
+
+use gradus_autograd::{Module, Var};
+use gradus_nn::*;
+use gradus_tensor::{Rng, Shape, Tensor};
+use proptest::prelude::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+fn forward<T: gradus_tensor::Float>(layer: &impl Layer<T>, x: &Tensor<T>, mode: &mut Mode) -> Tensor<T> {
+    layer.forward(&Var::constant(x.clone()), mode).into_value()
+}
+
+/// The message that `f` panics with.
+#[track_caller]
+fn message<R>(f: impl FnOnce() -> R) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(f)).err().expect("it should have panicked");
+    panic.downcast_ref::<String>().cloned().unwrap_or_else(|| panic.downcast_ref::<&str>().unwrap().to_string())
+}
+
+#[test]
+fn dropout_keeps_the_mean_and_drops_its_share() {
+    for p in [0.1, 0.5, 0.8] {
+        let y: Tensor<f64> = forward(&Dropout::new(p), &Tensor::ones([100, 1000]), &mut Mode::Train(&mut Rng::seed(3)));
+        let kept = 1.0 / (1.0 - p);
+        assert!(y.to_vec().iter().all(|&v| v == 0.0 || (v - kept).abs() < 1e-12));
+        let dropped = y.eq(0.0).to_num::<f64>().mean(..).item();
+        // Five standard deviations of a share of 100,000 draws.
+        assert!((dropped - p).abs() < 5.0 * (p * (1.0 - p) / 1e5).sqrt(), "{dropped} of {p}");
+        let mean: f64 = y.mean(..).item();
+        assert!((mean - 1.0).abs() < 0.05, "{mean}");
+    }
+}
+
+#[test]
+fn dropout_is_the_identity_in_evaluation_and_at_zero() {
+    let x = Tensor::<f32>::normal([4, 5], 0.0, 1.0, &mut Rng::seed(0));
+    assert_eq!(forward(&Dropout::new(0.9), &x, &mut Mode::Eval), x);
+    assert_eq!(forward(&Dropout::new(0.0), &x, &mut Mode::Train(&mut Rng::seed(0))), x);
+}
+
+#[test]
+fn dropout_draws_by_the_seed_and_anew_each_time() {
+    let (x, layer) = (Tensor::<f32>::ones([50]), Dropout::new(0.5));
+    let mut rng = Rng::seed(9);
+    let first = forward(&layer, &x, &mut Mode::Train(&mut rng));
+    assert_ne!(forward(&layer, &x, &mut Mode::Train(&mut rng)), first);
+    assert_eq!(forward(&layer, &x, &mut Mode::Train(&mut Rng::seed(9))), first);
+}
+
+#[test]
+fn the_gradient_of_dropout_has_the_mask_of_its_output() {
+    let x = Var::leaf(Tensor::<f64>::ones([40]));
+    let y = Dropout::new(0.5).forward(&x, &mut Mode::Train(&mut Rng::seed(2)));
+    let value = y.value().clone();
+    assert_eq!(y.sum(..).backward()[&x], value);
+}
+
+#[test]
+fn dropout_refuses_what_is_no_probability() {
+    for p in [-0.1, 1.0, f64::NAN] {
+        assert!(message(|| Dropout::new(p)).contains("dropout: the probability is"));
+    }
+}
+
+#[test]
+fn batch_norm_standardises_in_training_and_only_there() {
+    let norm = BatchNorm2d::<f64>::new(3);
+    let x = Tensor::normal([8, 3, 4, 4], 5.0, 3.0, &mut Rng::seed(1));
+    let y = forward(&norm, &x, &mut Mode::Train(&mut Rng::seed(0)));
+    for (mean, var) in y.mean([0, 2, 3]).to_vec().into_iter().zip(y.var([0, 2, 3], 0).to_vec()) {
+        assert!(mean.abs() < 1e-12 && (var - 1.0).abs() < 1e-4, "{mean} {var}");
+    }
+    let before = norm.state_dict();
+    let _ = forward(&norm, &x, &mut Mode::Eval);
+    assert_eq!(norm.state_dict(), before);
+    // Once the statistics have settled, evaluation does what training does.
+    (0..300).for_each(|_| drop(forward(&norm, &x, &mut Mode::Train(&mut Rng::seed(0)))));
+    let apart = (forward(&norm, &x, &mut Mode::Eval) - &y).abs().max(..).item();
+    assert!(apart < 0.02, "{apart}");
+}
+
+#[test]
+fn layers_say_what_they_refuse() {
+    let rng = &mut Rng::seed(0);
+    let mut said = |layer: &dyn Layer<f32>, shape: &[usize]| {
+        let x = Var::constant(Tensor::zeros(shape));
+        message(|| layer.forward(&x, &mut Mode::Train(rng)))
+    };
+    let m = said(&BatchNorm2d::new(3), &[2, 4, 5, 5]);
+    assert!(m.ends_with("input [2, 4, 5, 5]; wanted 3 channels in axis 1, and as many axes as [4]"), "{m}");
+    let m = said(&BatchNorm1d::new(3), &[1, 3]);
+    assert!(m.ends_with("one value a channel in training (input [1, 3]); its variance is 0"), "{m}");
+    let m = said(&LayerNorm::new([4]), &[2, 3]);
+    assert!(m.ends_with("input [2, 3]; its last axes must be [4]"), "{m}");
+    let m = said(&GlobalAvgPool2d, &[2, 3]);
+    assert!(m.ends_with("input [2, 3]; wanted [N, C, H, W]"), "{m}");
+    let m = said(&Linear::new(4, 2, &mut Rng::seed(0)), &[2, 3]);
+    assert!(m.contains("[2, 3]") && m.contains("[4, 2]"), "{m}");
+    let m = said(&Conv2d::new(3, 2, 3, &mut Rng::seed(0)).same(), &[2, 5, 5]);
+    assert!(m.contains("wanted [N, C, H, W]"), "{m}");
+    assert!(message(|| Conv2d::<f32>::grouped(3, 4, 1, 2, &mut Rng::seed(0))).contains("do not divide into 2 groups"));
+    assert!(message(|| Embedding::<f32>::new(3, 2, &mut Rng::seed(0)).padding_index(3)).contains("padding index 3 of 3"));
+    let table = Embedding::<f32>::new(3, 2, &mut Rng::seed(0));
+    let m = message(|| table.embed(&Tensor::from([0i64, 3])));
+    assert!(m.contains('3') && m.contains("at"), "{m}");
+}
+
+#[test]
+fn a_convolution_starts_and_restarts_as_it_should() {
+    let rng = &mut Rng::seed(4);
+    let conv: Conv2d = Conv2d::grouped(8, 6, 3, 2, rng);
+    assert_eq!(*conv.weight.shape(), [6, 4, 3, 3]);
+    assert_eq!(*conv.bias.as_ref().unwrap().shape(), [6]);
+    let bound = 1.0 / 36f32.sqrt();
+    assert!(conv.weight.value().abs().max(..).item() <= bound);
+    let conv = conv.init(Init::Constant(0.5), rng);
+    assert_eq!(conv.weight.value().min(..).item(), 0.5);
+    assert_eq!(conv.bias.unwrap().value().abs().max(..).item(), 0.0);
+}
+
+#[test]
+fn a_clone_has_parameters_of_its_own() {
+    let a: Linear = Linear::new(2, 2, &mut Rng::seed(0));
+    let b = a.clone();
+    assert_eq!(a.state_dict(), b.state_dict());
+    assert_ne!(a.weight.id(), b.weight.id());
+    let grads = b.forward(&Tensor::ones([1, 2]).into(), &mut Mode::Eval).sum(..).backward();
+    assert!(grads.get(&b.weight).is_some() && grads.get(&a.weight).is_none());
+}
+
+#[test]
+fn a_padding_row_is_zero_and_stays_so() {
+    let table: Embedding<f64> = Embedding::new(4, 2, &mut Rng::seed(0)).padding_index(2);
+    let y = table.embed(&Tensor::from([2i64, 1, 2]));
+    assert_eq!(y.value().select(0, 0).to_vec(), [0.0, 0.0]);
+    let grads = y.sum(..).backward();
+    assert_eq!(grads[&table.weight], Tensor::from([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]));
+}
+
+#[test]
+fn f32_and_f64_layers_agree() {
+    let conv: Conv2d<f64> = Conv2d::new(2, 3, 3, &mut Rng::seed(6)).same();
+    let single: Conv2d<f32> = Conv2d::new(2, 3, 3, &mut Rng::seed(6)).same();
+    let x = Tensor::<f64>::normal([2, 2, 6, 5], 0.0, 1.0, &mut Rng::seed(7));
+    let (y, z) = (forward(&conv, &x, &mut Mode::Eval), forward(&single, &x.cast(), &mut Mode::Eval));
+    assert!((y - &z.cast::<f64>()).abs().max(..).item() < 1e-5);
+}
+
+/// The mean of each region, by its definition.
+fn adaptive_by_loops(x: &Tensor<f64>, out: [usize; 2]) -> Tensor<f64> {
+    let [n, c, h, w] = [x.size(0), x.size(1), x.size(2), x.size(3)];
+    Tensor::from_fn([n, c, out[0], out[1]], |i| {
+        let rows = i[2] * h / out[0]..((i[2] + 1) * h).div_ceil(out[0]);
+        let cols = i[3] * w / out[1]..((i[3] + 1) * w).div_ceil(out[1]);
+        let count = rows.len() * cols.len();
+        let sum: f64 = rows.flat_map(|r| cols.clone().map(move |c| (r, c))).map(|(r, c)| x.at([i[0], i[1], r, c])).sum();
+        sum / count as f64
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn adaptive_pooling_is_the_mean_of_its_regions(h in 1..9usize, w in 1..9usize, oh in 1..9usize, ow in 1..9usize, seed: u64) {
+        let x = Tensor::<f64>::normal([2, 1, h, w], 0.0, 1.0, &mut Rng::seed(seed)).transpose(0, 1);
+        let y = forward(&AdaptiveAvgPool2d::new([oh, ow]), &x, &mut Mode::Eval);
+        let expected = adaptive_by_loops(&x, [oh, ow]);
+        prop_assert_eq!(y.shape(), expected.shape());
+        prop_assert!((y - &expected).abs().max(..).item() < 1e-12);
+    }
+
+    #[test]
+    fn same_padding_keeps_the_size_over_the_stride(
+        size in 1..12usize, kernel in 1..5usize, stride in 1..4usize, dilation in 1..3usize,
+    ) {
+        let x = Tensor::<f32>::ones([1, 1, size, size + 1]);
+        let expected = [1, 1, size.div_ceil(stride), (size + 1).div_ceil(stride)];
+        let conv = Conv2d::new(1, 1, kernel, &mut Rng::seed(0)).stride(stride).dilation(dilation).same();
+        let y = forward(&conv, &x, &mut Mode::Eval);
+        prop_assert_eq!(y.shape(), &Shape::from(expected));
+        let y = forward(&AvgPool2d::new(kernel).stride(stride).same().count_include_pad(false), &x, &mut Mode::Eval);
+        prop_assert_eq!(y.shape(), &Shape::from(expected));
+        prop_assert!((y - 1.0).abs().max(..).item() < 1e-6);
+    }
+
+    #[test]
+    fn layer_norm_does_not_see_shift_and_scale(rows in 1..5usize, width in 2..9usize, seed: u64) {
+        let x = Tensor::<f64>::normal([rows, width], 0.0, 1.0, &mut Rng::seed(seed));
+        let norm = LayerNorm::new([width]).eps(0.0);
+        let (y, z) = (forward(&norm, &x, &mut Mode::Eval), forward(&norm, &(&x * 7.0 + 3.0), &mut Mode::Eval));
+        prop_assert!((y - &z).abs().max(..).item() < 1e-9);
+    }
+}
