@@ -4,7 +4,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Data, DeriveInput, Error, Fields, GenericParam, Index, LitStr, Result, parse_macro_input, parse_quote};
+use syn::{Data, DeriveInput, Error, Fields, Index, LitStr, Result, WherePredicate, parse_macro_input, parse_quote};
 
 /// Implements `gradus::Module` for a struct: every field is visited under its name (a tuple struct's under its
 /// number). Fields must be modules themselves: parameters, buffers, layers, lists of those, or plain data.
@@ -49,7 +49,7 @@ fn expand(input: DeriveInput) -> Result<TokenStream> {
     let (mut shared, mut mutable) = (Vec::new(), Vec::new());
     for (field, member, name) in members(&data.fields) {
         let ty = &field.ty;
-        let bound: syn::WherePredicate = parse_quote!(#ty: ::gradus::Module<#float_type>);
+        let bound: WherePredicate = parse_quote!(#ty: ::gradus::Module<#float_type>);
         match visit_of(field, name)? {
             Visit::Skipped => continue,
             Visit::Flat => {
@@ -103,18 +103,23 @@ fn says_f64(input: &DeriveInput) -> Result<bool> {
     Ok(found)
 }
 
-/// The type parameter bounded by `Float`, if there is one.
+/// The type parameter bounded by `Float`, where it stands or in the `where` clause, if there is one.
 fn float_parameter(input: &DeriveInput) -> Option<syn::Ident> {
-    input.generics.params.iter().find_map(|p| match p {
-        GenericParam::Type(t) => {
-            let text = {
-                let bounds = &t.bounds;
-                quote!(#bounds).to_string()
-            };
-            text.split(|c: char| !c.is_alphanumeric()).any(|word| word == "Float").then(|| t.ident.clone())
-        }
-        _ => None,
-    })
+    let is_float = |bounds: &dyn quote::ToTokens| {
+        let text = quote!(#bounds).to_string();
+        text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == "Float")
+    };
+    let in_where = |ident: &syn::Ident| {
+        let predicates = input.generics.where_clause.iter().flat_map(|w| &w.predicates);
+        predicates.into_iter().any(|predicate| match predicate {
+            WherePredicate::Type(p) => {
+                let ty = &p.bounded_ty;
+                quote!(#ty).to_string() == ident.to_string() && is_float(&p.bounds)
+            }
+            _ => false,
+        })
+    };
+    input.generics.type_params().find(|p| is_float(&p.bounds) || in_where(&p.ident)).map(|p| p.ident.clone())
 }
 
 /// Whether every field that is visited is a number, a boolean or a string.

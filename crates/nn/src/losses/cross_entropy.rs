@@ -160,14 +160,12 @@ fn weighted<T: Float>(losses: Var<T>, weight: Option<&Tensor<T>>) -> Var<T> {
 }
 
 impl<T: Float> Indexed<'_, T> {
+    #[track_caller]
     fn reduce(self, reduction: Reduction) -> Var<T> {
-        let Some(weight) = self.sample_weight else {
-            return reduction.apply(self.losses.reshape(self.labels.shape()));
-        };
-        match reduction {
-            Reduction::Mean => self.losses.sum(..) / weight.sum(..).item().to_f64(),
-            Reduction::Sum => self.losses.sum(..),
-            Reduction::None => self.losses.reshape(self.labels.shape()),
+        match (reduction, self.sample_weight) {
+            (Reduction::Mean, Some(weight)) => self.losses.sum(..) / weight.sum(..).item().to_f64(),
+            (Reduction::None, _) => self.losses.reshape(self.labels.shape()),
+            _ => reduction.apply(self.losses),
         }
     }
 }

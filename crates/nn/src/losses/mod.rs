@@ -49,6 +49,7 @@ pub enum Reduction {
 }
 
 impl Reduction {
+    #[track_caller]
     fn apply<T: Float>(self, losses: Var<T>) -> Var<T> {
         match self {
             Self::Mean => losses.mean(..),

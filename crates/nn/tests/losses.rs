@@ -1,0 +1,111 @@
+//! What losses refuse, and where they must not overflow.
+
+use gradus_autograd::Var;
+use gradus_nn::*;
+use gradus_tensor::Tensor;
+
+fn logits() -> Var<f64> {
+    Var::leaf(Tensor::zeros([2, 3]))
+}
+
+#[test]
+#[should_panic(expected = "label 3 at position 1 is outside the classes 0 to 2")]
+fn labels_outside_the_classes_are_named() {
+    logits().cross_entropy(&Tensor::from([0i64, 3]));
+}
+
+#[test]
+#[should_panic(expected = "label -1 at position 0 is outside the classes 0 to 2")]
+fn an_ignored_label_must_be_said_to_be() {
+    logits().nll(&Tensor::from([-1i64, 2]));
+}
+
+#[test]
+#[should_panic(expected = "labels of shape [3] for input [2, 3]; wanted [2]")]
+fn as_many_labels_as_samples() {
+    logits().cross_entropy(&Tensor::from([0i64, 1, 2]));
+}
+
+#[test]
+#[should_panic(expected = "2 class weights for 3 classes")]
+fn as_many_weights_as_classes() {
+    CrossEntropy::new().weight([1.0, 2.0]).loss(&logits(), &Tensor::from([0i64, 1]));
+}
+
+#[test]
+#[should_panic(expected = "output [2, 3] and target [3] must have one shape")]
+fn targets_do_not_broadcast() {
+    logits().mse(&Tensor::zeros([3]));
+}
+
+#[test]
+#[should_panic(expected = "weights [2] do not broadcast to the output [2, 3]")]
+fn weights_of_elements_must_broadcast() {
+    BinaryCrossEntropy::new().pos_weight([1.0, 2.0]).loss(&logits(), &Tensor::zeros([2, 3]));
+}
+
+#[test]
+fn there_are_no_labels_without_classes() {
+    let error = check_labels("cross_entropy", &Tensor::from([0i64]), 0, None).unwrap_err();
+    assert_eq!(error.to_string(), "cross_entropy: there are no classes");
+    assert!(check_labels("cross_entropy", &Tensor::from([-100i64, 1]), 2, Some(-100)).is_ok());
+}
+
+#[test]
+fn cross_entropy_is_one_op_whose_gradient_is_softmax_minus_one_hot() {
+    let x = Var::leaf(Tensor::from([[1.0f64, 2.0, 0.5], [0.0, 0.0, 3.0]]));
+    let labels = Tensor::from([1i64, 0]);
+    let loss = x.cross_entropy(&labels);
+    assert_eq!(loss.tape().iter().filter(|e| e.name == "softmax_cross_entropy").count(), 1);
+    assert!(loss.tape().len() <= 4, "{:?}", loss.tape());
+    let expected = (x.softmax(1).value() - &labels.one_hot(3)) / 2.0;
+    assert!((&loss.backward()[&x] - &expected).abs().max(..).item() < 1e-15);
+}
+
+#[test]
+fn extreme_logits_give_finite_losses_and_gradients() {
+    let x = Var::leaf(Tensor::from([[1e4f32, -1e4, 0.0], [-1e4, 1e4, 0.0]]));
+    let all_finite = |t: &Tensor<f32>| t.to_vec().iter().all(|v| v.is_finite());
+    let loss = x.cross_entropy(&Tensor::from([1i64, 0]));
+    assert_eq!(loss.item(), 2e4);
+    assert!(all_finite(&loss.backward()[&x]));
+    let loss = x.binary_cross_entropy(&Tensor::from([[0.0, 1.0, 0.5], [1.0, 0.0, 1.0]]));
+    assert!(loss.item().is_finite() && all_finite(&loss.backward()[&x]));
+}
+
+#[test]
+fn an_ignored_sample_counts_for_nothing_be_it_infinite() {
+    let x = Var::leaf(Tensor::from([[0.0f64, 1.0], [f64::NEG_INFINITY, 0.0]]));
+    let labels = Tensor::from([1i64, -100]);
+    let expected = Var::leaf(Tensor::from([[0.0f64, 1.0]])).nll(&Tensor::from([1i64])).item();
+    assert_eq!(Nll::new().ignore_index(-100).loss(&x, &labels).item(), expected);
+    let smooth = CrossEntropy::new().ignore_index(-100).label_smoothing(0.1).loss(&x, &labels);
+    assert!(smooth.item().is_finite());
+    // The mean over no sample at all is 0 / 0, as in PyTorch.
+    assert!(CrossEntropy::new().ignore_index(-100).loss(&x, &Tensor::from([-100i64, -100])).item().is_nan());
+}
+
+#[test]
+fn the_methods_are_the_losses_with_their_defaults() {
+    let x = Var::leaf(Tensor::from([[0.3f64, -1.2, 2.0], [1.0, 0.0, -0.5]]));
+    let (labels, t) = (Tensor::from([0i64, 2]), Tensor::from([[0.0f64, 1.0, 0.5], [0.2, 0.8, 0.0]]));
+    assert_eq!(x.cross_entropy(&labels).item(), CrossEntropy::new().loss(&x, &labels).item());
+    assert_eq!(x.nll(&labels).item(), Nll::new().loss(&x, &labels).item());
+    assert_eq!(x.binary_cross_entropy(&t).item(), BinaryCrossEntropy::new().loss(&x, &t).item());
+    assert_eq!(x.mse(&t).item(), Mse::new().loss(&x, &t).item());
+    assert_eq!(x.l1(&t).item(), L1::new().loss(&x, &t).item());
+    assert_eq!(x.huber(&t, 0.5).item(), Huber::new(0.5).loss(&x, &t).item());
+    assert_eq!(x.smooth_l1(&t).item(), SmoothL1::new(1.0).loss(&x, &t).item());
+    assert_eq!(x.kl_divergence(&t).item(), KlDivergence::new().loss(&x, &t).item());
+    // Huber and smooth L1 with parameter 1 are one function, and Huber with a large one is half of the squared error.
+    assert_eq!(x.huber(&t, 1.0).item(), x.smooth_l1(&t).item());
+    assert!((x.huber(&t, 1e3).item() - x.mse(&t).item() / 2.0).abs() < 1e-15);
+}
+
+#[test]
+fn losses_work_in_f32() {
+    let x = Var::leaf(Tensor::from([[0.3f32, -1.2], [1.0, 0.0]]));
+    let p = Tensor::from([[0.25f32, 0.75], [1.0, 0.0]]);
+    let loss = CrossEntropy::new().label_smoothing(0.1).loss(&x, &p);
+    assert!(loss.item() > 0.0 && loss.backward()[&x].to_vec().len() == 4);
+}
