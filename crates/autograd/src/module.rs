@@ -180,6 +180,15 @@ impl<T: Float> Module<T> for Buffer<T> {
     fn visit_mut(&mut self, _: &mut Path, _: &mut dyn FnMut(&Path, &mut Param<T>)) {}
 }
 
+impl<T: Float, M: Module<T> + ?Sized> Module<T> for &mut M {
+    fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
+        (**self).visit(path, v);
+    }
+    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&Path, &mut Param<T>)) {
+        (**self).visit_mut(path, f);
+    }
+}
+
 impl<T: Float, M: Module<T> + ?Sized> Module<T> for Box<M> {
     fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
         (**self).visit(path, v);

@@ -114,7 +114,7 @@ fn float_parameter(input: &DeriveInput) -> Option<syn::Ident> {
         predicates.into_iter().any(|predicate| match predicate {
             WherePredicate::Type(p) => {
                 let ty = &p.bounded_ty;
-                quote!(#ty).to_string() == ident.to_string() && is_float(&p.bounds)
+                *ident == quote!(#ty).to_string() && is_float(&p.bounds)
             }
             _ => false,
         })

@@ -31,6 +31,7 @@ impl<T: Float> Sequential<T> {
 
     /// Appends a layer; its name is its number.
     #[must_use]
+    #[allow(clippy::should_implement_trait)] // Keras' name for it; lists of layers have no sum
     pub fn add(self, layer: impl Layer<T> + 'static) -> Self {
         let name = self.entries.len().to_string();
         self.push(name, layer)
@@ -156,7 +157,7 @@ fn with_commas(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, d) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(d);

@@ -93,7 +93,8 @@ fn the_confusion_matrix_refuses_what_is_no_class() {
 
 #[test]
 fn f_scores_over_batches_are_those_of_the_matrix() {
-    let mut metrics: Vec<(Box<dyn Metric<f64, Tensor<i64>>>, &str, f64)> = vec![
+    type Streaming = Box<dyn Metric<f64, Tensor<i64>>>;
+    let mut metrics: Vec<(Streaming, &str, f64)> = vec![
         (Box::new(Precision::new(4)), "precision", matrix().macro_precision()),
         (Box::new(Recall::new(4)), "recall", matrix().macro_recall()),
         (Box::new(F1::new(4)), "f1", matrix().macro_f1()),

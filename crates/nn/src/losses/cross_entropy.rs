@@ -97,11 +97,7 @@ impl CrossEntropy {
 }
 
 /// Logits `[N, C, d…]` as rows `[M, C]`, one a prediction.
-#[track_caller]
-fn rows<T: Float>(op: &'static str, x: &Var<T>) -> Var<T> {
-    if x.rank() < 2 {
-        Err(ShapeError::new(op, format!("input {}; wanted [N, C] or [N, C, d…]", x.shape()))).or_panic()
-    }
+fn rows<T: Float>(x: &Var<T>) -> Var<T> {
     let classes = x.shape()[1];
     if x.rank() == 2 {
         return x.clone();
@@ -111,12 +107,16 @@ fn rows<T: Float>(op: &'static str, x: &Var<T>) -> Var<T> {
     x.permute(&order).reshape([count, classes])
 }
 
-#[track_caller]
-fn check_target_shape(op: &'static str, x: &[usize], labels: &[usize]) {
-    let wanted: Vec<usize> = x.iter().enumerate().filter(|(a, _)| *a != 1).map(|(_, &n)| n).collect();
-    if labels != wanted {
-        Err(ShapeError::new(op, format!("labels of shape {labels:?} for input {x:?}; wanted {wanted:?}"))).or_panic()
+/// An error unless the labels have the input's shape without its class axis, and all are classes.
+fn check_target(op: &'static str, x: &[usize], labels: &Tensor<i64>, ignored: Option<i64>) -> Result<(), ShapeError> {
+    if x.len() < 2 {
+        return Err(ShapeError::new(op, format!("input {x:?}; wanted [N, C] or [N, C, d…]")));
     }
+    let wanted: Vec<usize> = x.iter().enumerate().filter(|(a, _)| *a != 1).map(|(_, &n)| n).collect();
+    if labels.shape()[..] != wanted {
+        return Err(ShapeError::new(op, format!("labels of shape {} for input {x:?}; wanted {wanted:?}", labels.shape())));
+    }
+    check_labels(op, labels, x[1], ignored)
 }
 
 /// `ln Σ e^x - x[label]` for each row of `[N, C]`: `dx = dy (softmax(x) - one_hot(label))`.
@@ -194,10 +194,9 @@ fn sample_weights<T: Float>(
 impl<T: Float> Loss<T, Tensor<i64>> for CrossEntropy {
     #[track_caller]
     fn loss(&self, output: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
-        let x = rows("cross_entropy", output);
+        check_target("cross_entropy", output.shape(), labels, self.ignore).or_panic();
+        let x = rows(output);
         let classes = x.shape()[1];
-        check_target_shape("cross_entropy", output.shape(), labels.shape());
-        check_labels("cross_entropy", labels, classes, self.ignore).or_panic();
         let weight = self.weights::<T>(classes).or_panic();
         let (safe, sample_weight) = sample_weights(labels, weight.as_ref(), self.ignore);
         let mut losses = weighted(softmax_cross_entropy(&x, &safe), sample_weight.as_ref());
@@ -214,15 +213,16 @@ impl<T: Float> Loss<T, Tensor<i64>> for CrossEntropy {
         }
         Indexed { losses, labels, sample_weight }.reduce(self.reduction)
     }
+
+    fn check(&self, output: &[usize], labels: &Tensor<i64>) -> Result<(), ShapeError> {
+        check_target("cross_entropy", output, labels, self.ignore)
+    }
 }
 
 impl CrossEntropy {
     #[track_caller]
     fn of_probabilities<T: Float>(&self, output: &Var<T>, target: &Tensor<T>) -> Var<T> {
-        if output.shape() != target.shape() || output.rank() < 2 {
-            let detail = format!("probabilities of shape {} for input {}", target.shape(), output.shape());
-            Err(ShapeError::new("cross_entropy", detail)).or_panic()
-        }
+        check_probabilities(output.shape(), target.shape()).or_panic();
         let classes = output.shape()[1];
         let mut target = target.clone();
         if self.smoothing > 0.0 {
@@ -237,6 +237,14 @@ impl CrossEntropy {
     }
 }
 
+fn check_probabilities(output: &[usize], target: &[usize]) -> Result<(), ShapeError> {
+    if output == target && output.len() >= 2 {
+        return Ok(());
+    }
+    let detail = format!("probabilities of shape {target:?} for input {output:?}; wanted [N, C] or [N, C, d…] twice");
+    Err(ShapeError::new("cross_entropy", detail))
+}
+
 /// One implementation an element type: a generic one could, as far as the compiler knows, overlap with class indices.
 macro_rules! of_probabilities {
     ($($t:ty),*) => {$(
@@ -244,6 +252,9 @@ macro_rules! of_probabilities {
             #[track_caller]
             fn loss(&self, output: &Var<$t>, target: &Tensor<$t>) -> Var<$t> {
                 self.of_probabilities(output, target)
+            }
+            fn check(&self, output: &[usize], target: &Tensor<$t>) -> Result<(), ShapeError> {
+                check_probabilities(output, target.shape())
             }
         }
     )*};
@@ -284,12 +295,15 @@ impl Nll {
 impl<T: Float> Loss<T, Tensor<i64>> for Nll {
     #[track_caller]
     fn loss(&self, output: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
-        let x = rows("nll", output);
-        check_target_shape("nll", output.shape(), labels.shape());
-        check_labels("nll", labels, x.shape()[1], self.inner.ignore).or_panic();
+        check_target("nll", output.shape(), labels, self.inner.ignore).or_panic();
+        let x = rows(output);
         let weight = self.inner.weights::<T>(x.shape()[1]).or_panic();
         let (safe, sample_weight) = sample_weights(labels, weight.as_ref(), self.inner.ignore);
         let losses = weighted(-x.gather(1, &safe.unsqueeze(1)).reshape([-1]), sample_weight.as_ref());
         Indexed { losses, labels, sample_weight }.reduce(self.inner.reduction)
+    }
+
+    fn check(&self, output: &[usize], labels: &Tensor<i64>) -> Result<(), ShapeError> {
+        check_target("nll", output, labels, self.inner.ignore)
     }
 }

@@ -34,6 +34,15 @@ use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 pub trait Loss<T: Float, Y: ?Sized> {
     /// The loss.
     fn loss(&self, output: &Var<T>, target: &Y) -> Var<T>;
+
+    /// Whether the target fits an output of this shape; what does not, [`loss`](Self::loss) may panic about.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    fn check(&self, output: &[usize], target: &Y) -> Result<(), ShapeError> {
+        let _ = (output, target);
+        Ok(())
+    }
 }
 
 /// How the losses of single elements become one.
