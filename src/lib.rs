@@ -1,1 +1,53 @@
 //! Automatic differentiation and deep learning on the CPU.
+//!
+//! ```
+//! use gradus::prelude::*;
+//!
+//! let rng = &mut Rng::seed(0);
+//! let mut net: Sequential = Sequential::new()
+//!     .add(Linear::new(2, 16, rng))
+//!     .add(Tanh)
+//!     .add(Linear::new(16, 2, rng));
+//! let mut opt = Adam::new(0.05);
+//!
+//! // Which side of the circle?
+//! let x = Tensor::uniform([256, 2], -1.0, 1.0, rng);
+//! let labels = x.square().sum(1).gt(0.6).to_num::<i64>();
+//! for _ in 0..100 {
+//!     let loss = net.forward(&x.clone().into(), &mut Mode::Train(rng)).cross_entropy(&labels);
+//!     opt.step(&mut net, loss.backward())?; // consumes the loss and frees the tape; there is no zero_grad
+//! }
+//! let output = net.forward(&x.into(), &mut Mode::Eval);
+//! assert!(metrics::accuracy(output.value(), &labels) > 0.9);
+//! # Ok::<(), gradus::optim::StepError>(())
+//! ```
+//!
+//! | crate | what it holds |
+//! |---|---|
+//! | [`tensor`] | n-dimensional arrays and their kernels; no derivatives |
+//! | [`autograd`] | variables, the tape, the ops with their rules, gradient checks |
+//! | [`nn`] | layers, losses, metrics, initialisers |
+//! | [`optim`] | optimisers, schedules, clipping |
+//! | [`data`] | data sets, batches, file formats |
+//! | [`train`] | fit, evaluate, predict; progress, history, plots, checkpoints |
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub use gradus_autograd as autograd;
+pub use gradus_data as data;
+pub use gradus_nn as nn;
+pub use gradus_optim as optim;
+pub use gradus_tensor as tensor;
+pub use gradus_train as train;
+
+pub use gradus_autograd::{Module, Param, Path, Visitor};
+
+/// What most programs need: `use gradus::prelude::*;`
+pub mod prelude {
+    pub use gradus_autograd::{Buffer, GradMode, Grads, Module, Param, UnaryRule, Var, grad, no_grad, op, op_with_output};
+    pub use gradus_data::*;
+    pub use gradus_nn::*;
+    pub use gradus_optim::*;
+    pub use gradus_tensor::*;
+    pub use gradus_train::*;
+}

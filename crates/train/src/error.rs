@@ -1,0 +1,60 @@
+//! What goes wrong in training, and how it is reported.
+
+use gradus_autograd::StateDictError;
+use gradus_data::DataError;
+use gradus_optim::OptimError;
+use gradus_tensor::ShapeError;
+use std::path::{Path, PathBuf};
+
+/// Training could not start, go on, or be stored. The message says where and why.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct TrainError(Box<Kind>);
+
+#[derive(Debug, thiserror::Error)]
+enum Kind {
+    #[error(transparent)]
+    Data(DataError),
+    #[error(transparent)]
+    Optim(OptimError),
+    #[error("{}: {reason}", .path.display())]
+    File { path: PathBuf, reason: String },
+    #[error("{0}")]
+    Use(String),
+}
+
+impl TrainError {
+    /// A wrong argument or an impossible request.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(Box::new(Kind::Use(reason.into())))
+    }
+
+    /// A file that does not hold what it should.
+    pub fn in_file(path: impl AsRef<Path>, reason: impl Into<String>) -> Self {
+        Self(Box::new(Kind::File { path: path.as_ref().to_owned(), reason: reason.into() }))
+    }
+}
+
+impl From<DataError> for TrainError {
+    fn from(e: DataError) -> Self {
+        Self(Box::new(Kind::Data(e)))
+    }
+}
+
+impl From<OptimError> for TrainError {
+    fn from(e: OptimError) -> Self {
+        Self(Box::new(Kind::Optim(e)))
+    }
+}
+
+impl From<ShapeError> for TrainError {
+    fn from(e: ShapeError) -> Self {
+        Self::new(e.to_string())
+    }
+}
+
+impl From<StateDictError> for TrainError {
+    fn from(e: StateDictError) -> Self {
+        Self::new(e.to_string())
+    }
+}

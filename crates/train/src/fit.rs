@@ -1,0 +1,113 @@
+//! How long and how a training goes.
+
+use crate::progress::Verbosity;
+use std::path::PathBuf;
+
+/// The options of one call of [`Trainer::fit`](crate::Trainer::fit).
+///
+/// ```
+/// use gradus_train::Fit;
+/// let fit = Fit::epochs(5).batch(128).seed(42).checkpoint("last.safetensors");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fit {
+    pub(crate) epochs: usize,
+    pub(crate) batch: usize,
+    pub(crate) seed: u64,
+    pub(crate) shuffle: bool,
+    pub(crate) drop_last: bool,
+    pub(crate) prefetch: usize,
+    pub(crate) verbosity: Verbosity,
+    pub(crate) allow_nan: bool,
+    pub(crate) checkpoint: Option<PathBuf>,
+    pub(crate) checkpoint_steps: Option<u64>,
+    pub(crate) resume: Option<PathBuf>,
+    pub(crate) resume_if_there: bool,
+}
+
+impl Fit {
+    /// This many passes over the data, in shuffled batches of 32, with seed 0.
+    pub fn epochs(epochs: usize) -> Self {
+        Self {
+            epochs,
+            batch: 32,
+            seed: 0,
+            shuffle: true,
+            drop_last: false,
+            prefetch: 2,
+            verbosity: Verbosity::Auto,
+            allow_nan: false,
+            checkpoint: None,
+            checkpoint_steps: None,
+            resume: None,
+            resume_if_there: false,
+        }
+    }
+
+    /// Samples a step.
+    #[must_use]
+    pub fn batch(self, batch: usize) -> Self {
+        Self { batch, ..self }
+    }
+
+    /// What the order of samples and the randomness of layers depend on.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Whether samples come in another order each epoch; they do unless said otherwise.
+    #[must_use]
+    pub fn shuffle(self, shuffle: bool) -> Self {
+        Self { shuffle, ..self }
+    }
+
+    /// Whether a last, smaller batch is left out; it is not unless said otherwise.
+    #[must_use]
+    pub fn drop_last(self, drop_last: bool) -> Self {
+        Self { drop_last, ..self }
+    }
+
+    /// Batches loaded ahead in the background; 2 unless set.
+    #[must_use]
+    pub fn prefetch(self, prefetch: usize) -> Self {
+        Self { prefetch, ..self }
+    }
+
+    /// How much is printed.
+    #[must_use]
+    pub fn verbosity(self, verbosity: Verbosity) -> Self {
+        Self { verbosity, ..self }
+    }
+
+    /// Goes on when a loss is not finite (the step is left out), instead of ending with an error.
+    #[must_use]
+    pub fn allow_nan(self) -> Self {
+        Self { allow_nan: true, ..self }
+    }
+
+    /// Stores the whole training in this file after each epoch, to be gone on from with [`resume`](Self::resume).
+    #[must_use]
+    pub fn checkpoint(self, path: impl Into<PathBuf>) -> Self {
+        Self { checkpoint: Some(path.into()), ..self }
+    }
+
+    /// Stores it after every so many steps too.
+    #[must_use]
+    pub fn checkpoint_every(self, steps: u64) -> Self {
+        Self { checkpoint_steps: Some(steps.max(1)), ..self }
+    }
+
+    /// Goes on from a stored training: to the same bits as if it had not been interrupted, when network, optimiser, data and
+    /// options are the same.
+    #[must_use]
+    pub fn resume(self, path: impl Into<PathBuf>) -> Self {
+        Self { resume: Some(path.into()), resume_if_there: false, ..self }
+    }
+
+    /// As [`resume`](Self::resume) if there is such a file, else from the start.
+    #[must_use]
+    pub fn resume_if_there(self, path: impl Into<PathBuf>) -> Self {
+        Self { resume: Some(path.into()), resume_if_there: true, ..self }
+    }
+}

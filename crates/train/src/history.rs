@@ -1,0 +1,184 @@
+//! What training has come to, epoch by epoch and step by step.
+
+use crate::error::TrainError;
+use crate::plot::{Chart, Series, save_charts};
+use gradus_data::atomic_write;
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+/// One epoch: its number from 1, its duration, and named values (`loss`, `acc`, `val_loss`, `val_acc`, `lr` …) in the
+/// order in which they are shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// Wall-clock time, validation included.
+    pub seconds: f64,
+    /// Named values.
+    pub values: Vec<(String, f64)>,
+}
+
+impl EpochRecord {
+    /// The value under `name`.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.values.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
+    }
+}
+
+/// One step: its number from 1 over the whole training, and its loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepRecord {
+    /// From 1, over the whole training.
+    pub step: u64,
+    /// The epoch it belongs to, from 1.
+    pub epoch: usize,
+    /// The loss of its batch.
+    pub loss: f64,
+    /// The learning rate it was taken with.
+    pub lr: f64,
+}
+
+/// The record of a training: prints as a table, and is stored as CSV, JSON or a picture.
+///
+/// ```
+/// use gradus_train::{EpochRecord, History};
+/// let mut history = History::default();
+/// history.epochs.push(EpochRecord { epoch: 1, seconds: 2.0, values: vec![("loss".into(), 0.5), ("val_loss".into(), 0.6)] });
+/// assert_eq!(history.values("val_loss"), [0.6]);
+/// assert_eq!(history.to_csv(), "epoch,seconds,loss,val_loss\n1,2,0.5,0.6\n");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// One record an epoch.
+    pub epochs: Vec<EpochRecord>,
+    /// One record a step.
+    pub steps: Vec<StepRecord>,
+}
+
+impl History {
+    /// The values under `name`, one an epoch; NaN for an epoch without.
+    pub fn values(&self, name: &str) -> Vec<f64> {
+        self.epochs.iter().map(|e| e.get(name).unwrap_or(f64::NAN)).collect()
+    }
+
+    /// The last epoch's value under `name`.
+    pub fn last(&self, name: &str) -> Option<f64> {
+        self.epochs.last()?.get(name)
+    }
+
+    /// Every name that an epoch has a value for, in order of appearance.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in self.epochs.iter().flat_map(|e| &e.values) {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// The epochs as CSV with a header.
+    pub fn to_csv(&self) -> String {
+        let names = self.names();
+        let mut csv = format!("epoch,seconds{}\n", names.iter().map(|n| format!(",{n}")).collect::<String>());
+        for e in &self.epochs {
+            let values: String = names.iter().map(|n| e.get(n).map_or(",".into(), |v| format!(",{v}"))).collect();
+            let _ = writeln!(csv, "{},{}{values}", e.epoch, e.seconds);
+        }
+        csv
+    }
+
+    /// Epochs and steps as JSON. A value that JSON has no number for, such as NaN, becomes `null`.
+    pub fn to_json(&self) -> String {
+        let epoch = |e: &EpochRecord| {
+            let values: Map<String, Value> = e.values.iter().map(|(n, v)| (n.clone(), json!(v))).collect();
+            // The order of the values is that of the pairs; a JSON object need not keep it.
+            let order: Vec<&str> = e.values.iter().map(|(n, _)| n.as_str()).collect();
+            json!({"epoch": e.epoch, "seconds": e.seconds, "values": values, "order": order})
+        };
+        let step = |s: &StepRecord| json!({"step": s.step, "epoch": s.epoch, "loss": s.loss, "lr": s.lr});
+        json!({"epochs": self.epochs.iter().map(epoch).collect::<Vec<_>>(), "steps": self.steps.iter().map(step).collect::<Vec<_>>()})
+            .to_string()
+    }
+
+    /// What [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    /// When the text is something else.
+    pub fn from_json(text: &str) -> Result<Self, TrainError> {
+        let bad = |what: &str| TrainError::new(format!("not a training history: {what}"));
+        let root: Value = serde_json::from_str(text).map_err(|e| bad(&e.to_string()))?;
+        let number = |v: &Value| v.as_f64().unwrap_or(f64::NAN);
+        let list = |name: &str| root[name].as_array().cloned().ok_or_else(|| bad(&format!("no list `{name}`")));
+        let epochs = list("epochs")?
+            .iter()
+            .map(|e| {
+                let order = e["order"].as_array().ok_or_else(|| bad("an epoch without `order`"))?;
+                let values = order.iter().filter_map(Value::as_str).map(|n| (n.to_string(), number(&e["values"][n]))).collect();
+                let epoch = e["epoch"].as_u64().ok_or_else(|| bad("an epoch without number"))? as usize;
+                Ok(EpochRecord { epoch, seconds: number(&e["seconds"]), values })
+            })
+            .collect::<Result<_, TrainError>>()?;
+        let steps = list("steps")?
+            .iter()
+            .map(|s| {
+                let step = s["step"].as_u64().ok_or_else(|| bad("a step without number"))?;
+                let epoch = s["epoch"].as_u64().ok_or_else(|| bad("a step without epoch"))? as usize;
+                Ok(StepRecord { step, epoch, loss: number(&s["loss"]), lr: number(&s["lr"]) })
+            })
+            .collect::<Result<_, TrainError>>()?;
+        Ok(Self { epochs, steps })
+    }
+
+    /// Writes the epochs as CSV.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_csv(&self, path: impl AsRef<Path>) -> Result<(), TrainError> {
+        Ok(atomic_write(path, |file| file.write_all(self.to_csv().as_bytes()))?)
+    }
+
+    /// Writes epochs and steps as JSON.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_json(&self, path: impl AsRef<Path>) -> Result<(), TrainError> {
+        Ok(atomic_write(path, |file| file.write_all(self.to_json().as_bytes()))?)
+    }
+
+    /// Draws the curves over epochs, each quantity of training beside its validation's: loss and metrics side by side,
+    /// as SVG or PNG by the path's extension.
+    ///
+    /// # Errors
+    /// When there is no epoch, the extension is another, or the file cannot be written.
+    pub fn plot(&self, path: impl AsRef<Path>) -> Result<(), TrainError> {
+        if self.epochs.is_empty() {
+            return Err(TrainError::new("plot: the history has no epoch"));
+        }
+        let names = self.names();
+        let mut charts = Vec::new();
+        for name in names.iter().filter(|n| !n.starts_with("val_") && **n != "lr") {
+            let mut chart = Chart::new(long_name(name), "epoch", "").series(self.curve("training", name));
+            let validation = format!("val_{name}");
+            if names.contains(&validation.as_str()) {
+                chart = chart.series(self.curve("validation", &validation));
+            }
+            charts.push(chart);
+        }
+        save_charts(path, &charts)
+    }
+
+    fn curve(&self, label: &str, name: &str) -> Series {
+        let points = self.epochs.iter().filter_map(|e| Some((e.epoch as f64, e.get(name)?))).collect();
+        Series::new(label, points).with_points()
+    }
+}
+
+fn long_name(name: &str) -> &str {
+    match name {
+        "acc" => "accuracy",
+        other => other,
+    }
+}

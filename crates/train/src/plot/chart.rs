@@ -1,0 +1,212 @@
+//! Line charts, also over the contour of a function of two variables.
+
+use super::{COLORS, Draw, save};
+use crate::error::TrainError;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use std::path::Path;
+
+/// A line through points, in the order given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    label: String,
+    points: Vec<(f64, f64)>,
+    marked: bool,
+}
+
+impl Series {
+    /// A line named `label` in the legend; points that are not finite are left out.
+    pub fn new(label: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
+        let points = points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
+        Self { label: label.into(), points, marked: false }
+    }
+
+    /// With a dot on each point.
+    #[must_use]
+    pub fn with_points(self) -> Self {
+        Self { marked: true, ..self }
+    }
+}
+
+type Contour = Box<dyn Fn(f64, f64) -> f64>;
+
+/// Lines in one frame.
+pub struct Chart {
+    title: String,
+    x_label: String,
+    y_label: String,
+    series: Vec<Series>,
+    x_range: Option<(f64, f64)>,
+    y_range: Option<(f64, f64)>,
+    contour: Option<Contour>,
+}
+
+impl Chart {
+    /// An empty frame.
+    pub fn new(title: impl Into<String>, x_label: impl Into<String>, y_label: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            x_label: x_label.into(),
+            y_label: y_label.into(),
+            series: Vec::new(),
+            x_range: None,
+            y_range: None,
+            contour: None,
+        }
+    }
+
+    /// With one more line.
+    #[must_use]
+    pub fn series(mut self, series: Series) -> Self {
+        self.series.push(series);
+        self
+    }
+
+    /// With fixed ends of the axes instead of those of the points.
+    #[must_use]
+    pub fn range(mut self, x: (f64, f64), y: (f64, f64)) -> Self {
+        (self.x_range, self.y_range) = (Some(x), Some(y));
+        self
+    }
+
+    /// With a function of the plane behind the lines, in bands of equal steps of its logarithm above its smallest value;
+    /// needs a [`range`](Self::range).
+    #[must_use]
+    pub fn contour(mut self, f: impl Fn(f64, f64) -> f64 + 'static) -> Self {
+        self.contour = Some(Box::new(f));
+        self
+    }
+
+    /// Writes the chart as SVG or PNG, by the path's extension.
+    ///
+    /// # Errors
+    /// When the extension is another, or the file cannot be written.
+    pub fn save(self, path: impl AsRef<Path>) -> Result<(), TrainError> {
+        save_charts(path, &[self])
+    }
+
+    /// The ends of an axis: as fixed, or those of the points with a little air.
+    fn ends(&self, fixed: Option<(f64, f64)>, of: impl Fn(&(f64, f64)) -> f64, air: f64) -> (f64, f64) {
+        if let Some(ends) = fixed {
+            return ends;
+        }
+        let values = self.series.iter().flat_map(|s| s.points.iter().map(&of));
+        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        match high - low {
+            span if span > 0.0 => (low - air * span, high + air * span),
+            _ if low.is_finite() => (low - 0.5, high + 0.5),
+            _ => (0.0, 1.0),
+        }
+    }
+}
+
+impl Draw for Chart {
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), String> {
+        let text = |e: DrawingAreaErrorKind<B::ErrorType>| e.to_string();
+        let (x, y) = (self.ends(self.x_range, |p| p.0, 0.03), self.ends(self.y_range, |p| p.1, 0.06));
+        let mut chart = ChartBuilder::on(area)
+            .caption(&self.title, ("sans-serif", 20))
+            .margin(14)
+            .x_label_area_size(40)
+            .y_label_area_size(58)
+            .build_cartesian_2d(x.0..x.1, y.0..y.1)
+            .map_err(text)?;
+        if let Some(f) = &self.contour {
+            let cells = bands(f, x, y);
+            chart.draw_series(cells.into_iter().map(|(a, b, c)| Rectangle::new([a, b], c.filled()))).map_err(text)?;
+        }
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(BLACK.mix(0.1))
+            .x_desc(&self.x_label)
+            .y_desc(&self.y_label)
+            .x_labels(8)
+            .y_labels(7)
+            .label_style(("sans-serif", 14))
+            .axis_desc_style(("sans-serif", 15))
+            .x_label_formatter(&|v| tick(*v))
+            .y_label_formatter(&|v| tick(*v))
+            .draw()
+            .map_err(text)?;
+        for (i, s) in self.series.iter().enumerate() {
+            let color = COLORS[i % COLORS.len()];
+            let line = LineSeries::new(s.points.iter().copied(), color.stroke_width(2));
+            chart
+                .draw_series(line)
+                .map_err(text)?
+                .label(&s.label)
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
+            if s.marked {
+                chart.draw_series(s.points.iter().map(|&p| Circle::new(p, 3, color.filled()))).map_err(text)?;
+            }
+        }
+        if self.series.iter().any(|s| !s.label.is_empty()) {
+            chart
+                .configure_series_labels()
+                .background_style(WHITE.mix(0.85))
+                .border_style(BLACK.mix(0.2))
+                .label_font(("sans-serif", 14))
+                .draw()
+                .map_err(text)?;
+        }
+        Ok(())
+    }
+}
+
+/// A number at an axis: as short as it can be.
+fn tick(v: f64) -> String {
+    if v != 0.0 && (v.abs() >= 1e5 || v.abs() < 1e-3) {
+        return format!("{v:.1e}");
+    }
+    let text = format!("{v:.4}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".into() } else { text.into() }
+}
+
+type Cell = ((f64, f64), (f64, f64), RGBColor);
+
+/// The plane in cells, coloured by bands of the logarithm of the function.
+fn bands(f: &Contour, x: (f64, f64), y: (f64, f64)) -> Vec<Cell> {
+    const CELLS: usize = 120;
+    const BANDS: f64 = 14.0;
+    let at = |i: usize, (low, high): (f64, f64)| low + (high - low) * i as f64 / CELLS as f64;
+    let middle = |i: usize, ends| (at(i, ends) + at(i + 1, ends)) / 2.0;
+    let values: Vec<f64> = (0..CELLS * CELLS).map(|k| f(middle(k % CELLS, x), middle(k / CELLS, y))).collect();
+    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+    let scale = |v: f64| (1.0 + 100.0 * (v - low) / (high - low).max(f64::MIN_POSITIVE)).ln() / 101f64.ln();
+    let color = |v: f64| {
+        let band = (scale(v) * BANDS).floor() / BANDS;
+        let shade = |light: f64, dark: f64| (light + (dark - light) * band) as u8;
+        RGBColor(shade(250.0, 120.0), shade(252.0, 150.0), shade(255.0, 190.0))
+    };
+    let cell = |k: usize| ((at(k % CELLS, x), at(k / CELLS, y)), (at(k % CELLS + 1, x), at(k / CELLS + 1, y)), color(values[k]));
+    (0..CELLS * CELLS).map(cell).collect()
+}
+
+struct SideBySide<'a>(&'a [Chart]);
+
+impl Draw for SideBySide<'_> {
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), String> {
+        let columns = self.0.len().min(2);
+        let parts = area.split_evenly((self.0.len().div_ceil(columns), columns));
+        self.0.iter().zip(&parts).try_for_each(|(chart, part)| chart.draw(part))
+    }
+}
+
+/// Writes charts side by side, two a row, as SVG or PNG by the path's extension.
+///
+/// # Errors
+/// When there is none, the extension is another, or the file cannot be written.
+pub fn save_charts(path: impl AsRef<Path>, charts: &[Chart]) -> Result<(), TrainError> {
+    if charts.is_empty() {
+        return Err(TrainError::new("plot: there is no chart to draw"));
+    }
+    let columns = charts.len().min(2) as u32;
+    let rows = charts.len().div_ceil(2) as u32;
+    save(
+        path.as_ref(),
+        (if columns == 1 { 760 } else { 620 * columns }, if columns == 1 { 560 } else { 430 * rows }),
+        &SideBySide(charts),
+    )
+}
