@@ -1,0 +1,220 @@
+//! How long does one step of each workload take?
+//!
+//! `cargo bench --bench workloads -- --threads 2 --only W3` prints one JSON line for each workload whose name
+//! starts with `W3`: `{"workload": "...", "threads": N, "ms_median": x, "ms_min": x, "n": n}`. Warm-up, then at
+//! least 10 runs, or 3 seconds.
+
+use gradus::prelude::*;
+use std::hint::black_box;
+use std::time::Instant;
+
+struct Bench {
+    threads: usize,
+    only: String,
+}
+
+impl Bench {
+    fn from_args() -> Self {
+        let mut bench = Self { threads: 2, only: String::new() };
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().unwrap_or_else(|| panic!("{arg} wants a value"));
+            match arg.as_str() {
+                "--threads" => bench.threads = value().parse().expect("--threads wants a number"),
+                "--only" => bench.only = value(),
+                "--bench" => {}
+                other => panic!("unknown argument {other}; known are --threads N and --only NAME"),
+            }
+        }
+        bench
+    }
+
+    /// Times `make()`'s closure, if `name` is wanted.
+    fn run<F: FnMut()>(&self, name: &str, make: impl FnOnce(&mut Rng) -> F) {
+        if !name.starts_with(&self.only) {
+            return;
+        }
+        let mut step = make(&mut Rng::seed(0));
+        let warm = Instant::now();
+        let mut done = 0;
+        while done < 2 || (done < 5 && warm.elapsed().as_secs_f64() < 0.3) {
+            step();
+            done += 1;
+        }
+        let (start, mut times) = (Instant::now(), Vec::new());
+        while times.len() < 3
+            || (start.elapsed().as_secs_f64() < 3.0 && (times.len() < 10 || start.elapsed().as_secs_f64() < 1.0))
+        {
+            let t = Instant::now();
+            step();
+            times.push(t.elapsed().as_secs_f64() * 1e3);
+        }
+        times.sort_by(f64::total_cmp);
+        let (median, min, n) = (times[times.len() / 2], times[0], times.len());
+        let threads = self.threads;
+        println!(r#"{{"workload": "{name}", "threads": {threads}, "ms_median": {median:.5}, "ms_min": {min:.5}, "n": {n}}}"#);
+    }
+}
+
+fn normal(shape: impl Into<Shape>, rng: &mut Rng) -> Tensor {
+    Tensor::normal(shape, 0.0, 1.0, rng)
+}
+
+fn matmul(b: &Bench) {
+    for (m, k, n) in [(128, 128, 128), (512, 512, 512), (1024, 1024, 1024), (2048, 2048, 2048), (64, 800, 500)] {
+        let size = if m == k { format!("{m}") } else { format!("{m}x{k}x{n}") };
+        b.run(&format!("W1_matmul_{size}"), |rng| {
+            let (x, y) = (normal([m, k], rng), normal([k, n], rng));
+            move || {
+                black_box(x.matmul(&y));
+            }
+        });
+    }
+}
+
+fn conv(b: &Bench) {
+    // name, N, C, H = W, filters, kernel, groups
+    let shapes = [
+        ("a", 64, 1, 28, 20, 5, 1),
+        ("b", 64, 20, 14, 50, 5, 1),
+        ("c", 64, 3, 32, 32, 3, 1),
+        ("d", 64, 32, 32, 32, 3, 1),
+        ("e", 64, 64, 16, 64, 3, 1),
+        ("f", 32, 96, 32, 96, 3, 1),
+        ("g", 8, 256, 28, 256, 3, 1),
+        ("h", 32, 128, 28, 128, 3, 128),
+    ];
+    for (name, n, c, h, f, k, groups) in shapes {
+        let options = Conv2dOptions { padding: [[k / 2; 2]; 2], groups, ..Default::default() };
+        let make = move |rng: &mut Rng| (normal([n, c, h, h], rng), normal([f, c / groups, k, k], rng) * 0.05);
+        b.run(&format!("W2_conv_{name}_fwd"), |rng| {
+            let (x, w) = make(rng);
+            move || {
+                black_box(x.conv2d(&w, options));
+            }
+        });
+        b.run(&format!("W2_conv_{name}_fwdbwd"), |rng| {
+            let (x, w) = make(rng);
+            let (x, w, gy) = (Var::leaf(x), Var::leaf(w), normal([n, f, h, h], rng));
+            move || {
+                black_box(x.conv2d(&w, options).backward_with(gy.clone()));
+            }
+        });
+    }
+}
+
+/// One training step: forward, mean cross-entropy from logits, backward, optimiser.
+fn train_step<R: Rule<f32>>(
+    net: Sequential,
+    mut opt: Optimizer<R>,
+    x: Tensor,
+    labels: Tensor<i64>,
+    rng: &mut Rng,
+) -> impl FnMut() {
+    let (mut net, mut rng) = (net, rng.split());
+    let x = Var::constant(x);
+    move || {
+        let loss = net.forward(&x, &mut Mode::Train(&mut rng)).cross_entropy(&labels);
+        opt.step(&mut net, loss.backward()).expect("every parameter has a gradient");
+    }
+}
+
+fn lenet(rng: &mut Rng) -> Sequential {
+    Sequential::new()
+        .add(Conv2d::new(1, 20, 5, rng).same())
+        .add(ReLU)
+        .add(MaxPool2d::new(2))
+        .add(Conv2d::new(20, 50, 5, rng).same())
+        .add(ReLU)
+        .add(MaxPool2d::new(2))
+        .add(Flatten)
+        .add(Linear::new(50 * 49, 500, rng))
+        .add(ReLU)
+        .add(Linear::new(500, 10, rng))
+}
+
+fn cifar(rng: &mut Rng) -> Sequential {
+    let mut net = Sequential::new();
+    let mut channels = 3;
+    for filters in [32, 64] {
+        net = net
+            .add(Conv2d::new(channels, filters, 3, rng).same())
+            .add(ReLU)
+            .add(Conv2d::new(filters, filters, 3, rng).same())
+            .add(ReLU)
+            .add(MaxPool2d::new(2))
+            .add(Dropout::new(0.25));
+        channels = filters;
+    }
+    net.add(Flatten).add(Linear::new(64 * 64, 512, rng)).add(ReLU).add(Dropout::new(0.5)).add(Linear::new(512, 10, rng))
+}
+
+fn networks(b: &Bench) {
+    b.run("W3_lenet_b128", |rng| {
+        let (x, y) = (normal([128, 1, 28, 28], rng), Tensor::randint([128], 0, 10, rng));
+        train_step(lenet(rng), Adam::new(1e-3), x, y, rng)
+    });
+    for batch in [32, 128] {
+        b.run(&format!("W4_cifar_b{batch}"), |rng| {
+            let (x, y) = (normal([batch, 3, 32, 32], rng), Tensor::randint([batch], 0, 10, rng));
+            train_step(cifar(rng), RmsProp::new(1e-3), x, y, rng)
+        });
+    }
+}
+
+fn elementwise(b: &Bench) {
+    b.run("W9_tape_1000", |rng| {
+        let x = Var::leaf(normal([16], rng));
+        move || {
+            let mut y = x.clone();
+            for _ in 0..1000 {
+                y = y * 1.0001 + 0.001;
+            }
+            black_box(y.sum(..).backward());
+        }
+    });
+    b.run("W9_tanh_1M", |rng| {
+        let x = Var::leaf(normal([1_000_000], rng));
+        move || {
+            black_box((&x * 2.0 + 1.0).tanh().sum(..).backward());
+        }
+    });
+    for axis in [0, 1] {
+        b.run(&format!("W9_sum_axis{axis}_fwd"), |rng| {
+            let x = normal([1000, 1000], rng);
+            move || {
+                black_box(x.sum(axis));
+            }
+        });
+        b.run(&format!("W9_sum_axis{axis}_fwdbwd"), |rng| {
+            let (x, w) = (Var::leaf(normal([1000, 1000], rng)), Var::constant(normal([1000], rng)));
+            move || {
+                black_box((x.sum(axis) * &w).sum(..).backward());
+            }
+        });
+    }
+    b.run("W9_softmax_ce_4096x1000", |rng| {
+        let (x, y) = (Var::leaf(normal([4096, 1000], rng)), Tensor::randint([4096], 0, 1000, rng));
+        move || {
+            black_box(x.cross_entropy(&y).backward());
+        }
+    });
+    b.run("W9_bcast_add_4096x1000", |rng| {
+        let (x, bias, gy) = (normal([4096, 1000], rng), normal([1000], rng), normal([4096, 1000], rng));
+        let (x, bias) = (Var::leaf(x), Var::leaf(bias));
+        move || {
+            black_box((&x + &bias).backward_with(gy.clone()));
+        }
+    });
+}
+
+fn main() {
+    let bench = Bench::from_args();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(bench.threads).build().expect("a pool of threads");
+    pool.install(|| {
+        matmul(&bench);
+        conv(&bench);
+        networks(&bench);
+        elementwise(&bench);
+    });
+}
