@@ -1,4 +1,7 @@
 //! Pooling over contiguous planes: `[N·C, H, W]` slices.
+//!
+//! Windows are not walked one by one: a whole row of outputs takes in one tap of its windows at a time, which
+//! vectorises for any window.
 
 use super::simd::{Kernel, dispatch};
 use crate::element::Float;
@@ -21,12 +24,33 @@ pub struct Geometry {
     pub count_include_pad: bool,
 }
 
+/// What the window at one output covers along an axis.
+#[derive(Clone, Copy)]
+struct Window {
+    first: usize,
+    count: usize,
+    /// `count`, and the elements that lie in the padding.
+    padded: usize,
+}
+
+/// The outputs `lo..hi` along a row for which one tap of the window is inside the picture, and its column at `lo`.
+#[derive(Clone, Copy)]
+struct Tap {
+    lo: usize,
+    hi: usize,
+    first: usize,
+}
+
 impl Geometry {
     pub fn plane(&self) -> usize {
         self.height * self.width
     }
     pub fn out_plane(&self) -> usize {
         self.out_height * self.out_width
+    }
+    /// Whether each window has an element inside the picture along `axis`.
+    pub fn sees_pixels(&self, axis: usize) -> bool {
+        self.dilation[axis] == 1 || (0..[self.out_height, self.out_width][axis]).all(|i| self.window(axis, i).count > 0)
     }
     fn is_halving(&self) -> bool {
         self.kernel == [2, 2]
@@ -36,30 +60,69 @@ impl Geometry {
             && self.out_height * 2 <= self.height
             && self.out_width * 2 <= self.width
     }
-    /// The input rows or columns that the window at `out` covers, as first, count, and the padded extent that an
-    /// average over padding divides by.
-    fn window(&self, axis: usize, out: usize) -> (usize, usize, usize) {
+    fn window(&self, axis: usize, out: usize) -> Window {
         let size = [self.height, self.width][axis] as isize;
         let (step, reach) = (self.dilation[axis] as isize, self.kernel[axis] as isize);
         let start = (out * self.stride[axis]) as isize - self.padding[axis] as isize;
         let skipped = if start < 0 { (-start + step - 1) / step } else { 0 };
         let end = (size - start + step - 1).div_euclid(step).clamp(0, reach);
         let padded = (size + self.padding_end[axis] as isize - start + step - 1).div_euclid(step).clamp(0, reach);
-        let count = (end - skipped).max(0);
-        ((start + skipped * step).max(0) as usize, count as usize, padded as usize)
+        let count = (end - skipped).max(0) as usize;
+        Window { first: (start + skipped * step).max(0) as usize, count, padded: padded as usize }
+    }
+    fn windows(&self, axis: usize) -> Vec<Window> {
+        (0..[self.out_height, self.out_width][axis]).map(|i| self.window(axis, i)).collect()
+    }
+    /// The taps of a window's row.
+    fn taps(&self) -> Vec<Tap> {
+        let (stride, out) = (self.stride[1] as isize, self.out_width as isize);
+        let tap = |t: usize| {
+            let shift = (t * self.dilation[1]) as isize - self.padding[1] as isize;
+            let hi = (self.width as isize - shift + stride - 1).div_euclid(stride).clamp(0, out);
+            let lo = ((-shift).max(0) + stride - 1).div_euclid(stride).min(hi);
+            Tap { lo: lo as usize, hi: hi as usize, first: (lo * stride + shift).max(0) as usize }
+        };
+        (0..self.kernel[1]).map(tap).filter(|tap| tap.lo < tap.hi).collect()
+    }
+    /// Where the rows of the windows at output row `i` begin in a plane.
+    fn rows(&self, w: Window) -> impl Iterator<Item = usize> + use<> {
+        let (step, width) = (self.dilation[0], self.width);
+        (0..w.count).map(move |r| (w.first + r * step) * width)
     }
 }
 
-/// Runs `f` on pairs of planes, over threads when there is enough to do.
-fn each_plane<A: Send, B: Sync>(a: &mut [A], size_a: usize, b: &[B], size_b: usize, f: impl Fn(&mut [A], &[B]) + Sync) {
-    if a.is_empty() || b.is_empty() {
-        return;
-    }
-    // Several planes a task: one alone is a few microseconds.
-    let planes = ((1 << 14) / size_a.max(size_b)).max(1);
-    a.par_chunks_mut(size_a * planes)
-        .zip(b.par_chunks(size_b * planes))
-        .for_each(|(a, b)| a.chunks_mut(size_a).zip(b.chunks(size_b)).for_each(|(a, b)| f(a, b)));
+/// Planes that make a task: one alone may be less than a microsecond.
+fn planes_a_task(plane: usize, out_plane: usize) -> usize {
+    ((1 << 14) / plane.max(out_plane).max(1)).max(1)
+}
+
+/// Evaluates `$body` with `$values` an iterator over every `$stride`-th element of `$x`, for the `$n` outputs in `$range`.
+/// The common strides are spelt out, as loads of a known stride vectorise.
+macro_rules! for_strided {
+    ($x:expr, $n:expr, $stride:expr, |$range:ident, $values:ident| $body:expr) => {
+        match $stride {
+            1 => {
+                let ($range, $values) = (0..$n, $x.iter().copied());
+                $body
+            }
+            2 => {
+                let (pairs, _) = $x.as_chunks::<2>();
+                let whole = pairs.len().min($n);
+                {
+                    let ($range, $values) = (0..whole, pairs.iter().map(|p| p[0]));
+                    $body
+                }
+                if whole < $n {
+                    let ($range, $values) = (whole..$n, std::iter::once($x[2 * whole]));
+                    $body
+                }
+            }
+            stride => {
+                let ($range, $values) = (0..$n, $x.iter().copied().step_by(stride));
+                $body
+            }
+        }
+    };
 }
 
 /// The largest of each window, and its place in the input plane; of equals the first, and NaN before any number.
@@ -67,31 +130,56 @@ pub fn max<T: Float>(g: &Geometry, x: &[T], y: &mut [T], index: &mut [i32]) {
     if y.is_empty() {
         return;
     }
-    let planes = ((1 << 14) / g.plane()).max(1);
+    let (rows, cols, taps) = (g.windows(0), g.windows(1), g.taps());
+    let planes = planes_a_task(g.plane(), g.out_plane());
     let (n, m) = (g.plane() * planes, g.out_plane() * planes);
     x.par_chunks(n).zip(y.par_chunks_mut(m)).zip(index.par_chunks_mut(m)).for_each(|((x, y), index)| {
         for ((x, y), index) in x.chunks(g.plane()).zip(y.chunks_mut(g.out_plane())).zip(index.chunks_mut(g.out_plane())) {
-            if g.is_halving() { dispatch(Halve { g, x, y, index }) } else { max_plane(g, x, y, index) }
+            if g.is_halving() {
+                dispatch(Halve { g, x, y, index });
+            } else {
+                dispatch(Max { g, rows: &rows, cols: &cols, taps: &taps, x, y, index });
+            }
         }
     });
 }
 
-fn max_plane<T: Float>(g: &Geometry, x: &[T], y: &mut [T], index: &mut [i32]) {
-    for i in 0..g.out_height {
-        let (top, rows, _) = g.window(0, i);
-        for j in 0..g.out_width {
-            let (left, cols, _) = g.window(1, j);
-            let mut best = top * g.width + left;
-            for r in 0..rows {
-                for c in 0..cols {
-                    let at = (top + r * g.dilation[0]) * g.width + left + c * g.dilation[1];
-                    if x[at] > x[best] || (x[at].is_nan() && !x[best].is_nan()) {
-                        best = at;
-                    }
+struct Max<'a, T> {
+    g: &'a Geometry,
+    rows: &'a [Window],
+    cols: &'a [Window],
+    taps: &'a [Tap],
+    x: &'a [T],
+    y: &'a mut [T],
+    index: &'a mut [i32],
+}
+
+impl<T: Float> Kernel for Max<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { g, rows, cols, taps, x, y, index } = self;
+        let (n, stride) = (g.out_width, g.stride[1]);
+        for ((w, y), index) in rows.iter().zip(y.chunks_exact_mut(n)).zip(index.chunks_exact_mut(n)) {
+            // Nothing is larger than minus infinity but what replaces it; otherwise the first element it is.
+            y.fill(T::LOWEST);
+            let corner = w.first * g.width;
+            index.iter_mut().zip(cols).for_each(|(i, c)| *i = (corner + c.first) as i32);
+            for row in g.rows(*w) {
+                for tap in taps {
+                    let (x, n) = (&x[row + tap.first..], tap.hi - tap.lo);
+                    let (y, index) = (&mut y[tap.lo..tap.hi], &mut index[tap.lo..tap.hi]);
+                    for_strided!(x, n, stride, |range, values| {
+                        let at = (row + tap.first + range.start * stride) as i32;
+                        let best = y[range.clone()].iter_mut().zip(&mut index[range]);
+                        for (((y, index), v), j) in best.zip(values).zip(0i32..) {
+                            let take = larger(v, *y);
+                            *y = if take { v } else { *y };
+                            *index = if take { at + j * stride as i32 } else { *index };
+                        }
+                    });
                 }
             }
-            y[i * g.out_width + j] = x[best];
-            index[i * g.out_width + j] = best as i32;
         }
     }
 }
@@ -112,10 +200,10 @@ impl<T: Float> Kernel for Halve<'_, T> {
         let n = g.out_width;
         for ((i, y), index) in y.chunks_exact_mut(n).enumerate().zip(index.chunks_exact_mut(n)) {
             let first = 2 * i * g.width;
-            let upper = x[first..first + 2 * n].chunks_exact(2);
-            let lower = x[first + g.width..first + g.width + 2 * n].chunks_exact(2);
+            let upper = x[first..first + 2 * n].as_chunks::<2>().0;
+            let lower = x[first + g.width..first + g.width + 2 * n].as_chunks::<2>().0;
             let corner = first as i32;
-            for ((((u, l), y), index), j) in upper.zip(lower).zip(y).zip(index).zip(0i32..) {
+            for ((((u, l), y), index), j) in upper.iter().zip(lower).zip(y).zip(index).zip(0i32..) {
                 let (a, ia) = first_larger(u[0], 0, u[1], 1);
                 let (b, ib) = first_larger(l[0], g.width as i32, l[1], g.width as i32 + 1);
                 let (m, im) = first_larger(a, ia, b, ib);
@@ -126,10 +214,21 @@ impl<T: Float> Kernel for Halve<'_, T> {
     }
 }
 
+/// Whether `a` takes the place of an earlier `b`: any NaN does, and keeps it.
+#[inline(always)]
+fn larger<T: Float>(a: T, b: T) -> bool {
+    ((a > b) | a.is_nan()) & !b.is_nan()
+}
+
 #[inline(always)]
 fn first_larger<T: Float>(a: T, ia: i32, b: T, ib: i32) -> (T, i32) {
-    let second = b > a || (b.is_nan() & !a.is_nan());
+    let second = larger(b, a);
     (if second { b } else { a }, if second { ib } else { ia })
+}
+
+#[cold]
+fn outside(op: &str, index: i32, plane: usize) -> ! {
+    panic!("{op}: index {index} is outside a plane of {plane} pixels")
 }
 
 /// Adds `gy` to zeros at `index`.
@@ -137,13 +236,19 @@ pub fn scatter<T: Float>(plane: usize, out_plane: usize, gy: &[T], index: &[i32]
     if gy.is_empty() {
         return gx.fill(T::zero());
     }
-    let planes = ((1 << 14) / plane.max(out_plane)).max(1);
+    if plane == 0 {
+        outside("pool_scatter", index[0], plane)
+    }
+    let planes = planes_a_task(plane, out_plane);
     let (n, m) = (plane * planes, out_plane * planes);
     gx.par_chunks_mut(n).zip(gy.par_chunks(m)).zip(index.par_chunks(m)).for_each(|((gx, gy), index)| {
         for ((gx, gy), index) in gx.chunks_mut(plane).zip(gy.chunks(out_plane)).zip(index.chunks(out_plane)) {
             gx.fill(T::zero());
             for (&v, &i) in gy.iter().zip(index) {
-                gx[i as usize] += v;
+                match gx.get_mut(i as usize) {
+                    Some(x) => *x += v,
+                    None => outside("pool_scatter", i, plane),
+                }
             }
         }
     });
@@ -154,53 +259,114 @@ pub fn gather<T: Float>(plane: usize, out_plane: usize, x: &[T], index: &[i32], 
     if y.is_empty() {
         return;
     }
-    y.par_chunks_mut(out_plane).zip(x.par_chunks(plane)).zip(index.par_chunks(out_plane)).for_each(|((y, x), index)| {
-        for (y, &i) in y.iter_mut().zip(index) {
-            *y = x[i as usize];
+    if plane == 0 {
+        outside("pool_gather", index[0], plane)
+    }
+    let planes = planes_a_task(plane, out_plane);
+    let (n, m) = (plane * planes, out_plane * planes);
+    y.par_chunks_mut(m).zip(x.par_chunks(n)).zip(index.par_chunks(m)).for_each(|((y, x), index)| {
+        for ((y, x), index) in y.chunks_mut(out_plane).zip(x.chunks(plane)).zip(index.chunks(out_plane)) {
+            for (y, &i) in y.iter_mut().zip(index) {
+                *y = *x.get(i as usize).unwrap_or_else(|| outside("pool_gather", i, plane));
+            }
         }
     });
 }
 
-/// How many elements the window at output `(i, j)` divides by.
-fn divisor<T: Float>(g: &Geometry, i: usize, j: usize) -> T {
-    let ((_, rows, padded_rows), (_, cols, padded_cols)) = (g.window(0, i), g.window(1, j));
-    T::from_f64(if g.count_include_pad { padded_rows * padded_cols } else { rows * cols } as f64)
+/// What an average over a plane needs besides the geometry: its windows, and how many elements the sum of a window is
+/// divided by, for a whole plane of outputs.
+struct Average<T> {
+    rows: Vec<Window>,
+    taps: Vec<Tap>,
+    divisors: Vec<T>,
+}
+
+impl<T: Float> Average<T> {
+    fn new(g: &Geometry) -> Self {
+        let (rows, cols) = (g.windows(0), g.windows(1));
+        let size = |w: &Window| if g.count_include_pad { w.padded } else { w.count };
+        let divisors = rows.iter().flat_map(|r| cols.iter().map(move |c| T::from_f64((size(r) * size(c)) as f64)));
+        Self { divisors: divisors.collect(), taps: g.taps(), rows }
+    }
+}
+
+struct Mean<'a, T>(&'a Geometry, &'a Average<T>, &'a [T], &'a mut [T]);
+
+impl<T: Float> Kernel for Mean<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self(g, plan, x, y) = self;
+        let n = g.out_width;
+        for ((w, y), divisors) in plan.rows.iter().zip(y.chunks_exact_mut(n)).zip(plan.divisors.chunks_exact(n)) {
+            y.fill(T::zero());
+            for row in g.rows(*w) {
+                for tap in &plan.taps {
+                    let (x, y) = (&x[row + tap.first..], &mut y[tap.lo..tap.hi]);
+                    for_strided!(x, y.len(), g.stride[1], |range, values| {
+                        y[range].iter_mut().zip(values).for_each(|(y, v)| *y += v);
+                    });
+                }
+            }
+            y.iter_mut().zip(divisors).for_each(|(y, &d)| *y /= d);
+        }
+    }
+}
+
+struct MeanGrad<'a, T> {
+    g: &'a Geometry,
+    plan: &'a Average<T>,
+    gy: &'a [T],
+    gx: &'a mut [T],
+    /// A row of `gy`, divided.
+    shares: &'a mut [T],
+}
+
+impl<T: Float> Kernel for MeanGrad<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { g, plan, gy, gx, shares } = self;
+        let n = g.out_width;
+        gx.fill(T::zero());
+        for ((w, gy), divisors) in plan.rows.iter().zip(gy.chunks_exact(n)).zip(plan.divisors.chunks_exact(n)) {
+            shares.iter_mut().zip(gy).zip(divisors).for_each(|((s, &v), &d)| *s = v / d);
+            for row in g.rows(*w) {
+                for tap in &plan.taps {
+                    let (to, from) = (&mut gx[row + tap.first..], &shares[tap.lo..tap.hi]);
+                    match g.stride[1] {
+                        1 => to.iter_mut().zip(from).for_each(|(x, &s)| *x += s),
+                        stride => to.iter_mut().step_by(stride).zip(from).for_each(|(x, &s)| *x += s),
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The mean of each window.
 pub fn average<T: Float>(g: &Geometry, x: &[T], y: &mut [T]) {
-    each_plane(y, g.out_plane(), x, g.plane(), |y, x| {
-        for i in 0..g.out_height {
-            let (top, rows, _) = g.window(0, i);
-            for j in 0..g.out_width {
-                let (left, cols, _) = g.window(1, j);
-                let mut sum = T::zero();
-                for r in top..top + rows {
-                    for &v in &x[r * g.width + left..r * g.width + left + cols] {
-                        sum += v;
-                    }
-                }
-                y[i * g.out_width + j] = sum / divisor(g, i, j);
-            }
-        }
+    if y.is_empty() {
+        return;
+    }
+    let plan = Average::new(g);
+    let planes = planes_a_task(g.plane(), g.out_plane());
+    y.par_chunks_mut(g.out_plane() * planes).zip(x.par_chunks(g.plane() * planes)).for_each(|(y, x)| {
+        y.chunks_mut(g.out_plane()).zip(x.chunks(g.plane())).for_each(|(y, x)| dispatch(Mean(g, &plan, x, y)));
     });
 }
 
 /// The adjoint of [`average`].
 pub fn average_grad<T: Float>(g: &Geometry, gy: &[T], gx: &mut [T]) {
-    gx.fill(T::zero());
-    each_plane(gx, g.plane(), gy, g.out_plane(), |gx, gy| {
-        for i in 0..g.out_height {
-            let (top, rows, _) = g.window(0, i);
-            for j in 0..g.out_width {
-                let (left, cols, _) = g.window(1, j);
-                let share = gy[i * g.out_width + j] / divisor(g, i, j);
-                for r in top..top + rows {
-                    for v in &mut gx[r * g.width + left..r * g.width + left + cols] {
-                        *v += share;
-                    }
-                }
-            }
+    if gx.is_empty() {
+        return;
+    }
+    let plan = Average::new(g);
+    let planes = planes_a_task(g.plane(), g.out_plane());
+    gx.par_chunks_mut(g.plane() * planes).zip(gy.par_chunks(g.out_plane() * planes)).for_each(|(gx, gy)| {
+        let mut shares = vec![T::zero(); g.out_width];
+        for (gx, gy) in gx.chunks_mut(g.plane()).zip(gy.chunks(g.out_plane())) {
+            dispatch(MeanGrad { g, plan: &plan, gy, gx, shares: &mut shares });
         }
     });
 }

@@ -70,26 +70,33 @@ impl Conv2dOptions {
     }
 }
 
-/// How many positions a window of `kernel` taps has along an axis, or an error.
+/// How many positions a window of `kernel` taps has along the `lines` ("rows" or "columns") of a picture, or what is
+/// wrong. `extra` is what the last window may reach over the padded edge.
 pub(crate) fn positions(
-    op: &'static str,
+    lines: &str,
     size: usize,
     kernel: usize,
     stride: usize,
     padding: [usize; 2],
     dilation: usize,
-) -> Result<usize, ShapeError> {
+    extra: usize,
+) -> Result<usize, String> {
     if kernel == 0 || stride == 0 || dilation == 0 {
-        let detail = format!("kernel {kernel}, stride {stride}, dilation {dilation}: each must be 1 or more");
-        return Err(ShapeError::new(op, detail));
+        return Err(format!("kernel {kernel}, stride {stride}, dilation {dilation} along the {lines}; each must be 1 or more"));
     }
-    let (padded, reach) = (size + padding[0] + padding[1], dilation * (kernel - 1) + 1);
-    if padded < reach {
-        let detail = format!("a window of {reach} pixels over {size} with padding {padding:?}: the window is larger");
-        return Err(ShapeError::new(op, detail));
+    let padded = size.checked_add(padding[0]).and_then(|n| n.checked_add(padding[1])).filter(|&n| n <= LARGEST);
+    let reach = (kernel - 1).checked_mul(dilation).filter(|&n| n < LARGEST).map(|n| n + 1);
+    let (Some(padded), Some(reach)) = (padded, reach) else {
+        return Err(format!("{size} {lines} with padding {padding:?} and dilation {dilation}: too large"));
+    };
+    if padded + extra < reach {
+        return Err(format!("a window of {reach} {lines} is larger than {size} {lines} with padding {padding:?}"));
     }
-    Ok((padded - reach) / stride + 1)
+    Ok((padded + extra - reach) / stride + 1)
 }
+
+/// More rows or columns than any picture has, and few enough for sums of them not to overflow.
+const LARGEST: usize = isize::MAX as usize / 4;
 
 fn geometry(op: &'static str, x: &[usize], w: &[usize], o: &Conv2dOptions) -> Result<Geometry, ShapeError> {
     let (&[batch, channels, height, width], &[filters, group_channels, kh, kw]) = (x, w) else {
@@ -97,13 +104,27 @@ fn geometry(op: &'static str, x: &[usize], w: &[usize], o: &Conv2dOptions) -> Re
         return Err(ShapeError::new(op, detail));
     };
     let groups = o.groups;
-    if groups == 0 || channels % groups != 0 || filters % groups != 0 || channels / groups != group_channels {
+    if groups == 0 || channels % groups != 0 || filters % groups != 0 {
         let detail = format!(
-            "input {x:?} and filters {w:?} in {groups} groups: each filter must have {channels} / {groups} channels, and \
-             both numbers must divide by the groups"
+            "{channels} channels of input {x:?} and {filters} filters {w:?} in {groups} groups: both numbers must divide by \
+             the groups"
         );
         return Err(ShapeError::new(op, detail));
     }
+    if channels / groups != group_channels {
+        let detail = format!(
+            "input {x:?} has {channels} channels, filters {w:?} in {groups} group(s) take {}; filters [F, {}, {kh}, {kw}] would \
+             fit",
+            group_channels * groups,
+            channels / groups
+        );
+        return Err(ShapeError::new(op, detail));
+    }
+    let along = |axis: usize| {
+        let (lines, size, kernel) = [("rows", height, kh), ("columns", width, kw)][axis];
+        positions(lines, size, kernel, o.stride[axis], o.padding[axis], o.dilation[axis], 0)
+            .map_err(|why| ShapeError::new(op, format!("input {x:?} and filters {w:?}: {why}")))
+    };
     Ok(Geometry {
         batch,
         channels,
@@ -116,8 +137,8 @@ fn geometry(op: &'static str, x: &[usize], w: &[usize], o: &Conv2dOptions) -> Re
         stride: o.stride,
         dilation: o.dilation,
         padding: [o.padding[0][0], o.padding[1][0]],
-        out_height: positions(op, height, kh, o.stride[0], o.padding[0], o.dilation[0])?,
-        out_width: positions(op, width, kw, o.stride[1], o.padding[1], o.dilation[1])?,
+        out_height: along(0)?,
+        out_width: along(1)?,
     })
 }
 
@@ -137,7 +158,7 @@ fn check_gradient(op: &'static str, gy: &[usize], g: &Geometry) -> Result<(), Sh
     if gy == wanted {
         return Ok(());
     }
-    Err(ShapeError::new(op, format!("a gradient of shape {gy:?} for a result of shape {wanted:?}")))
+    Err(ShapeError::new(op, format!("the gradient has shape {gy:?}, the convolution's result {wanted:?}")))
 }
 
 impl<T: Float> Tensor<T> {

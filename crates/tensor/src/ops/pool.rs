@@ -1,5 +1,6 @@
 //! Two-dimensional pooling.
 
+use super::conv::positions;
 use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::pool::{self, Geometry};
@@ -14,11 +15,11 @@ pub struct Pool2dOptions {
     /// Pixels from one window to the next.
     pub stride: [usize; 2],
     /// Around the picture, `[[top, bottom], [left, right]]`: minus infinity to a maximum, zeros to an average. At most
-    /// half of the window.
+    /// half of the window, gaps included.
     pub padding: [[usize; 2]; 2],
     /// Pixels from one element of the window to the next; for maxima only.
     pub dilation: [usize; 2],
-    /// Whether windows that reach over the bottom and right edge count too.
+    /// Whether windows that reach over the bottom and right edge count too, unless they start behind it.
     pub ceil_mode: bool,
     /// Whether an average counts the zeros of the padding.
     pub count_include_pad: bool,
@@ -49,28 +50,28 @@ impl Pool2dOptions {
     }
 }
 
-/// How many windows there are along one axis, as PyTorch counts them: in ceil mode a window that starts in the
-/// padding after the end is left out.
-fn windows(op: &'static str, size: usize, axis: usize, o: &Pool2dOptions) -> Result<usize, ShapeError> {
+/// How many windows there are along one axis, as PyTorch counts them: in ceil mode windows may reach over the end by
+/// less than a stride, and one that starts in the padding after the end is left out.
+fn windows(lines: &str, size: usize, axis: usize, o: &Pool2dOptions) -> Result<usize, String> {
     let (kernel, stride, dilation, padding) = (o.kernel[axis], o.stride[axis], o.dilation[axis], o.padding[axis]);
-    let floor = super::conv::positions(op, size, kernel, stride, padding, dilation)?;
-    if padding.iter().any(|p| p * 2 > kernel) {
-        let detail = format!("padding {padding:?} of a window of {kernel}: at most half of the window is allowed");
-        return Err(ShapeError::new(op, detail));
+    let extra = if o.ceil_mode { stride.saturating_sub(1) } else { 0 };
+    let n = positions(lines, size, kernel, stride, padding, dilation, extra)?;
+    let reach = dilation * (kernel - 1) + 1;
+    if padding.iter().any(|p| p * 2 > reach) {
+        return Err(format!("padding {padding:?} of the {lines}; at most half of the window of {reach} is allowed"));
     }
-    if !o.ceil_mode {
-        return Ok(floor);
+    if size == 0 {
+        return Err(format!("0 {lines}; wanted 1 or more"));
     }
-    let span = size + padding[0] + padding[1] - (dilation * (kernel - 1) + 1);
-    let ceil = span.div_ceil(stride) + 1;
-    Ok(if (ceil - 1) * stride >= size + padding[0] { ceil - 1 } else { ceil })
+    Ok(if o.ceil_mode && (n - 1) * stride >= size + padding[0] { n - 1 } else { n })
 }
 
 fn geometry(op: &'static str, x: &[usize], o: &Pool2dOptions) -> Result<Geometry, ShapeError> {
     let &[_, _, height, width] = x else {
         return Err(ShapeError::new(op, format!("input {x:?}; wanted [N, C, H, W]")));
     };
-    Ok(Geometry {
+    let wrong = |why: String| ShapeError::new(op, format!("input {x:?}: {why}"));
+    let g = Geometry {
         height,
         width,
         kernel: o.kernel,
@@ -78,16 +79,26 @@ fn geometry(op: &'static str, x: &[usize], o: &Pool2dOptions) -> Result<Geometry
         dilation: o.dilation,
         padding: [o.padding[0][0], o.padding[1][0]],
         padding_end: [o.padding[0][1], o.padding[1][1]],
-        out_height: windows(op, height, 0, o)?,
-        out_width: windows(op, width, 1, o)?,
+        out_height: windows("rows", height, 0, o).map_err(wrong)?,
+        out_width: windows("columns", width, 1, o).map_err(wrong)?,
         count_include_pad: o.count_include_pad,
-    })
+    };
+    for (axis, lines) in ["rows", "columns"].into_iter().enumerate() {
+        if !g.sees_pixels(axis) {
+            return Err(wrong(format!("a window of {lines} sees nothing but padding")));
+        }
+    }
+    if i32::try_from(height.saturating_mul(width)).is_err() {
+        return Err(wrong(format!("planes of more than {} pixels", i32::MAX)));
+    }
+    Ok(g)
 }
 
 /// The shape of a pooling of `[N, C, H, W]`.
 ///
 /// # Errors
-/// When the window is larger than the padded picture, or the padding larger than half of the window.
+/// When the window is larger than the padded picture, the padding larger than half of the window, or a window sees
+/// nothing but padding.
 pub fn pool2d_shape(x: &[usize], o: &Pool2dOptions) -> Result<Shape, ShapeError> {
     let g = geometry("pool2d", x, o)?;
     Ok(Shape::from([x[0], x[1], g.out_height, g.out_width]))
@@ -174,7 +185,7 @@ impl<T: Float> Tensor<T> {
         let g = average_geometry("avg_pool2d_grad", &shape, &o).or_panic();
         let wanted = [shape[0], shape[1], g.out_height, g.out_width];
         if self.shape != wanted {
-            let detail = format!("a gradient of shape {} for a result of shape {wanted:?}", self.shape);
+            let detail = format!("the gradient has shape {}, the pooling's result {wanted:?}", self.shape);
             Err(ShapeError::new("avg_pool2d_grad", detail)).or_panic()
         }
         let gy = self.contiguous();

@@ -131,8 +131,8 @@ impl<T: Float> Kernel for WeightGrad<'_, T> {
 
 pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
     let taps = g.patch();
-    y.par_chunks_mut(g.out_plane()).zip(x.par_chunks(g.plane())).enumerate().for_each(|(i, (y, x))| {
-        let c = i % g.channels;
+    y.par_chunks_mut(g.out_plane()).enumerate().for_each(|(i, y)| {
+        let (c, x) = (i % g.channels, &x[i * g.plane()..(i + 1) * g.plane()]);
         dispatch(Forward(Plane { g, x, w: &w[c * taps..(c + 1) * taps], y }));
     });
 }
