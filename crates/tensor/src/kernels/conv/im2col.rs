@@ -6,45 +6,142 @@ use super::Geometry;
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::gemm::{Gemm, Mat};
+use crate::kernels::simd::{Kernel, dispatch};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Most parts that a sum over pictures is cut into; fixed, so that the sum does not depend on the threads.
 const PARTS: usize = 8;
 
-/// The patches of group `group` of one picture, `[patch, out_plane]`: row `(c, a, b)` is channel `c` shifted by tap
+/// A picture with its padding, `[channels, padded height, padded width]`, so that every tap of every patch is inside.
+fn pad<T: Float>(g: &Geometry, x: &[T], out: &mut [T]) {
+    let ([height, width], [top, left]) = (g.padded(), g.padding);
+    let (rows, cols) = (g.height.min(height.saturating_sub(top)), g.width.min(width.saturating_sub(left)));
+    out.fill(T::zero());
+    if rows * cols == 0 {
+        return;
+    }
+    for (x, out) in x.chunks_exact(g.plane()).zip(out.chunks_exact_mut(height * width)) {
+        for (x, out) in x.chunks_exact(g.width).zip(out[top * width..].chunks_mut(width)).take(rows) {
+            out[left..left + cols].copy_from_slice(&x[..cols]);
+        }
+    }
+}
+
+/// Copies `n` elements, and whatever follows them up to whole vectors where both slices go on: for short rows, a call
+/// that copies exactly so many costs more than the copy.
+#[inline(always)]
+fn copy_over<T: Float>(from: &[T], to: &mut [T], n: usize) {
+    fn whole<T: Float, const N: usize>(from: &[T], to: &mut [T]) -> Option<()> {
+        *to.first_chunk_mut::<N>()? = *from.first_chunk::<N>()?;
+        Some(())
+    }
+    let copied = match n {
+        0..=8 => whole::<T, 8>(from, to),
+        9..=16 => whole::<T, 16>(from, to),
+        17..=32 => whole::<T, 32>(from, to),
+        _ => None,
+    };
+    if copied.is_none() {
+        to[..n].copy_from_slice(&from[..n]);
+    }
+}
+
+/// The patches of the padded channels `x` as columns, `[patch, out_plane]`: row `(c, a, b)` is channel `c` shifted by tap
 /// `(a, b)`.
-fn patches<T: Float>(g: &Geometry, x: &[T], group: usize, cols: &mut [T]) {
-    let [kh, kw] = g.kernel;
-    let channels = &x[group * g.group_channels * g.plane()..(group + 1) * g.group_channels * g.plane()];
-    for (row, cols) in cols.chunks_exact_mut(g.out_plane()).enumerate() {
-        let (c, a, b) = (row / (kh * kw), row / kw % kh, row % kw);
-        let plane = &channels[c * g.plane()..(c + 1) * g.plane()];
-        let (top, bottom) = g.inside(0, a, g.height, g.out_height);
-        let (left, right) = g.inside(1, b, g.width, g.out_width);
-        cols[..top * g.out_width].fill(T::zero());
-        cols[bottom * g.out_width..].fill(T::zero());
-        for i in top..bottom {
-            let y = i * g.stride[0] + a * g.dilation[0] - g.padding[0];
-            let from = &plane[y * g.width..(y + 1) * g.width];
-            let to = &mut cols[i * g.out_width..(i + 1) * g.out_width];
-            to[..left].fill(T::zero());
-            to[right..].fill(T::zero());
-            if left == right {
-                continue;
+struct Columns<'a, T>(&'a Geometry, &'a [T], &'a mut [T]);
+
+impl<T: Float> Kernel for Columns<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self(g, x, cols) = self;
+        let ([kh, kw], [height, width]) = (g.kernel, g.padded());
+        let mut at = 0;
+        for row in 0..g.patch() {
+            let (c, a, b) = (row / (kh * kw), row / kw % kh, row % kw);
+            let shift = (c * height + a * g.dilation[0]) * width + b * g.dilation[1];
+            for i in 0..g.out_height {
+                let from = &x[shift + i * g.stride[0] * width..];
+                // Rows are written in order, so each overwrites what the one before it copied too much.
+                match g.stride[1] {
+                    1 => copy_over(from, &mut cols[at..], g.out_width),
+                    step => cols[at..at + g.out_width].iter_mut().zip(from.iter().step_by(step)).for_each(|(v, &x)| *v = x),
+                }
+                at += g.out_width;
             }
-            let first = left * g.stride[1] + b * g.dilation[1] - g.padding[1];
-            if g.stride[1] == 1 {
-                to[left..right].copy_from_slice(&from[first..first + right - left]);
+        }
+    }
+}
+
+/// The patches of the padded channels `x` as rows, `[out_plane, patch]`, for kernels `KW` wide, 0 meaning any width and
+/// dilation.
+struct Rows<'a, T, const KW: usize>(&'a Geometry, &'a [T], &'a mut [T]);
+
+impl<T: Float, const KW: usize> Kernel for Rows<'_, T, KW> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self(g, x, rows) = self;
+        let ([kh, kw], [height, width]) = (g.kernel, g.padded());
+        let starts: Vec<usize> = (0..g.group_channels * kh).map(|t| (t / kh * height + t % kh * g.dilation[0]) * width).collect();
+        for (p, row) in rows.chunks_exact_mut(g.patch()).enumerate() {
+            let x = &x[(p / g.out_width * g.stride[0]) * width + p % g.out_width * g.stride[1]..];
+            if KW > 0 {
+                for (to, &start) in row.as_chunks_mut::<KW>().0.iter_mut().zip(&starts) {
+                    *to = *x[start..].first_chunk::<KW>().expect("a patch lies inside the padded picture");
+                }
             } else {
-                for (v, &x) in to[left..right].iter_mut().zip(from[first..].iter().step_by(g.stride[1])) {
-                    *v = x;
+                for (to, &start) in row.chunks_exact_mut(kw).zip(&starts) {
+                    to.iter_mut().zip(x[start..].iter().step_by(g.dilation[1])).for_each(|(v, &x)| *v = x);
                 }
             }
         }
     }
 }
 
-/// The adjoint of [`patches`]: adds each patch's elements to the pixels that they came from.
+fn rows<T: Float>(g: &Geometry, x: &[T], out: &mut [T]) {
+    match (g.kernel[1], g.dilation[1]) {
+        (2, 1) => dispatch(Rows::<T, 2>(g, x, out)),
+        (3, 1) => dispatch(Rows::<T, 3>(g, x, out)),
+        (5, 1) => dispatch(Rows::<T, 5>(g, x, out)),
+        (7, 1) => dispatch(Rows::<T, 7>(g, x, out)),
+        _ => dispatch(Rows::<T, 0>(g, x, out)),
+    }
+}
+
+/// Memory for one picture with its padding, where it needs any, and for the patches of one of its groups.
+struct Scratch<T: Float> {
+    padded: Option<Buffer<T>>,
+    patches: Buffer<T>,
+}
+
+impl<T: Float> Scratch<T> {
+    /// None where the picture itself is the matrix of patches.
+    fn new(g: &Geometry) -> Option<Self> {
+        let [height, width] = g.padded();
+        let as_it_is = g.padding == [0, 0] && [height, width] == [g.height, g.width];
+        let padded = (!as_it_is).then(|| Buffer::stale(g.channels * height * width));
+        (!g.is_pointwise()).then(|| Self { padded, patches: Buffer::stale(g.patch() * g.out_plane()) })
+    }
+
+    fn load(&mut self, g: &Geometry, x: &[T]) {
+        if let Some(padded) = &mut self.padded {
+            pad(g, x, padded.as_mut_slice());
+        }
+    }
+
+    /// The patches of a group of the picture `x`, which is loaded, as `write` lays them out.
+    fn patches(&mut self, g: &Geometry, x: &[T], group: usize, write: impl Fn(&[T], &mut [T])) -> &[T] {
+        let [height, width] = g.padded();
+        let size = g.group_channels * height * width;
+        let x = self.padded.as_ref().map_or(x, |p| p.as_slice());
+        write(&x[group * size..(group + 1) * size], self.patches.as_mut_slice());
+        self.patches.as_slice()
+    }
+}
+
+/// The adjoint of [`Columns`] and [`pad`]: adds each patch's elements to the pixels that they came from.
 fn add_patches<T: Float>(g: &Geometry, cols: &[T], group: usize, gx: &mut [T]) {
     let [kh, kw] = g.kernel;
     let channels = &mut gx[group * g.group_channels * g.plane()..(group + 1) * g.group_channels * g.plane()];
@@ -92,24 +189,34 @@ fn each_image<T: Float>(out: &mut [T], size: usize, f: impl Fn(usize, &mut [T], 
 }
 
 pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
+    // The product packs its left side anew for every picture, and is quicker at it when that is transposed.
+    let mut transposed = Buffer::stale(w.len());
+    let size = (g.group_filters * g.patch()).max(1);
+    for (group, out) in transposed.as_mut_slice().chunks_exact_mut(size).enumerate() {
+        let filters = &w[group * size..(group + 1) * size];
+        for (p, out) in out.chunks_exact_mut(g.group_filters).enumerate() {
+            out.iter_mut().zip(filters[p..].iter().step_by(g.patch())).for_each(|(v, &w)| *v = w);
+        }
+    }
+    let transposed = transposed.as_slice();
     each_image(y, g.out_image(), |n, y, threads| {
         let x = &x[n * g.image()..(n + 1) * g.image()];
-        let mut scratch = (!g.is_pointwise()).then(|| Buffer::stale(g.patch() * g.out_plane()));
+        let mut scratch = Scratch::new(g);
+        if let Some(s) = &mut scratch {
+            s.load(g, x);
+        }
         for (group, y) in y.chunks_exact_mut(g.group_filters * g.out_plane()).enumerate() {
-            let cols: &[T] = match &mut scratch {
-                Some(scratch) => {
-                    patches(g, x, group, scratch.as_mut_slice());
-                    scratch.as_slice()
-                }
+            let cols = match &mut scratch {
+                Some(s) => s.patches(g, x, group, |x, cols| dispatch(Columns(g, x, cols))),
                 None => channels(g, x, group),
             };
-            let b = Mat::row_major(cols, g.out_plane());
+            let size = g.group_filters * g.patch();
             let product = Gemm {
                 m: g.group_filters,
                 k: g.patch(),
                 n: g.out_plane(),
-                a: filters(g, w, group),
-                b,
+                a: Mat::row_major(&transposed[group * size..(group + 1) * size], g.group_filters).t(),
+                b: Mat::row_major(cols, g.out_plane()),
                 beta: T::zero(),
                 c: y,
                 ldc: g.out_plane(),
@@ -152,38 +259,46 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
 pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     let images = g.batch.div_ceil(PARTS);
     let parts = g.batch.div_ceil(images);
+    if parts == 1 {
+        return weight_grad_of(g, 0..g.batch, x, gy, gw, true);
+    }
     let mut partial = Buffer::stale(parts * gw.len());
     partial.as_mut_slice().par_chunks_mut(gw.len()).enumerate().for_each(|(part, gw)| {
-        let mut scratch = (!g.is_pointwise()).then(|| Buffer::stale(g.patch() * g.out_plane()));
-        for n in part * images..((part + 1) * images).min(g.batch) {
-            let (x, gy) = (&x[n * g.image()..(n + 1) * g.image()], &gy[n * g.out_image()..(n + 1) * g.out_image()]);
-            for (group, gw) in gw.chunks_exact_mut(g.group_filters * g.patch()).enumerate() {
-                let cols: &[T] = match &mut scratch {
-                    Some(scratch) => {
-                        patches(g, x, group, scratch.as_mut_slice());
-                        scratch.as_slice()
-                    }
-                    None => channels(g, x, group),
-                };
-                let size = g.group_filters * g.out_plane();
-                Gemm {
-                    m: g.group_filters,
-                    k: g.out_plane(),
-                    n: g.patch(),
-                    a: Mat::row_major(&gy[group * size..(group + 1) * size], g.out_plane()),
-                    b: Mat::row_major(cols, g.out_plane()).t(),
-                    beta: if n == part * images { T::zero() } else { T::one() },
-                    c: gw,
-                    ldc: g.patch(),
-                }
-                .run();
-            }
-        }
+        weight_grad_of(g, part * images..((part + 1) * images).min(g.batch), x, gy, gw, false);
     });
     // The parts, joined in their order.
     let mut parts = partial.as_slice().chunks_exact(gw.len());
     gw.copy_from_slice(parts.next().expect("a batch has a first part"));
     for part in parts {
         gw.iter_mut().zip(part).for_each(|(w, &v)| *w += v);
+    }
+}
+
+/// The sum of the gradients of some pictures.
+fn weight_grad_of<T: Float>(g: &Geometry, images: Range<usize>, x: &[T], gy: &[T], gw: &mut [T], threads: bool) {
+    let mut scratch = Scratch::new(g);
+    for n in images.clone() {
+        let (x, gy) = (&x[n * g.image()..(n + 1) * g.image()], &gy[n * g.out_image()..(n + 1) * g.out_image()]);
+        if let Some(s) = &mut scratch {
+            s.load(g, x);
+        }
+        for (group, gw) in gw.chunks_exact_mut(g.group_filters * g.patch()).enumerate() {
+            let b = match &mut scratch {
+                Some(s) => Mat::row_major(s.patches(g, x, group, |x, out| rows(g, x, out)), g.patch()),
+                None => Mat::row_major(channels(g, x, group), g.out_plane()).t(),
+            };
+            let size = g.group_filters * g.out_plane();
+            let product = Gemm {
+                m: g.group_filters,
+                k: g.out_plane(),
+                n: g.patch(),
+                a: Mat::row_major(&gy[group * size..(group + 1) * size], g.out_plane()),
+                b,
+                beta: if n == images.start { T::zero() } else { T::one() },
+                c: gw,
+                ldc: g.patch(),
+            };
+            if threads { product.run_parallel() } else { product.run() }
+        }
     }
 }

@@ -51,6 +51,11 @@ impl Geometry {
     pub fn patch(&self) -> usize {
         self.group_channels * self.kernel[0] * self.kernel[1]
     }
+    /// Rows and columns of the padded picture, as far as filters reach into it.
+    fn padded(&self) -> [usize; 2] {
+        let reach = |axis: usize, out: usize| (out - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1;
+        [reach(0, self.out_height), reach(1, self.out_width)]
+    }
     fn is_depthwise(&self) -> bool {
         self.group_channels == 1 && self.group_filters == 1
     }
