@@ -105,13 +105,12 @@ fn conv(b: &Bench) {
 
 /// One training step: forward, mean cross-entropy from logits, backward, optimiser.
 fn train_step<R: Rule<f32>>(
-    net: Sequential,
+    mut net: Sequential,
     mut opt: Optimizer<R>,
     x: Tensor,
     labels: Tensor<i64>,
-    rng: &mut Rng,
+    mut rng: Rng,
 ) -> impl FnMut() {
-    let (mut net, mut rng) = (net, rng.split());
     let x = Var::constant(x);
     move || {
         let loss = net.forward(&x, &mut Mode::Train(&mut rng)).cross_entropy(&labels);
@@ -152,12 +151,12 @@ fn cifar(rng: &mut Rng) -> Sequential {
 fn networks(b: &Bench) {
     b.run("W3_lenet_b128", |rng| {
         let (x, y) = (normal([128, 1, 28, 28], rng), Tensor::randint([128], 0, 10, rng));
-        train_step(lenet(rng), Adam::new(1e-3), x, y, rng)
+        train_step(lenet(rng), Adam::new(1e-3), x, y, rng.split())
     });
     for batch in [32, 128] {
         b.run(&format!("W4_cifar_b{batch}"), |rng| {
             let (x, y) = (normal([batch, 3, 32, 32], rng), Tensor::randint([batch], 0, 10, rng));
-            train_step(cifar(rng), RmsProp::new(1e-3), x, y, rng)
+            train_step(cifar(rng), RmsProp::new(1e-3), x, y, rng.split())
         });
     }
 }

@@ -21,7 +21,7 @@ fn main() {
     println!("y[0, 0] = {}, x[0, 0] = {}\n", y.at([0, 0]), x.at([0, 0]));
 
     println!("-- Broadcasting, as in NumPy");
-    let column = Tensor::from([[1.0f32], [10.0], [100.0]]);
+    let column = Tensor::from([[1.0f32], [10.0], [20.0]]);
     println!("x * column:\n{}\n", &x * &column);
 
     println!("-- Reductions over any axes");

@@ -61,7 +61,7 @@ fn main() {
     for (path, param) in layer.named_parameters() {
         println!("{path:12} {}", param.shape());
     }
-    check_layer(&layer, [3, 4]).expect("every gradient of the layer agrees with finite differences");
+    check_layer(layer, [3, 4]).expect("every gradient of the layer agrees with finite differences");
     println!("check_layer: every parameter and the input agree with finite differences\n");
 
     println!("-- An op: first and second derivatives");
