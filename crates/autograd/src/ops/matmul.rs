@@ -14,7 +14,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn matmul(&self, other: &Var<T>) -> Var<T> {
         match (self.rank(), other.rank()) {
-            (1, 1) => self.unsqueeze(0).matmul(&other.unsqueeze(1)).reshape(&gradus_tensor::Shape::default()),
+            (1, 1) => self.unsqueeze(0).matmul(&other.unsqueeze(1)).reshape(gradus_tensor::Shape::default()),
             (1, _) => {
                 let y = self.unsqueeze(0).matmul(other);
                 y.squeeze(-2)

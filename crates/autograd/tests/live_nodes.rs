@@ -1,0 +1,28 @@
+//! A test binary of its own: other tests' tapes would be counted too.
+
+use gradus_autograd::{Var, live_nodes, no_grad};
+use gradus_tensor::{Rng, Tensor};
+
+#[test]
+fn no_node_outlives_its_step() {
+    let rng = &mut Rng::seed(0);
+    let x = Tensor::<f32>::normal([8, 4], 0.0, 1.0, rng);
+    let mut w = Tensor::<f32>::normal([4, 3], 0.0, 1.0, rng);
+    for _ in 0..100 {
+        let leaf = Var::leaf(w.clone());
+        let y = Var::constant(x.clone()).matmul(&leaf).tanh();
+        let loss = (&y * &y).mean(..);
+        assert!(live_nodes() > 0);
+        // `y` is still held: its part of the tape goes when it does.
+        let grads = loss.backward();
+        assert!(live_nodes() > 0);
+        w = w - 0.1 * &grads[&leaf];
+    }
+    assert_eq!(live_nodes(), 0);
+
+    let leaf = Var::leaf(w);
+    no_grad(|| leaf.exp().sum(..));
+    assert_eq!(live_nodes(), 0);
+    drop(leaf.exp().ln());
+    assert_eq!(live_nodes(), 0);
+}
