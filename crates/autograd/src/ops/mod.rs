@@ -2,6 +2,7 @@
 
 mod binary;
 mod conv;
+mod einsum;
 mod index;
 mod join;
 mod matmul;
@@ -30,6 +31,7 @@ pub(crate) fn samples() -> Vec<OpSample> {
         join::samples(),
         matmul::samples(),
         conv::samples(),
+        einsum::samples(),
         pool::samples(),
         softmax::samples(),
     ];

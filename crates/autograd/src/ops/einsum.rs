@@ -1,0 +1,82 @@
+//! Sums of products over named axes: the derivative of an einsum is an einsum.
+
+use crate::samples::{Case, OpSample, draw};
+use crate::tape::op_of_many;
+use crate::var::Var;
+use gradus_tensor::{EinsumPlan, Float, OrPanic, Tensor, einsum_plan};
+
+impl<T: Float> Var<T> {
+    /// The sum of products that `spec` names, as `torch.einsum`: `"ij,jk->ik"` is a matrix product, `"ii->i"` a
+    /// diagonal, `"...ij->...ji"` a transpose.
+    ///
+    /// # Panics
+    /// When the spec is malformed or does not fit the shapes.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// use gradus_tensor::Tensor;
+    /// let a = Var::leaf(Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]));
+    /// let y = Var::einsum("ij,ij->", &[&a, &a]);
+    /// assert_eq!(y.item(), 30.0);
+    /// assert_eq!(y.backward()[&a].to_vec(), [2.0, 4.0, 6.0, 8.0]);
+    /// ```
+    #[track_caller]
+    pub fn einsum(spec: &str, operands: &[&Var<T>]) -> Var<T> {
+        let shapes: Vec<&[usize]> = operands.iter().map(|v| &v.shape()[..]).collect();
+        let mut plan = einsum_plan(spec, &shapes).or_panic();
+        let mut distinct: Vec<Var<T>> = operands.iter().map(|&v| v.clone()).collect();
+        for (labels, v) in plan.operands.iter_mut().zip(&mut distinct) {
+            // A label that an operand has twice means its diagonal, which the adjoint then need not know of.
+            while let Some((a, b)) = twice(labels) {
+                let order: Vec<usize> = (0..v.rank()).filter(|&i| i != a && i != b).chain([a, b]).collect();
+                *v = v.permute(&order).diagonal(0);
+                let label = labels.remove(b);
+                labels.remove(a);
+                labels.push(label);
+            }
+        }
+        run(plan, &distinct.iter().collect::<Vec<_>>())
+    }
+}
+
+/// The places of the first label that occurs twice.
+fn twice<L: PartialEq>(labels: &[L]) -> Option<(usize, usize)> {
+    (0..labels.len()).find_map(|b| Some((labels[..b].iter().position(|l| *l == labels[b])?, b)))
+}
+
+#[track_caller]
+fn run<T: Float>(plan: EinsumPlan, operands: &[&Var<T>]) -> Var<T> {
+    let values: Vec<&Tensor<T>> = operands.iter().map(|v| v.value()).collect();
+    let y = plan.run(&values);
+    let kept: Vec<Var<T>> = operands.iter().map(|&v| v.clone()).collect();
+    op_of_many("einsum", operands, y, move |p| {
+        let gradient = |i: usize| {
+            let others = kept.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, v)| v);
+            let operands: Vec<&Var<T>> = [p.gy()].into_iter().chain(others).collect();
+            run(plan.adjoint(i), &operands).sum_to(kept[i].shape())
+        };
+        (0..kept.len()).map(|i| p.needs(i).then(|| gradient(i))).collect()
+    })
+}
+
+pub(crate) fn samples() -> Vec<OpSample> {
+    macro_rules! sample {
+        ($spec:literal, $($shape:expr),+) => {
+            OpSample::new("einsum", |rng| {
+                Case::new([$(draw::of_shape(rng, $shape)),+], |v| Var::einsum($spec, &v.iter().collect::<Vec<_>>()))
+            })
+        };
+    }
+    vec![
+        sample!("ij,jk->ik", [2, 3], [3, 2]),
+        sample!("bij,bjk->bki", [2, 2, 3], [2, 3, 2]),
+        sample!("ij,kj,j->", [2, 3], [2, 3], [3]),
+        sample!("ijk->kj", [2, 3, 2]),
+        sample!("ii->i", [3, 3]),
+        sample!("ii", [3, 3]),
+        sample!("iji,jk->k", [2, 3, 2], [3, 2]),
+        sample!("...i,ij->...j", [2, 2, 3], [3, 2]),
+        sample!("...,...->...", [2, 3], [2, 1]),
+        sample!("i,j->ij", [2], [3]),
+    ]
+}
