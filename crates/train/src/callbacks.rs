@@ -2,7 +2,7 @@
 
 use crate::error::TrainError;
 use crate::history::{EpochRecord, StepRecord};
-use crate::run::{Callback, CallbackState, Run};
+use crate::run::{Callback, CallbackState, Position, Run};
 use crate::weights::save_tensors;
 use gradus_tensor::Tensor;
 use std::collections::BTreeMap;
@@ -80,11 +80,26 @@ impl EarlyStopping {
         self.restore_best = restore;
         self
     }
+
+    fn stop_if_due(&self, run: &mut Run<'_>) {
+        if self.waited > 0 && self.waited >= self.patience {
+            run.stop(format!("{} has not improved for {} epochs", self.best.monitor, self.waited));
+        }
+    }
 }
 
 impl Callback for EarlyStopping {
     fn name(&self) -> &'static str {
         "early_stopping"
+    }
+
+    fn on_train_begin(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
+        if run.position() == Position::default() {
+            // Nothing of a training before this one counts.
+            (self.best.best, self.waited, self.weights) = (None, 0, BTreeMap::new());
+        }
+        self.stop_if_due(run);
+        Ok(())
     }
 
     fn on_epoch_end(&mut self, run: &mut Run<'_>, epoch: &EpochRecord) -> Result<(), TrainError> {
@@ -95,9 +110,7 @@ impl Callback for EarlyStopping {
             }
         } else {
             self.waited += 1;
-            if self.waited >= self.patience {
-                run.stop(format!("{} has not improved for {} epochs", self.best.monitor, self.waited));
-            }
+            self.stop_if_due(run);
         }
         Ok(())
     }
@@ -142,7 +155,10 @@ impl Callback for SaveBest {
         "save_best"
     }
 
-    fn on_train_begin(&mut self, _: &mut Run<'_>) -> Result<(), TrainError> {
+    fn on_train_begin(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
+        if run.position() == Position::default() {
+            self.best.best = None;
+        }
         std::fs::create_dir_all(&self.folder)
             .map_err(|e| TrainError::in_file(&self.folder, format!("cannot make the folder: {e}")))
     }

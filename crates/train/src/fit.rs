@@ -13,6 +13,7 @@ use std::path::PathBuf;
 pub struct Fit {
     pub(crate) epochs: usize,
     pub(crate) batch: usize,
+    pub(crate) accumulate: usize,
     pub(crate) seed: u64,
     pub(crate) shuffle: bool,
     pub(crate) drop_last: bool,
@@ -31,6 +32,7 @@ impl Fit {
         Self {
             epochs,
             batch: 32,
+            accumulate: 1,
             seed: 0,
             shuffle: true,
             drop_last: false,
@@ -44,10 +46,17 @@ impl Fit {
         }
     }
 
-    /// Samples a step.
+    /// Samples a batch, and a step unless batches are [accumulated](Self::accumulate).
     #[must_use]
     pub fn batch(self, batch: usize) -> Self {
         Self { batch, ..self }
+    }
+
+    /// Batches a step: their gradients are averaged over all their samples, so that a step is as large as memory would not
+    /// let one batch be. 1 unless set; 0 counts as 1.
+    #[must_use]
+    pub fn accumulate(self, batches: usize) -> Self {
+        Self { accumulate: batches.max(1), ..self }
     }
 
     /// What the order of samples and the randomness of layers depend on.

@@ -82,7 +82,7 @@ impl History {
     /// The epochs as CSV with a header.
     pub fn to_csv(&self) -> String {
         let names = self.names();
-        let mut csv = format!("epoch,seconds{}\n", names.iter().map(|n| format!(",{n}")).collect::<String>());
+        let mut csv = format!("epoch,seconds{}\n", names.iter().map(|n| format!(",{}", csv_field(n))).collect::<String>());
         for e in &self.epochs {
             let values: String = names.iter().map(|n| e.get(n).map_or(",".into(), |v| format!(",{v}"))).collect();
             let _ = writeln!(csv, "{},{}{values}", e.epoch, e.seconds);
@@ -174,6 +174,11 @@ impl History {
         let points = self.epochs.iter().filter_map(|e| Some((e.epoch as f64, e.get(name)?))).collect();
         Series::new(label, points).with_points()
     }
+}
+
+/// Quoted if need be (RFC 4180).
+fn csv_field(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")).into() } else { text.into() }
 }
 
 fn long_name(name: &str) -> &str {

@@ -19,6 +19,8 @@
 #![warn(missing_docs)]
 
 mod callbacks;
+mod checkpoint;
+mod engine;
 mod error;
 mod fit;
 mod history;

@@ -29,16 +29,21 @@ pub(crate) struct EpochProgress {
 const WIDTH: usize = 30;
 
 impl EpochProgress {
-    /// Epoch `epoch` of `epochs`, at step `done` of `steps`.
-    pub fn start(verbosity: Verbosity, (epoch, epochs): (usize, usize), done: u64, steps: u64) -> Self {
+    /// Epoch `epoch` of `epochs`.
+    pub fn start(verbosity: Verbosity, (epoch, epochs): (usize, usize)) -> Self {
         let on_terminal = verbosity == Verbosity::Auto && std::io::stdout().is_terminal();
         let bar = on_terminal.then(|| {
-            let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stdout_with_hz(8));
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout_with_hz(8));
             bar.set_style(ProgressStyle::with_template("{msg}").expect("a valid template"));
             bar
         });
         let head = format!("Epoch {epoch}/{epochs}");
-        Self { bar, verbosity, head, steps, done, first: done, start: Instant::now(), shown: None }
+        Self { bar, verbosity, head, steps: 0, done: 0, first: 0, start: Instant::now(), shown: None }
+    }
+
+    /// `done` of its `steps` have been taken before.
+    pub fn steps(&mut self, done: usize, steps: usize) {
+        (self.first, self.done, self.steps) = (done as u64, done as u64, steps as u64);
     }
 
     /// One more step is done; `values` is called only when the bar is redrawn.

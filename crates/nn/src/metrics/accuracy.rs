@@ -93,6 +93,14 @@ impl<T: Float> Metric<T, Tensor<i64>> for Accuracy {
     fn reset(&mut self) {
         (self.right, self.seen) = (0, 0);
     }
+    fn state(&self) -> Vec<f64> {
+        vec![self.right as f64, self.seen as f64]
+    }
+    fn load_state(&mut self, state: &[f64]) {
+        if let [right, seen] = *state {
+            (self.right, self.seen) = (right as usize, seen as usize);
+        }
+    }
 }
 
 /// The share of right yes-or-no predictions, over a data set: logits above 0 against targets above 1/2; named `acc`.
@@ -126,5 +134,13 @@ impl<T: Float> Metric<T, Tensor<T>> for BinaryAccuracy {
     }
     fn reset(&mut self) {
         *self = Self::default();
+    }
+    fn state(&self) -> Vec<f64> {
+        vec![self.right as f64, self.seen as f64]
+    }
+    fn load_state(&mut self, state: &[f64]) {
+        if let [right, seen] = *state {
+            (self.right, self.seen) = (right as usize, seen as usize);
+        }
     }
 }

@@ -48,6 +48,18 @@ impl ConfusionMatrix {
         self.counts.fill(0);
     }
 
+    /// The counts, row by row, to be stored.
+    pub fn state(&self) -> Vec<f64> {
+        self.counts.iter().map(|&n| n as f64).collect()
+    }
+
+    /// Goes on from [`state`](Self::state) of a matrix of as many classes.
+    pub fn load_state(&mut self, state: &[f64]) {
+        if state.len() == self.counts.len() {
+            self.counts = state.iter().map(|&n| n as u64).collect();
+        }
+    }
+
     /// Counts true labels against the largest of each row of `[N, C]` outputs, or of `[N, C, d…]` along axis 1.
     ///
     /// # Panics

@@ -48,6 +48,12 @@ macro_rules! from_matrix {
             fn reset(&mut self) {
                 self.matrix.reset();
             }
+            fn state(&self) -> Vec<f64> {
+                self.matrix.state()
+            }
+            fn load_state(&mut self, state: &[f64]) {
+                self.matrix.load_state(state);
+            }
         }
     };
 }

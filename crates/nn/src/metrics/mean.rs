@@ -47,6 +47,18 @@ impl RunningMean {
     pub fn reset(&mut self) {
         *self = Self::default();
     }
+
+    /// The sum and the count, to be stored.
+    pub fn state(&self) -> Vec<f64> {
+        vec![self.total, self.count as f64]
+    }
+
+    /// Goes on from [`state`](Self::state).
+    pub fn load_state(&mut self, state: &[f64]) {
+        if let [total, count] = *state {
+            (self.total, self.count) = (total, count as usize);
+        }
+    }
 }
 
 macro_rules! mean_error {
@@ -79,6 +91,12 @@ macro_rules! mean_error {
             }
             fn reset(&mut self) {
                 self.mean.reset();
+            }
+            fn state(&self) -> Vec<f64> {
+                self.mean.state()
+            }
+            fn load_state(&mut self, state: &[f64]) {
+                self.mean.load_state(state);
             }
         }
     };

@@ -22,6 +22,17 @@ pub trait Metric<T: Float, Y: ?Sized> {
     fn value(&self) -> f64;
     /// Forgets.
     fn reset(&mut self);
+
+    /// What has been counted, so that an interrupted pass can go on. A metric that does not say counts only what comes after
+    /// the interruption.
+    fn state(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
+    /// Goes on from [`state`](Self::state).
+    fn load_state(&mut self, state: &[f64]) {
+        let _ = state;
+    }
 }
 
 #[track_caller]

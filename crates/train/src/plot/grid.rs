@@ -65,5 +65,6 @@ pub fn image_grid(path: impl AsRef<Path>, images: &Tensor<f32>, captions: &[Stri
     let grid = Grid { images, captions, columns: columns.min(images.size(0)), scale };
     let (width, height) = grid.cell();
     let rows = images.size(0).div_ceil(grid.columns);
-    save(path.as_ref(), ((grid.columns * width) as u32, (rows * height) as u32), &grid)
+    let pixels = |cells: usize, each: usize| u32::try_from(cells.saturating_mul(each)).unwrap_or(u32::MAX);
+    save(path.as_ref(), (pixels(grid.columns, width), pixels(rows, height)), &grid)
 }

@@ -46,9 +46,14 @@ pub(crate) trait Draw {
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), String>;
 }
 
+const MOST_PIXELS: u64 = 1 << 28;
+
 /// Draws on a white picture of `width` x `height` and writes it, as SVG or PNG by the extension.
 pub(crate) fn save(path: &Path, (width, height): (u32, u32), drawing: &impl Draw) -> Result<(), TrainError> {
     ensure_font();
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(TrainError::in_file(path, format!("a picture of {width} x {height} pixels is too large to draw")));
+    }
     let failed = |e: String| TrainError::in_file(path, format!("cannot draw: {e}"));
     let bytes = match path.extension().and_then(|e| e.to_str()) {
         Some("svg") => {
@@ -62,7 +67,7 @@ pub(crate) fn save(path: &Path, (width, height): (u32, u32), drawing: &impl Draw
             svg.into_bytes()
         }
         Some("png") => {
-            let mut pixels = vec![255u8; (width * height * 3) as usize];
+            let mut pixels = vec![255u8; width as usize * height as usize * 3];
             {
                 let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
                 area.fill(&WHITE).map_err(|e| failed(e.to_string()))?;

@@ -1,0 +1,213 @@
+//! The stored state that a training goes on from, bit for bit.
+
+use crate::error::TrainError;
+use crate::history::{History, StepRecord};
+use crate::run::{CallbackState, Position};
+use crate::weights::{self, Stored};
+use gradus_optim::OptimizerState;
+use gradus_tensor::{RngState, Tensor};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// All that a training goes on from.
+pub(crate) struct Checkpoint {
+    pub weights: BTreeMap<String, Tensor<f32>>,
+    pub optimizer: OptimizerState<f32>,
+    pub rng: RngState,
+    /// What decides which samples the next step sees.
+    pub plan: Plan,
+    pub position: Position,
+    /// What the loss and the metrics of the epoch under way have come to.
+    pub running: BTreeMap<String, Vec<f64>>,
+    pub history: History,
+    pub callbacks: BTreeMap<String, CallbackState>,
+}
+
+/// What decides which samples a step sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub seed: u64,
+    pub samples: usize,
+    pub batch: usize,
+    pub accumulate: usize,
+    pub shuffle: bool,
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { seed, samples, batch, accumulate, shuffle } = self;
+        let order = if *shuffle { "shuffled" } else { "in order" };
+        write!(f, "seed {seed}, {samples} samples {order} in batches of {batch}, {accumulate} a step")
+    }
+}
+
+const FORMAT: &str = "gradus training 1";
+const STEPS: &str = "history.steps";
+
+impl Checkpoint {
+    /// Writes one safetensors file: the weights under their paths behind `model.`, the rest behind other prefixes and as
+    /// metadata. Numbers are stored as text that reads back to the same bits.
+    pub fn save(&self, path: &Path) -> Result<(), TrainError> {
+        let mut tensors = prefixed("model.", &self.weights);
+        // The header has an end; steps, of which there may be millions, are data.
+        tensors.insert(STEPS.to_string(), Stored::F64(table_of(&self.history.steps)));
+        tensors.extend(prefixed("optimizer.", &self.optimizer.tensors));
+        let mut meta = prefixed_numbers("optimizer.", &self.optimizer.scalars);
+        for (name, state) in &self.callbacks {
+            tensors.extend(prefixed(&format!("callback.{name}."), &state.tensors));
+            meta.extend(prefixed_numbers(&format!("callback.{name}."), &state.numbers));
+        }
+        for (name, values) in &self.running {
+            let values: Vec<String> = values.iter().map(|v| format!("{v:?}")).collect();
+            meta.insert(format!("running.{name}"), values.join(" "));
+        }
+        let key: String = self.rng.key.iter().map(|b| format!("{b:02x}")).collect();
+        for (name, value) in [
+            ("format", FORMAT.to_string()),
+            ("rule", self.optimizer.rule.clone()),
+            ("callbacks", self.callbacks.keys().cloned().collect::<Vec<_>>().join("\n")),
+            ("rng.key", key),
+            ("rng.words", self.rng.words.to_string()),
+            ("rng.tensors", self.rng.tensors.to_string()),
+            ("plan.seed", self.plan.seed.to_string()),
+            ("plan.samples", self.plan.samples.to_string()),
+            ("plan.batch", self.plan.batch.to_string()),
+            ("plan.accumulate", self.plan.accumulate.to_string()),
+            ("plan.shuffle", u8::from(self.plan.shuffle).to_string()),
+            ("position.epochs", self.position.epochs.to_string()),
+            ("position.steps_in_epoch", self.position.steps_in_epoch.to_string()),
+            ("position.steps", self.position.steps.to_string()),
+            ("history", History { epochs: self.history.epochs.clone(), steps: Vec::new() }.to_json()),
+        ] {
+            meta.insert(name.to_string(), value);
+        }
+        weights::write(path, &tensors, &meta)
+    }
+
+    /// What [`save`](Self::save) wrote.
+    pub fn load(path: &Path) -> Result<Self, TrainError> {
+        let (tensors, meta) = weights::read(path)?;
+        Reader { tensors, meta }
+            .checkpoint()
+            .map_err(|reason| TrainError::in_file(path, format!("not a whole training checkpoint: {reason}")))
+    }
+}
+
+/// One row a step: its number, its epoch, its loss, its learning rate.
+fn table_of(steps: &[StepRecord]) -> Tensor<f64> {
+    let rows = steps.iter().flat_map(|s| [s.step as f64, s.epoch as f64, s.loss, s.lr]);
+    Tensor::from_vec(rows.collect(), [steps.len(), 4])
+}
+
+fn prefixed(prefix: &str, map: &BTreeMap<String, Tensor<f32>>) -> BTreeMap<String, Stored> {
+    map.iter().map(|(name, t)| (format!("{prefix}{name}"), Stored::of(t))).collect()
+}
+
+fn prefixed_numbers(prefix: &str, map: &BTreeMap<String, f64>) -> BTreeMap<String, String> {
+    map.iter().map(|(name, v)| (format!("{prefix}{name}"), format!("{v:?}"))).collect()
+}
+
+/// The file's content, being taken apart.
+struct Reader {
+    tensors: BTreeMap<String, Stored>,
+    meta: BTreeMap<String, String>,
+}
+
+impl Reader {
+    fn checkpoint(&self) -> Result<Checkpoint, String> {
+        if self.text("format")? != FORMAT {
+            return Err(format!("its format is `{}`; wanted `{FORMAT}`", self.text("format")?));
+        }
+        let mut callbacks = BTreeMap::new();
+        for name in self.text("callbacks")?.lines() {
+            let prefix = format!("callback.{name}.");
+            let state = CallbackState { numbers: self.numbers_under(&prefix)?, tensors: self.tensors_under(&prefix)? };
+            callbacks.insert(name.to_string(), state);
+        }
+        let running = self.meta.iter().filter_map(|(name, text)| Some((name.strip_prefix("running.")?, text)));
+        let running = running.map(|(name, text)| {
+            let values: Result<Vec<f64>, _> = text.split_whitespace().map(str::parse).collect();
+            Ok((name.to_string(), values.map_err(|_| format!("`running.{name}` is no list of numbers"))?))
+        });
+        Ok(Checkpoint {
+            weights: self.tensors_under("model.")?,
+            optimizer: OptimizerState {
+                rule: self.text("rule")?.to_string(),
+                tensors: self.tensors_under("optimizer.")?,
+                scalars: self.numbers_under("optimizer.")?,
+            },
+            rng: RngState {
+                key: key_of(self.text("rng.key")?).ok_or("`rng.key` is no key")?,
+                words: self.whole("rng.words")?,
+                tensors: self.whole("rng.tensors")?,
+            },
+            plan: Plan {
+                seed: self.whole("plan.seed")?,
+                samples: self.whole("plan.samples")?,
+                batch: self.whole("plan.batch")?,
+                accumulate: self.whole("plan.accumulate")?,
+                shuffle: self.whole::<u8>("plan.shuffle")? != 0,
+            },
+            position: Position {
+                epochs: self.whole("position.epochs")?,
+                steps_in_epoch: self.whole("position.steps_in_epoch")?,
+                steps: self.whole("position.steps")?,
+            },
+            running: running.collect::<Result<_, String>>()?,
+            history: self.history()?,
+            callbacks,
+        })
+    }
+
+    fn text(&self, name: &str) -> Result<&str, String> {
+        self.meta.get(name).map(String::as_str).ok_or_else(|| format!("there is no entry `{name}`"))
+    }
+
+    fn whole<T: std::str::FromStr>(&self, name: &str) -> Result<T, String> {
+        let text = self.text(name)?;
+        text.parse().map_err(|_| format!("`{name}` is `{text}`; wanted a whole number"))
+    }
+
+    fn tensors_under(&self, prefix: &str) -> Result<BTreeMap<String, Tensor<f32>>, String> {
+        let entries = self.tensors.iter().filter_map(|(n, t)| Some((n.strip_prefix(prefix)?, t)));
+        let tensor = |(n, t): (&str, &Stored)| match t.tensor() {
+            Ok(tensor) => Ok((n.to_string(), tensor)),
+            Err(reason) => Err(format!("the tensor `{prefix}{n}` {reason}")),
+        };
+        entries.map(tensor).collect()
+    }
+
+    fn history(&self) -> Result<History, String> {
+        let epochs = History::from_json(self.text("history")?).map_err(|e| e.to_string())?.epochs;
+        let table = self.tensors.get(STEPS).ok_or_else(|| format!("there is no tensor `{STEPS}`"))?;
+        let table = table.tensor::<f64>().map_err(|reason| format!("the tensor `{STEPS}` {reason}"))?;
+        if table.rank() != 2 || table.size(1) != 4 {
+            return Err(format!("the tensor `{STEPS}` is {}; wanted [steps, 4]", table.shape()));
+        }
+        let values = table.to_vec();
+        let (rows, _) = values.as_chunks::<4>();
+        let step = |&[step, epoch, loss, lr]: &[f64; 4]| StepRecord { step: step as u64, epoch: epoch as usize, loss, lr };
+        Ok(History { epochs, steps: rows.iter().map(step).collect() })
+    }
+
+    fn numbers_under(&self, prefix: &str) -> Result<BTreeMap<String, f64>, String> {
+        let entries = self.meta.iter().filter_map(|(n, v)| Some((n.strip_prefix(prefix)?, v)));
+        let number = |(n, v): (&str, &String)| match v.parse() {
+            Ok(v) => Ok((n.to_string(), v)),
+            Err(_) => Err(format!("`{prefix}{n}` is `{v}`; wanted a number")),
+        };
+        entries.map(number).collect()
+    }
+}
+
+/// 32 bytes from 64 hexadecimal digits.
+fn key_of(text: &str) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (i, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(key)
+}
