@@ -64,7 +64,7 @@ fn tensors_that_are_views_scalars_or_empty_are_stored_as_they_look() {
     let (_dir, path) = folder();
     let x = Tensor::<f32>::arange(0.0, 6.0, 1.0).reshape([2, 3]);
     let tensors = BTreeMap::from([
-        ("transposed".to_string(), x.permute(&[1, 0])),
+        ("transposed".to_string(), x.permute([1, 0])),
         ("scalar".to_string(), Tensor::scalar(4.0)),
         ("empty".to_string(), Tensor::zeros([0, 5])),
     ]);

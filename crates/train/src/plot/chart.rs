@@ -144,6 +144,7 @@ impl Draw for Chart {
         if self.series.iter().any(|s| !s.label.is_empty()) {
             chart
                 .configure_series_labels()
+                .position(SeriesLabelPosition::UpperRight)
                 .background_style(WHITE.mix(0.85))
                 .border_style(BLACK.mix(0.2))
                 .label_font(("sans-serif", 14))
