@@ -90,11 +90,11 @@ fn second_derivatives() {
 
 #[test]
 fn one_variable_as_both_operands() {
-    let x = Tensor::from([[0.5, 1.5], [2.0, 0.7]]);
+    let x = [Tensor::from([[0.5, 1.5], [2.0, 0.7]])];
     for f in [Var::add, Var::sub, Var::mul, Var::div, Var::pow, Var::atan2] {
-        gradcheck(|v| f(&v[0], &v[0]), &[x.clone()], Tolerance::default()).unwrap();
-        gradgradcheck(|v| f(&v[0], &v[0]), &[x.clone()], Tolerance::default()).unwrap();
-        gradcheck(|v| f(&v[0], &v[0].t()), &[x.clone()], Tolerance::default()).unwrap();
+        gradcheck(|v| f(&v[0], &v[0]), &x, Tolerance::default()).unwrap();
+        gradgradcheck(|v| f(&v[0], &v[0]), &x, Tolerance::default()).unwrap();
+        gradcheck(|v| f(&v[0], &v[0].t()), &x, Tolerance::default()).unwrap();
     }
 }
 
