@@ -274,13 +274,13 @@ where
 
 /// A name for each callback in a checkpoint: two of a kind are told apart by their order.
 fn keys(callbacks: &Callbacks) -> Vec<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut key = |c: &dyn Callback| {
-        let count = counts.entry(c.name()).or_default();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let key = |c: &str| {
+        let count = counts.entry(c.to_string()).or_default();
         *count += 1;
-        format!("{}#{count}", c.name())
+        format!("{c}#{count}")
     };
-    callbacks.iter().map(|c| key(c.as_ref())).collect()
+    callbacks.iter().map(|c| c.name()).map(key).collect()
 }
 
 /// The random source that the order of an epoch's samples is drawn from; epochs are independent, so that a training can

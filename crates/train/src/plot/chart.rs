@@ -15,9 +15,9 @@ pub struct Series {
 }
 
 impl Series {
-    /// A line named `label` in the legend; points that are not finite are left out.
+    /// A line named `label` in the legend; points that are not finite, or beyond ±1e100, are left out.
     pub fn new(label: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
-        let points = points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
+        let points = points.into_iter().filter(|(x, y)| x.abs() <= 1e100 && y.abs() <= 1e100).collect();
         Self { label: label.into(), points, marked: false }
     }
 
@@ -94,9 +94,29 @@ impl Chart {
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         match high - low {
             span if span > 0.0 => (low - air * span, high + air * span),
-            _ if low.is_finite() => (low - 0.5, high + 0.5),
+            _ if low.is_finite() => (low - 0.5f64.max(0.1 * low.abs()), high + 0.5f64.max(0.1 * high.abs())),
             _ => (0.0, 1.0),
         }
+    }
+
+    /// Where the legend hides least of the lines.
+    fn emptiest_corner(&self, x: (f64, f64), y: (f64, f64)) -> SeriesLabelPosition {
+        use SeriesLabelPosition::{LowerLeft, LowerRight, UpperLeft, UpperRight};
+        let share = |v: f64, (low, high): (f64, f64)| (v - low) / (high - low);
+        let along = |s: &Series| {
+            let between = |(a, b): (&(f64, f64), &(f64, f64))| {
+                let (a, b) = (*a, *b);
+                (0..=8).map(move |i| f64::from(i) / 8.0).map(move |t| (a.0 + t * (b.0 - a.0), a.1 + t * (b.1 - a.1)))
+            };
+            s.points.iter().zip(s.points.iter().skip(1)).flat_map(between).collect::<Vec<_>>()
+        };
+        let points: Vec<(f64, f64)> = self.series.iter().flat_map(along).map(|p| (share(p.0, x), share(p.1, y))).collect();
+        let inside = |right: bool, top: bool| {
+            let (far, high) = (|v: f64| if right { v > 0.7 } else { v < 0.3 }, |v: f64| if top { v > 0.7 } else { v < 0.3 });
+            points.iter().filter(|p| far(p.0) && high(p.1)).count()
+        };
+        let corners = [(true, true, UpperRight), (true, false, LowerRight), (false, true, UpperLeft), (false, false, LowerLeft)];
+        corners.into_iter().min_by_key(|&(right, top, _)| inside(right, top)).map_or(UpperRight, |(_, _, corner)| corner)
     }
 }
 
@@ -104,6 +124,8 @@ impl Draw for Chart {
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), String> {
         let text = |e: DrawingAreaErrorKind<B::ErrorType>| e.to_string();
         let (x, y) = (self.ends(self.x_range, |p| p.0, 0.03), self.ends(self.y_range, |p| p.1, 0.06));
+        // Between epochs there is nothing to be named.
+        let whole = self.contour.is_none() && self.series.iter().all(|s| s.points.iter().all(|p| p.0.fract() == 0.0));
         let mut chart = ChartBuilder::on(area)
             .caption(&self.title, ("sans-serif", 20))
             .margin(14)
@@ -125,7 +147,7 @@ impl Draw for Chart {
             .y_labels(7)
             .label_style(("sans-serif", 14))
             .axis_desc_style(("sans-serif", 15))
-            .x_label_formatter(&|v| tick(*v))
+            .x_label_formatter(&|v| if whole && v.fract().abs() > 1e-9 { String::new() } else { tick(*v) })
             .y_label_formatter(&|v| tick(*v))
             .draw()
             .map_err(text)?;
@@ -144,7 +166,7 @@ impl Draw for Chart {
         if self.series.iter().any(|s| !s.label.is_empty()) {
             chart
                 .configure_series_labels()
-                .position(SeriesLabelPosition::UpperRight)
+                .position(self.emptiest_corner(x, y))
                 .background_style(WHITE.mix(0.85))
                 .border_style(BLACK.mix(0.2))
                 .label_font(("sans-serif", 14))
@@ -169,7 +191,7 @@ type Cell = ((f64, f64), (f64, f64), RGBColor);
 
 /// The plane in cells, coloured by bands of the logarithm of the function.
 fn bands(f: &Contour, x: (f64, f64), y: (f64, f64)) -> Vec<Cell> {
-    const CELLS: usize = 120;
+    const CELLS: usize = 160;
     const BANDS: f64 = 14.0;
     let at = |i: usize, (low, high): (f64, f64)| low + (high - low) * i as f64 / CELLS as f64;
     let middle = |i: usize, ends| (at(i, ends) + at(i + 1, ends)) / 2.0;

@@ -4,6 +4,7 @@
 mod chart;
 mod grid;
 mod matrix;
+mod smooth;
 
 pub use chart::{Chart, Series, save_charts};
 pub use grid::image_grid;
@@ -14,6 +15,7 @@ use gradus_data::atomic_write;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
+use smooth::Enlarged;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Once;
@@ -46,7 +48,7 @@ pub(crate) trait Draw {
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Result<(), String>;
 }
 
-const MOST_PIXELS: u64 = 1 << 28;
+const MOST_PIXELS: u64 = 1 << 26;
 
 /// Draws on a white picture of `width` x `height` and writes it, as SVG or PNG by the extension.
 pub(crate) fn save(path: &Path, (width, height): (u32, u32), drawing: &impl Draw) -> Result<(), TrainError> {
@@ -67,13 +69,15 @@ pub(crate) fn save(path: &Path, (width, height): (u32, u32), drawing: &impl Draw
             svg.into_bytes()
         }
         Some("png") => {
-            let mut pixels = vec![255u8; width as usize * height as usize * 3];
+            // Large pictures are of pixels, such as grids of images, rather than of lines.
+            let times = if u64::from(width) * u64::from(height) < MOST_PIXELS / 16 { 3 } else { 1 };
+            let mut pixels = vec![255u8; width as usize * height as usize * 3 * (times * times) as usize];
             {
-                let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-                area.fill(&WHITE).map_err(|e| failed(e.to_string()))?;
+                let area = Enlarged::new(&mut pixels, (width, height), times).into_drawing_area();
                 drawing.draw(&area).map_err(failed)?;
                 area.present().map_err(|e| failed(e.to_string()))?;
             }
+            let pixels = smooth::shrink(&pixels, (width, height), times);
             encode_png(&pixels, width, height).map_err(failed)?
         }
         _ => return Err(TrainError::in_file(path, "a picture's name must end in .svg or .png")),
