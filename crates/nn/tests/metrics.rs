@@ -167,3 +167,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_interrupted_pass_goes_on_from_the_state() {
+    fn goes_on<Y>(mut whole: impl Metric<f32, Y>, mut rest: impl Metric<f32, Y>, batches: [(Tensor<f32>, Y); 2]) {
+        whole.update(&batches[0].0, &batches[0].1);
+        rest.load_state(&whole.state());
+        whole.update(&batches[1].0, &batches[1].1);
+        rest.update(&batches[1].0, &batches[1].1);
+        assert!(whole.value() > 0.0 && whole.value() == rest.value(), "{}", whole.name());
+        let only_the_rest = {
+            rest.reset();
+            rest.update(&batches[1].0, &batches[1].1);
+            rest.value()
+        };
+        assert_ne!(only_the_rest, whole.value(), "{}", whole.name());
+    }
+    let outputs = || [Tensor::from([[2.0f32, 1.0], [0.0, 3.0], [1.0, 0.0]]), Tensor::from([[0.5f32, 1.5]])];
+    let labels = || {
+        let [a, b] = outputs();
+        [(a, Tensor::from([0i64, 1, 1])), (b, Tensor::from([1i64]))]
+    };
+    goes_on(Accuracy::new(), Accuracy::new(), labels());
+    goes_on(Precision::new(2), Precision::new(2), labels());
+    goes_on(Recall::new(2), Recall::new(2), labels());
+    goes_on(F1::of_class(1, 2), F1::of_class(1, 2), labels());
+    let targets = || {
+        let [a, b] = outputs();
+        [(a, Tensor::from([[1.0f32, 0.0], [0.0, 1.0], [0.0, 0.0]])), (b, Tensor::from([[0.0f32, 1.0]]))]
+    };
+    goes_on(BinaryAccuracy::new(), BinaryAccuracy::new(), targets());
+    goes_on(MeanAbsoluteError::default(), MeanAbsoluteError::default(), targets());
+    goes_on(MeanSquaredError::default(), MeanSquaredError::default(), targets());
+}
