@@ -1,8 +1,8 @@
 //! Every op of the table against finite differences: orders 1 and 2, on random shapes and layouts.
 
-use gradus_autograd::Var;
 use gradus_autograd::check::{Tolerance, gradcheck, gradgradcheck};
 use gradus_autograd::samples::{OpSample, op_samples};
+use gradus_autograd::{GradMode, Var, grad_with};
 use gradus_tensor::{Rng, Tensor};
 use std::collections::BTreeSet;
 
@@ -86,6 +86,26 @@ fn first_derivatives() {
 #[test]
 fn second_derivatives() {
     op_samples().iter().for_each(|s| check(s, 2, CASES));
+}
+
+/// A rule may take a short cut when its gradients need not be differentiable; it must not lead elsewhere.
+#[test]
+fn plain_and_differentiable_gradients_agree() {
+    for sample in op_samples() {
+        for seed in 0..CASES {
+            let case = (sample.case)(&mut Rng::seed(seed));
+            let xs: Vec<_> = case.inputs.iter().cloned().map(Var::leaf).collect();
+            let y = (case.apply)(&xs);
+            let gy = Var::constant(Tensor::uniform(y.shape().clone(), -1.0, 1.0, &mut Rng::seed(seed)));
+            let wrt: Vec<_> = xs.iter().collect();
+            let Ok(plain) = grad_with(&y, &gy, &wrt, GradMode::Plain) else { continue };
+            let differentiable = grad_with(&y, &gy, &wrt, GradMode::Differentiable).unwrap();
+            for (p, d) in plain.iter().zip(&differentiable) {
+                let near = (p.value() - d.value()).abs().le(&(d.value().abs() * 1e-12 + 1e-12));
+                assert!(near.all(), "op `{}`, case {seed}: {p:?} and {d:?}", sample.name);
+            }
+        }
+    }
 }
 
 #[test]

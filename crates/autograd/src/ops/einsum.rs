@@ -78,5 +78,12 @@ pub(crate) fn samples() -> Vec<OpSample> {
         sample!("...i,ij->...j", [2, 2, 3], [3, 2]),
         sample!("...,...->...", [2, 3], [2, 1]),
         sample!("i,j->ij", [2], [3]),
+        // Three operands; labels summed in one of them alone.
+        sample!("ij,jk,kl->il", [2, 3], [3, 2], [2, 2]),
+        sample!("il,j,k->ki", [2, 3], [2], [3]),
+        sample!("iii,ji,j->", [2, 2, 2], [3, 2], [3]),
+        // Broadcast axes, of size 1 and missing.
+        sample!("...ij,...jk,...k->...i", [2, 1, 2, 3], [3, 3, 2], [2]),
+        sample!("i...,...,i...->...", [2, 2, 1], [3], [2, 1, 3]),
     ]
 }

@@ -74,8 +74,9 @@ impl<T: Float> Var<T> {
     }
 }
 
+/// Zeros to add to; one stored element, for what is added to is copied anyway.
 fn zeros<T: Float>(shape: &Shape) -> Var<T> {
-    Var::constant(Tensor::zeros(shape.clone()))
+    Var::constant(Tensor::full(shape.clone(), T::zero()))
 }
 
 pub(crate) fn samples() -> Vec<OpSample> {

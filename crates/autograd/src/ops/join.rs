@@ -41,7 +41,11 @@ impl<T: Float> Var<T> {
             let detail = format!("variable {i} is {} beside {}; all shapes must agree", v.shape(), first.shape());
             Err(ShapeError::new("stack", detail)).or_panic()
         }
-        let raised: Vec<_> = vars.iter().map(|v| v.unsqueeze(axis)).collect();
+        // A loop, not a closure, which would hide the caller's line from the tape.
+        let mut raised = Vec::with_capacity(vars.len());
+        for v in vars {
+            raised.push(v.unsqueeze(axis));
+        }
         Self::concat(&raised.iter().collect::<Vec<_>>(), axis)
     }
 
@@ -52,9 +56,29 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn split(&self, size: usize, axis: impl Axis) -> Vec<Var<T>> {
         let axis = axis.resolve("split", self.rank()).or_panic();
-        assert!(size > 0, "split: parts of size 0; 1 or more is wanted");
+        if size == 0 {
+            Err(ShapeError::new("split", "parts of size 0; 1 or more is wanted")).or_panic()
+        }
         let n = self.shape()[axis];
-        (0..n).step_by(size).map(|start| self.slice(axis, start..(start + size).min(n))).collect()
+        let mut parts = Vec::with_capacity(n.div_ceil(size));
+        for start in (0..n).step_by(size) {
+            parts.push(self.slice(axis, start..(start + size).min(n)));
+        }
+        parts
+    }
+
+    /// `n` parts of equal size along one axis, but for the last ones: fewer, or a smaller last one, when the axis cannot
+    /// be divided so (as `torch.chunk`).
+    ///
+    /// # Panics
+    /// When `n` is 0.
+    #[track_caller]
+    pub fn chunk(&self, n: usize, axis: impl Axis) -> Vec<Var<T>> {
+        let axis = axis.resolve("chunk", self.rank()).or_panic();
+        if n == 0 {
+            Err(ShapeError::new("chunk", "0 parts; 1 or more is wanted")).or_panic()
+        }
+        self.split(self.shape()[axis].div_ceil(n).max(1), axis)
     }
 
     /// Parts of the given sizes along one axis.
@@ -69,11 +93,12 @@ impl<T: Float> Var<T> {
             Err(ShapeError::new("split_sizes", detail)).or_panic()
         }
         let mut start = 0;
-        let part = |&n: &usize| {
+        let mut parts = Vec::with_capacity(sizes.len());
+        for &n in sizes {
+            parts.push(self.slice(axis, start..start + n));
             start += n;
-            self.slice(axis, start - n..start)
-        };
-        sizes.iter().map(part).collect()
+        }
+        parts
     }
 
     /// This inside a border of `value`: `pads` gives `[before, after]` for each axis.
@@ -127,7 +152,8 @@ pub(crate) fn samples() -> Vec<OpSample> {
             Case::new([x], |v| {
                 let halves = v[0].split(3, 0);
                 let parts = v[0].split_sizes(&[1, 4], 0);
-                &halves[1] * parts[1].slice(0, ..2) + &parts[0]
+                let thirds = v[0].chunk(3, 0);
+                &halves[1] * parts[1].slice(0, ..2) + &parts[0] * &thirds[2]
             })
         }),
         OpSample::new("pad", |rng| {

@@ -3,7 +3,8 @@
 use crate::samples::{Case, OpSample, draw};
 use crate::tape::op;
 use crate::var::Var;
-use gradus_tensor::Float;
+use gradus_tensor::shape::AxisList;
+use gradus_tensor::{Float, OrPanic, ShapeError};
 
 impl<T: Float> Var<T> {
     /// The matrix product, over any strides: of matrices; of vectors, which count as a row on the left and a column
@@ -28,7 +29,7 @@ impl<T: Float> Var<T> {
     fn matrix_product(&self, other: &Var<T>) -> Var<T> {
         let (a, b) = (self.clone(), other.clone());
         op("matmul", [self, other], self.value().matmul(other.value()), move |p| {
-            [p.needs(0).then(|| p.gy().matmul(&b.t()).sum_to(a.shape())), p.needs(1).then(|| left_gradient(&a, p.gy(), &b))]
+            [p.needs(0).then(|| gradient_of_left(&a, p.gy(), &b)), p.needs(1).then(|| gradient_of_right(&a, p.gy(), &b))]
         })
     }
 
@@ -51,7 +52,10 @@ impl<T: Float> Var<T> {
     /// When they are no vectors of one length.
     #[track_caller]
     pub fn dot(&self, other: &Var<T>) -> Var<T> {
-        assert!(self.rank() == 1 && self.shape() == other.shape(), "dot: two vectors of one length are wanted");
+        if self.rank() != 1 || self.shape() != other.shape() {
+            let detail = format!("{} and {}: two vectors of one length are wanted", self.shape(), other.shape());
+            Err(ShapeError::new("dot", detail)).or_panic()
+        }
         (self * other).sum(..)
     }
 
@@ -61,13 +65,30 @@ impl<T: Float> Var<T> {
     /// When they are no vectors.
     #[track_caller]
     pub fn outer(&self, other: &Var<T>) -> Var<T> {
-        assert!(self.rank() == 1 && other.rank() == 1, "outer: two vectors are wanted");
+        if self.rank() != 1 || other.rank() != 1 {
+            let detail = format!("{} and {}: two vectors are wanted", self.shape(), other.shape());
+            Err(ShapeError::new("outer", detail)).or_panic()
+        }
         self.unsqueeze(1) * other.unsqueeze(0)
     }
 }
 
-/// `aᵀ dy` summed over the batch. One matrix `b` for a whole batch of `a` makes it a single product over all rows.
-fn left_gradient<T: Float>(a: &Var<T>, gy: &Var<T>, b: &Var<T>) -> Var<T> {
+/// `dy bᵀ` summed over the axes along which `a` is broadcast. One matrix `a` for a whole batch of `b` makes it a single
+/// product over all columns.
+fn gradient_of_left<T: Float>(a: &Var<T>, gy: &Var<T>, b: &Var<T>) -> Var<T> {
+    let rank = b.rank();
+    if a.rank() == 2 && rank > 2 {
+        let (m, k) = (a.shape()[0], a.shape()[1]);
+        let columns = gy.shape()[..rank - 2].iter().product::<usize>() * gy.shape()[rank - 1];
+        let m_first: AxisList = [rank - 2].into_iter().chain(0..rank - 2).chain([rank - 1]).collect();
+        return gy.permute(&m_first).reshape([m, columns]).matmul(&b.t().reshape([columns, k]));
+    }
+    gy.matmul(&b.t()).sum_to(a.shape())
+}
+
+/// `aᵀ dy` summed over the axes along which `b` is broadcast. One matrix `b` for a whole batch of `a` makes it a single
+/// product over all rows.
+fn gradient_of_right<T: Float>(a: &Var<T>, gy: &Var<T>, b: &Var<T>) -> Var<T> {
     if b.rank() == 2 && a.rank() > 2 {
         let (k, n) = (a.shape()[a.rank() - 1], gy.shape()[gy.rank() - 1]);
         let rows: usize = a.shape()[..a.rank() - 1].iter().product();
@@ -93,6 +114,14 @@ pub(crate) fn samples() -> Vec<OpSample> {
         OpSample::new("matmul", |rng| {
             let (m, k, n) = sizes(rng);
             Case::new([draw::of_shape(rng, [2, m, k]), draw::of_shape(rng, [k, n])], |v| v[0].matmul(&v[1]))
+        }),
+        OpSample::new("matmul", |rng| {
+            let (m, k, n) = sizes(rng);
+            Case::new([draw::of_shape(rng, [m, k]), draw::of_shape(rng, [3, 2, k, n])], |v| v[0].matmul(&v[1]))
+        }),
+        OpSample::new("matmul", |rng| {
+            let (m, k, n) = sizes(rng);
+            Case::new([draw::of_shape(rng, [m]), draw::of_shape(rng, [n])], move |v| v[0].outer(&v[1]).matmul(&v[1]) * k as f64)
         }),
         OpSample::new("matmul", |rng| {
             let (m, k, _) = sizes(rng);

@@ -112,8 +112,12 @@ impl<T: Float> Var<T> {
         let t = taken("logsumexp", self, axes);
         let x = self.clone();
         op_with_output("logsumexp", [self], self.value().logsumexp(&t.axes), move |p| {
-            let y = p.y().reshape(&t.kept);
-            [Some(p.gy().reshape(&t.kept) * (&x - y).exp())]
+            let (y, gy) = (p.y().reshape(&t.kept), p.gy().reshape(&t.kept));
+            if p.is_differentiable() {
+                return [Some(gy * (&x - y).exp())];
+            }
+            let share = x.value().zip_map("logsumexp", y.value(), |x, y| (x - y).exp());
+            [Some(gy * Var::constant(share))]
         })
     }
 
@@ -131,17 +135,83 @@ impl<T: Float> Var<T> {
         op("cumsum", [self], self.value().cumsum(axis), move |p| [Some(p.gy().flip(axis).cumsum(axis).flip(axis))])
     }
 
-    /// The product over one axis, which goes. The derivative with respect to an element is the product of
+    /// The product over `axes`, which go; `..` for all. The derivative with respect to an element is the product of
     /// the others, formed without division, so that zeros are no trouble.
     #[track_caller]
-    pub fn prod(&self, axis: impl Axis) -> Var<T> {
-        let axis = axis.resolve("prod", self.rank()).or_panic();
+    pub fn prod(&self, axes: impl Axes) -> Var<T> {
+        let t = taken("prod", self, axes);
+        if let &[axis] = &t.axes[..] {
+            return self.prod_along(axis);
+        }
+        let order: AxisList = (0..self.rank()).filter(|a| !t.axes.contains(a)).chain(t.axes.iter().copied()).collect();
+        let mut rows = reduced_shape(self.shape(), &t.axes, false);
+        rows.push(t.axes.iter().map(|&a| t.from[a]).product());
+        self.permute(&order).reshape(&rows).prod_along(rows.rank() - 1)
+    }
+
+    /// As [`prod`](Self::prod), the axes staying with size 1.
+    #[track_caller]
+    pub fn prod_keep(&self, axes: impl Axes) -> Var<T> {
+        let t = taken("prod", self, axes);
+        self.prod(&t.axes).reshape(&t.kept)
+    }
+
+    #[track_caller]
+    fn prod_along(&self, axis: usize) -> Var<T> {
         let x = self.clone();
-        op("prod", [self], self.value().prod(axis), move |p| [Some(p.gy().unsqueeze(axis) * product_of_others(&x, axis))])
+        op("prod", [self], self.value().prod(axis), move |p| {
+            let others = if p.is_differentiable() {
+                product_of_others(&x, axis)
+            } else {
+                Var::constant(before_times_after(x.value(), axis))
+            };
+            [Some(p.gy().unsqueeze(axis) * others)]
+        })
+    }
+
+    /// The Euclidean norm over `axes`, which go; `..` for all: `y = √Σ x²`, `dx = x / y dy`, and 0 where `y` is 0.
+    #[track_caller]
+    pub fn norm(&self, axes: impl Axes) -> Var<T> {
+        let t = taken("norm", self, axes);
+        let (x, y) = (self.clone(), self.value().square().sum(&t.axes).sqrt());
+        op_with_output("norm", [self], y, move |p| {
+            let y = p.y().reshape(&t.kept);
+            let zero = y.value().eq(0.0);
+            [Some(&x * (p.gy().reshape(&t.kept) / y.masked_fill(&zero, 1.0)))]
+        })
+    }
+
+    /// As [`norm`](Self::norm), the axes staying with size 1.
+    #[track_caller]
+    pub fn norm_keep(&self, axes: impl Axes) -> Var<T> {
+        let t = taken("norm", self, axes);
+        self.norm(&t.axes).reshape(&t.kept)
     }
 }
 
-/// For each element, the product of the others along `axis`: those before it times those after it.
+/// For each element, the product of the others along `axis`: those before it times those after it, in two scans.
+fn before_times_after<T: Float>(x: &Tensor<T>, axis: usize) -> Tensor<T> {
+    let n = x.shape()[axis];
+    let rows = x.transpose(axis, -1).contiguous();
+    let others = Tensor::build(rows.shape().clone(), |out| {
+        let rows = rows.as_slice().expect("contiguous");
+        for (x, out) in rows.chunks_exact(n.max(1)).zip(out.chunks_exact_mut(n.max(1))) {
+            let mut before = T::one();
+            for (out, &x) in out.iter_mut().zip(x) {
+                *out = before;
+                before *= x;
+            }
+            let mut after = T::one();
+            for (out, &x) in out.iter_mut().zip(x).rev() {
+                *out *= after;
+                after *= x;
+            }
+        }
+    });
+    others.transpose(axis, -1)
+}
+
+/// The same as a differentiable expression; it takes n² room for an axis of size n.
 fn product_of_others<T: Float>(x: &Var<T>, axis: usize) -> Var<T> {
     let n = x.shape()[axis];
     // With an axis of size n in front of `axis`, and ones on the diagonal, the product over `axis` leaves
@@ -193,6 +263,18 @@ pub(crate) fn samples() -> Vec<OpSample> {
         OpSample::new("prod", |rng| {
             let x = draw::tensor_of_rank(rng, 2, -2.0..2.0);
             Case::new([x], |v| v[0].prod(-1))
+        }),
+        sample!("prod", tensor, |x, axes| x.prod_keep(axes)),
+        OpSample::new("prod", |rng| {
+            // A zero, and sometimes two.
+            let x = draw::of_shape(rng, [2, 3]) * &Tensor::bernoulli([2, 3], 0.7, rng).to_num();
+            Case::new([x], |v| v[0].prod(1))
+        }),
+        OpSample::new("norm", |rng| {
+            let x = draw::tensor(rng, 0.4..2.0);
+            let signs = Tensor::bernoulli(x.shape().clone(), 0.5, rng).to_num() * 2.0 - 1.0;
+            let axes: AxisList = (0..x.rank()).filter(|_| rng.below(2) == 1).collect();
+            Case::new([x * &signs], move |v| v[0].norm_keep(&axes) * v[0].norm(..))
         }),
     ]
 }

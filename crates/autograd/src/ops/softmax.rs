@@ -15,9 +15,8 @@ impl<T: Float> Var<T> {
         let y = x.zip_map("softmax", &x.logsumexp_keep(axis), |x, l| (x - l).exp());
         op_with_output("softmax", [self], y, move |p| {
             let (y, gy) = (p.y(), p.gy());
-            let weighted = gy * &y;
-            let total = weighted.sum_keep(axis);
-            [Some(weighted - y * total)]
+            let total = (gy * &y).sum_keep(axis);
+            [Some((gy - total) * y)]
         })
     }
 
@@ -27,7 +26,15 @@ impl<T: Float> Var<T> {
         let axis = axis.resolve("log_softmax", self.rank()).or_panic();
         let x = self.value();
         let y = x.zip_map("log_softmax", &x.logsumexp_keep(axis), |x, l| x - l);
-        op_with_output("log_softmax", [self], y, move |p| [Some(p.gy() - p.y().exp() * p.gy().sum_keep(axis))])
+        op_with_output("log_softmax", [self], y, move |p| {
+            let (y, gy) = (p.y(), p.gy());
+            let total = gy.sum_keep(axis);
+            if p.is_differentiable() {
+                return [Some(gy - y.exp() * total)];
+            }
+            let share = y.value().zip_map("log_softmax", total.value(), |y, s| y.exp() * s);
+            [Some(Var::constant(share.zip_map_into("log_softmax", gy.value(), |share, g| g - share)))]
+        })
     }
 
     /// Zeroes each element with probability `p` and divides the others by `1 - p`, so that the mean stays (Srivastava

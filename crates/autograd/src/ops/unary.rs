@@ -254,7 +254,9 @@ unary! {
     /// `ln(1 + e^x)`, without overflow; `dx = sigmoid(x) dy`.
     softplus on -4.0..4.0 => |v| v.maximum(T::zero()) + (-v.abs()).exp().ln_1p(), d(x, _) = x.sigmoid();
     /// `x^p` for a fixed power `p`: `dx = p x^(p-1) dy`.
-    powf(p: f64 = 3.0) on 0.3..2.0, -2.0..-0.3 => |v| power(v, p), d(x, _) = S::lit(p) * x.powf(p - 1.0);
+    powf(p: f64 = 3.0) on 0.3..2.0, -2.0..-0.3 => |v| power(v, p),
+        // 0 · 0^-1 would be NaN: the slope of a constant is 0 everywhere.
+        d(x, _) = if p == 0.0 { S::lit(0.0) } else { S::lit(p) * x.powf(p - 1.0) };
     /// Values below `low` become `low`, above `high` become `high`; the derivative is 1 from `low` to `high`,
     /// both included, and 0 outside.
     clamp(low: f64 = -1.0, high: f64 = 1.0) on -0.9..0.9, 1.1..2.0, -2.0..-1.1 =>
