@@ -19,7 +19,7 @@
 //! }
 //! let output = net.forward(&x.into(), &mut Mode::Eval);
 //! assert!(metrics::accuracy(output.value(), &labels) > 0.9);
-//! # Ok::<(), gradus::optim::StepError>(())
+//! # Ok::<(), gradus::optim::OptimError>(())
 //! ```
 //!
 //! | crate | what it holds |
