@@ -40,7 +40,8 @@ pub use gradus_optim as optim;
 pub use gradus_tensor as tensor;
 pub use gradus_train as train;
 
-pub use gradus_autograd::{Module, Param, Path, Visitor};
+pub use gradus_autograd::{Param, Path, Visitor};
+pub use gradus_nn::Module;
 
 /// What most programs need: `use gradus::prelude::*;`
 pub mod prelude {

@@ -32,6 +32,7 @@ mod losses;
 pub mod metrics;
 mod sequential;
 
+pub use gradus_autograd::Module;
 pub use gradus_derive::Module;
 pub use init::Init;
 pub use layer::{Layer, Mode};
