@@ -43,6 +43,7 @@ impl OpSample {
 }
 
 /// The samples of every built-in op.
+#[inline]
 pub fn op_samples() -> Vec<OpSample> {
     crate::ops::samples()
 }

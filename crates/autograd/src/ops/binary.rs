@@ -56,6 +56,7 @@ macro_rules! binary_table {
                 binary(stringify!($name), self, other, y, for_a, for_b)
             }
         )*}
+        #[inline] // not compiled but where it is used
         pub(crate) fn samples() -> Vec<OpSample> {
             vec![$($(
                 OpSample::new(stringify!($name), |rng| {

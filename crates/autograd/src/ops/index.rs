@@ -79,6 +79,7 @@ fn zeros<T: Float>(shape: &Shape) -> Var<T> {
     Var::constant(Tensor::full(shape.clone(), T::zero()))
 }
 
+#[inline] // not compiled but where it is used
 pub(crate) fn samples() -> Vec<OpSample> {
     vec![
         OpSample::new("gather", |rng| {

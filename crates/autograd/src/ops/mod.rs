@@ -19,6 +19,7 @@ pub use unary::UnaryRule;
 use crate::samples::OpSample;
 
 /// The samples of every op on this table; an op that has none fails the tests.
+#[inline] // not compiled but where it is used
 pub(crate) fn samples() -> Vec<OpSample> {
     let families = [
         unary::samples(),

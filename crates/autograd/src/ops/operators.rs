@@ -140,6 +140,7 @@ impl<T: Float> Neg for Var<T> {
     }
 }
 
+#[inline] // not compiled but where it is used
 pub(crate) fn samples() -> Vec<OpSample> {
     macro_rules! sample {
         ($name:literal, $f:expr) => {

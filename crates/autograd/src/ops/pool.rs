@@ -77,6 +77,7 @@ fn problem(rng: &mut Rng, dilated: bool) -> (Tensor<f64>, Shape, Pool2dOptions) 
     }
 }
 
+#[inline] // not compiled but where it is used
 pub(crate) fn samples() -> Vec<OpSample> {
     vec![
         OpSample::new("max_pool2d", |rng| {

@@ -237,6 +237,7 @@ fn some_axes(rng: &mut gradus_tensor::Rng, rank: usize) -> AxisList {
     (0..rank).filter(|_| rng.below(2) == 1).collect()
 }
 
+#[inline] // not compiled but where it is used
 pub(crate) fn samples() -> Vec<OpSample> {
     macro_rules! sample {
         ($name:literal, $draw:ident, $f:expr) => {

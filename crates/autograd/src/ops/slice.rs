@@ -127,6 +127,7 @@ fn triangle<T: Float>(x: &Var<T>, op: &'static str, outside: impl Fn(isize, isiz
     Tensor::from_fn([rows, cols], |i| outside(i[0] as isize, i[1] as isize))
 }
 
+#[inline] // not compiled but where it is used
 pub(crate) fn samples() -> Vec<OpSample> {
     vec![
         OpSample::new("slice", |rng| {

@@ -176,6 +176,7 @@ macro_rules! unary {
                 self.apply($name { $($($p),+)? })
             }
         )*}
+        #[inline] // not compiled but where it is used
         pub(crate) fn samples() -> Vec<OpSample> {
             vec![$(
                 OpSample::new(stringify!($name), |rng| {

@@ -152,6 +152,7 @@ impl<T: Float> Var<T> {
     }
 }
 
+#[inline] // not compiled but where it is used
 pub(crate) fn samples() -> Vec<OpSample> {
     vec![
         OpSample::new("reshape", |rng| {

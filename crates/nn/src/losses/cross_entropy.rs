@@ -249,6 +249,7 @@ fn check_probabilities(output: &[usize], target: &[usize]) -> Result<(), ShapeEr
 macro_rules! of_probabilities {
     ($($t:ty),*) => {$(
         impl Loss<$t, Tensor<$t>> for CrossEntropy {
+            #[inline] // not compiled but where it is used
             #[track_caller]
             fn loss(&self, output: &Var<$t>, target: &Tensor<$t>) -> Var<$t> {
                 self.of_probabilities(output, target)
