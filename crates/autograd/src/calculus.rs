@@ -1,6 +1,6 @@
 //! The arithmetic in which derivatives are written, once for numbers and for variables.
 
-use gradus_tensor::Float;
+use gradus_tensor::{Float, Real};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// What a derivative formula may use. Numbers ([`Val`]) implement it, and so do variables
@@ -115,6 +115,6 @@ impl<T: Float> Calculus for Val<T> {
 
 /// `x^p`; whole powers by multiplication, so that they hold for negative `x` too.
 #[inline(always)]
-pub(crate) fn power<T: Float>(x: T, p: f64) -> T {
+pub(crate) fn power<T: Real>(x: T, p: f64) -> T {
     if p.fract() == 0.0 && p.abs() <= 64.0 { x.powi(p as i32) } else { x.powf(T::lit(p)) }
 }

@@ -1,38 +1,46 @@
 //! The table of ops as the table of tests: sample inputs for every op.
 
+use crate::dual::Dual;
 use crate::var::Var;
-use gradus_tensor::{Rng, Tensor};
+use gradus_tensor::{Float, Rng, Tensor};
 
-type Apply = Box<dyn Fn(&[Var<f64>]) -> Var<f64>>;
+type Apply<T> = Box<dyn Fn(&[Var<T>]) -> Var<T>>;
 
-/// One random call of an op.
-pub struct Case {
+/// One random call of an op, on operands that do not depend on the element type of the call.
+pub struct Case<T: Float = f64> {
     /// The operands' values.
     pub inputs: Vec<Tensor<f64>>,
     /// The call.
-    pub apply: Apply,
+    pub apply: Apply<T>,
+    /// The forward formula over dual numbers, for functions of one element.
+    pub dual: Option<fn(Dual) -> Dual>,
 }
 
-impl Case {
+impl<T: Float> Case<T> {
     /// A call of `apply` on `inputs`.
-    pub fn new<const N: usize>(inputs: [Tensor<f64>; N], apply: impl Fn(&[Var<f64>]) -> Var<f64> + 'static) -> Self {
-        Self { inputs: inputs.into(), apply: Box::new(apply) }
+    pub fn new<const N: usize>(inputs: [Tensor<f64>; N], apply: impl Fn(&[Var<T>]) -> Var<T> + 'static) -> Self {
+        Self { inputs: inputs.into(), apply: Box::new(apply), dual: None }
+    }
+
+    /// With the forward formula over dual numbers.
+    pub fn with_dual(self, f: fn(Dual) -> Dual) -> Self {
+        Self { dual: Some(f), ..self }
     }
 }
 
 /// How to call an op on random inputs, within the domain where it is smooth.
-pub struct OpSample {
+pub struct OpSample<T: Float = f64> {
     /// The op's name on the tape.
     pub name: &'static str,
     /// Draws shapes, arguments and values.
-    pub case: fn(&mut Rng) -> Case,
+    pub case: fn(&mut Rng) -> Case<T>,
     /// Whether operands may hold equal elements; not where ties are kinks.
     pub ties: bool,
 }
 
-impl OpSample {
+impl<T: Float> OpSample<T> {
     /// Samples of the op `name`.
-    pub fn new(name: &'static str, case: fn(&mut Rng) -> Case) -> Self {
+    pub fn new(name: &'static str, case: fn(&mut Rng) -> Case<T>) -> Self {
         Self { name, case, ties: true }
     }
 
@@ -42,9 +50,8 @@ impl OpSample {
     }
 }
 
-/// The samples of every built-in op.
-#[inline]
-pub fn op_samples() -> Vec<OpSample> {
+/// The samples of every built-in op, for operands of one element type; those for another draw the same.
+pub fn op_samples<T: Float>() -> Vec<OpSample<T>> {
     crate::ops::samples()
 }
 

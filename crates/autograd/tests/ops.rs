@@ -80,18 +80,18 @@ fn check(sample: &OpSample, order: usize, cases: u64) {
 
 #[test]
 fn first_derivatives() {
-    op_samples().iter().for_each(|s| check(s, 1, CASES));
+    op_samples::<f64>().iter().for_each(|s| check(s, 1, CASES));
 }
 
 #[test]
 fn second_derivatives() {
-    op_samples().iter().for_each(|s| check(s, 2, CASES));
+    op_samples::<f64>().iter().for_each(|s| check(s, 2, CASES));
 }
 
 /// A rule may take a short cut when its gradients need not be differentiable; it must not lead elsewhere.
 #[test]
 fn plain_and_differentiable_gradients_agree() {
-    for sample in op_samples() {
+    for sample in op_samples::<f64>() {
         for seed in 0..CASES {
             let case = (sample.case)(&mut Rng::seed(seed));
             let xs: Vec<_> = case.inputs.iter().cloned().map(Var::leaf).collect();
@@ -146,7 +146,7 @@ fn names_in_source() -> BTreeSet<String> {
 
 #[test]
 fn every_op_has_samples_and_every_sample_runs_its_op() {
-    let samples = op_samples();
+    let samples = op_samples::<f64>();
     let sampled: BTreeSet<String> = samples.iter().map(|s| s.name.to_string()).collect();
     let missing: Vec<_> = names_in_source().difference(&sampled).cloned().collect();
     assert!(missing.is_empty(), "ops without samples: {missing:?}");

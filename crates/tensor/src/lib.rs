@@ -22,6 +22,7 @@ mod error;
 #[allow(unsafe_code, missing_docs)] // the kernels are the one place that may: raw pointers and processor features
 pub mod kernels;
 mod ops;
+mod real;
 mod rng;
 pub mod shape;
 mod tensor;
@@ -34,6 +35,7 @@ pub use ops::conv::{Conv2dOptions, conv2d_shape};
 pub use ops::einsum::{EinsumPlan, Label, Labels, einsum, einsum_plan};
 pub use ops::matmul::matmul_shape;
 pub use ops::pool::{Pool2dOptions, pool2d_shape};
+pub use real::Real;
 pub use rng::{Rng, RngState};
 pub use shape::Shape;
 pub use tensor::Tensor;

@@ -1,6 +1,6 @@
 //! The maths of `f32` against `f64`, over the whole range.
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Real, Tensor};
 
 /// The distance of `y` from `exact` in units of the last place of `f32` at `exact`.
 fn ulps(y: f32, exact: f64) -> f64 {
@@ -23,18 +23,18 @@ fn sweep() -> impl Iterator<Item = f32> {
 
 type Case = (&'static str, fn(f32) -> f32, fn(f64) -> f64, f64);
 const CASES: [Case; 12] = [
-    ("exp", Float::exp, f64::exp, 1.0),
-    ("exp2", Float::exp2, f64::exp2, 1.1),
-    ("exp_m1", Float::exp_m1, f64::exp_m1, 2.0),
-    ("sigmoid", Float::sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 3.0),
-    ("tanh", Float::tanh, f64::tanh, 3.0),
-    ("ln", Float::ln, f64::ln, 1.0),
-    ("ln_1p", Float::ln_1p, f64::ln_1p, 2.0),
-    ("log2", Float::log2, f64::log2, 1.0),
-    ("log10", Float::log10, f64::log10, 1.0),
-    ("sin", Float::sin, f64::sin, 2.0),
-    ("cos", Float::cos, f64::cos, 2.0),
-    ("erf", Float::erf, Float::erf, 2.0),
+    ("exp", Real::exp, f64::exp, 1.0),
+    ("exp2", Real::exp2, f64::exp2, 1.1),
+    ("exp_m1", Real::exp_m1, f64::exp_m1, 2.0),
+    ("sigmoid", Real::sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 3.0),
+    ("tanh", Real::tanh, f64::tanh, 3.0),
+    ("ln", Real::ln, f64::ln, 1.0),
+    ("ln_1p", Real::ln_1p, f64::ln_1p, 2.0),
+    ("log2", Real::log2, f64::log2, 1.0),
+    ("log10", Real::log10, f64::log10, 1.0),
+    ("sin", Real::sin, f64::sin, 2.0),
+    ("cos", Real::cos, f64::cos, 2.0),
+    ("erf", Real::erf, Real::erf, 2.0),
 ];
 
 #[test]
@@ -61,18 +61,18 @@ fn edges_are_exact() {
     let tiny = f32::from_bits(1);
     type Edges<'a> = (fn(f32) -> f32, &'a [(f32, f32)]);
     let cases: [Edges; 12] = [
-        (Float::exp, &[(0.0, 1.0), (-0.0, 1.0), (-104.0, 0.0), (89.0, INF), (INF, INF), (-INF, 0.0), (-103.5, tiny)]),
-        (Float::exp2, &[(-149.0, tiny), (-151.0, 0.0), (127.0, 2f32.powi(127)), (128.0, INF), (INF, INF), (-INF, 0.0)]),
-        (Float::exp_m1, &[(0.0, 0.0), (-0.0, -0.0), (tiny, tiny), (-tiny, -tiny), (89.0, INF), (INF, INF), (-INF, -1.0)]),
-        (Float::ln, &[(1.0, 0.0), (0.0, -INF), (-0.0, -INF), (INF, INF), (-1.0, f32::NAN), (-INF, f32::NAN), (-tiny, f32::NAN)]),
-        (Float::ln_1p, &[(0.0, 0.0), (-0.0, -0.0), (-1.0, -INF), (-1.5, f32::NAN), (INF, INF), (-tiny, -tiny)]),
-        (Float::log2, &[(1.0, 0.0), (tiny, -149.0), (8.0, 3.0), (2f32.powi(127), 127.0), (0.0, -INF), (-2.0, f32::NAN)]),
-        (Float::log10, &[(1.0, 0.0), (10.0, 1.0), (1e3, 3.0), (1e10, 10.0), (0.0, -INF), (INF, INF)]),
-        (Float::tanh, &[(-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (tiny, tiny), (-20.0, -1.0)]),
-        (Float::sigmoid, &[(0.0, 0.5), (INF, 1.0), (-INF, 0.0), (-200.0, 0.0), (200.0, 1.0)]),
-        (Float::erf, &[(-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (5.0, 1.0), (-5.0, -1.0)]),
-        (Float::sin, &[(0.0, 0.0), (-0.0, -0.0), (tiny, tiny), (INF, f32::NAN), (-INF, f32::NAN)]),
-        (Float::cos, &[(0.0, 1.0), (-0.0, 1.0), (tiny, 1.0), (INF, f32::NAN)]),
+        (Real::exp, &[(0.0, 1.0), (-0.0, 1.0), (-104.0, 0.0), (89.0, INF), (INF, INF), (-INF, 0.0), (-103.5, tiny)]),
+        (Real::exp2, &[(-149.0, tiny), (-151.0, 0.0), (127.0, 2f32.powi(127)), (128.0, INF), (INF, INF), (-INF, 0.0)]),
+        (Real::exp_m1, &[(0.0, 0.0), (-0.0, -0.0), (tiny, tiny), (-tiny, -tiny), (89.0, INF), (INF, INF), (-INF, -1.0)]),
+        (Real::ln, &[(1.0, 0.0), (0.0, -INF), (-0.0, -INF), (INF, INF), (-1.0, f32::NAN), (-INF, f32::NAN), (-tiny, f32::NAN)]),
+        (Real::ln_1p, &[(0.0, 0.0), (-0.0, -0.0), (-1.0, -INF), (-1.5, f32::NAN), (INF, INF), (-tiny, -tiny)]),
+        (Real::log2, &[(1.0, 0.0), (tiny, -149.0), (8.0, 3.0), (2f32.powi(127), 127.0), (0.0, -INF), (-2.0, f32::NAN)]),
+        (Real::log10, &[(1.0, 0.0), (10.0, 1.0), (1e3, 3.0), (1e10, 10.0), (0.0, -INF), (INF, INF)]),
+        (Real::tanh, &[(-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (tiny, tiny), (-20.0, -1.0)]),
+        (Real::sigmoid, &[(0.0, 0.5), (INF, 1.0), (-INF, 0.0), (-200.0, 0.0), (200.0, 1.0)]),
+        (Real::erf, &[(-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (5.0, 1.0), (-5.0, -1.0)]),
+        (Real::sin, &[(0.0, 0.0), (-0.0, -0.0), (tiny, tiny), (INF, f32::NAN), (-INF, f32::NAN)]),
+        (Real::cos, &[(0.0, 1.0), (-0.0, 1.0), (tiny, 1.0), (INF, f32::NAN)]),
     ];
     for ((f, cases), (name, ..)) in cases.into_iter().zip([
         CASES[0], CASES[1], CASES[2], CASES[5], CASES[6], CASES[7], CASES[8], CASES[4], CASES[3], CASES[11], CASES[9], CASES[10],

@@ -56,8 +56,7 @@ macro_rules! binary_table {
                 binary(stringify!($name), self, other, y, for_a, for_b)
             }
         )*}
-        #[inline] // not compiled but where it is used
-        pub(crate) fn samples() -> Vec<OpSample> {
+        pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
             vec![$($(
                 OpSample::new(stringify!($name), |rng| {
                     let (a, b) = draw::broadcast_pair(rng, $da, $db);

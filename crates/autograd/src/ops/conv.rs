@@ -68,8 +68,7 @@ fn problem(rng: &mut Rng) -> (Tensor<f64>, Tensor<f64>, Shape, Conv2dOptions) {
     }
 }
 
-#[inline] // not compiled but where it is used
-pub(crate) fn samples() -> Vec<OpSample> {
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     vec![
         OpSample::new("conv2d", |rng| {
             let (x, w, _, o) = problem(rng);

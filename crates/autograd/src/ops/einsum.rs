@@ -59,8 +59,7 @@ fn run<T: Float>(plan: EinsumPlan, operands: &[&Var<T>]) -> Var<T> {
     })
 }
 
-#[inline] // not compiled but where it is used
-pub(crate) fn samples() -> Vec<OpSample> {
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     macro_rules! sample {
         ($spec:literal, $($shape:expr),+) => {
             OpSample::new("einsum", |rng| {

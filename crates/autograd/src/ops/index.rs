@@ -79,8 +79,7 @@ fn zeros<T: Float>(shape: &Shape) -> Var<T> {
     Var::constant(Tensor::full(shape.clone(), T::zero()))
 }
 
-#[inline] // not compiled but where it is used
-pub(crate) fn samples() -> Vec<OpSample> {
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     vec![
         OpSample::new("gather", |rng| {
             let (x, index) = (draw::of_shape(rng, [3, 4]), Tensor::randint([2, 3], 0, 4, rng));

@@ -136,8 +136,7 @@ impl<T: Float> Var<T> {
     }
 }
 
-#[inline] // not compiled but where it is used
-pub(crate) fn samples() -> Vec<OpSample> {
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     vec![
         OpSample::new("concat", |rng| {
             let (a, b) = (rng.below(3), 1 + rng.below(3));

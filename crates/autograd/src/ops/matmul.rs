@@ -97,8 +97,7 @@ fn gradient_of_right<T: Float>(a: &Var<T>, gy: &Var<T>, b: &Var<T>) -> Var<T> {
     a.t().matmul(gy).sum_to(b.shape())
 }
 
-#[inline] // not compiled but where it is used
-pub(crate) fn samples() -> Vec<OpSample> {
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     fn sizes(rng: &mut gradus_tensor::Rng) -> (usize, usize, usize) {
         (1 + rng.below(3), rng.below(4), 1 + rng.below(3))
     }

@@ -17,24 +17,24 @@ mod view;
 pub use unary::UnaryRule;
 
 use crate::samples::OpSample;
+use gradus_tensor::Float;
 
 /// The samples of every op on this table; an op that has none fails the tests.
-#[inline] // not compiled but where it is used
-pub(crate) fn samples() -> Vec<OpSample> {
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     let families = [
-        unary::samples(),
-        binary::samples(),
-        operators::samples(),
-        reduce::samples(),
-        view::samples(),
-        slice::samples(),
-        index::samples(),
-        join::samples(),
-        matmul::samples(),
-        conv::samples(),
-        einsum::samples(),
-        pool::samples(),
-        softmax::samples(),
+        unary::samples::<T>(),
+        binary::samples::<T>(),
+        operators::samples::<T>(),
+        reduce::samples::<T>(),
+        view::samples::<T>(),
+        slice::samples::<T>(),
+        index::samples::<T>(),
+        join::samples::<T>(),
+        matmul::samples::<T>(),
+        conv::samples::<T>(),
+        einsum::samples::<T>(),
+        pool::samples::<T>(),
+        softmax::samples::<T>(),
     ];
     families.into_iter().flatten().collect()
 }

@@ -140,8 +140,7 @@ impl<T: Float> Neg for Var<T> {
     }
 }
 
-#[inline] // not compiled but where it is used
-pub(crate) fn samples() -> Vec<OpSample> {
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     macro_rules! sample {
         ($name:literal, $f:expr) => {
             OpSample::new($name, |rng| {
@@ -151,12 +150,12 @@ pub(crate) fn samples() -> Vec<OpSample> {
         };
     }
     vec![
-        sample!("add_scalar", |x: &Var<f64>| x + 1.5),
-        sample!("add_scalar", |x: &Var<f64>| x - 1.5),
-        sample!("scalar_sub", |x: &Var<f64>| 1.5 - x),
-        sample!("mul_scalar", |x: &Var<f64>| -2.5 * x),
-        sample!("div_scalar", |x: &Var<f64>| x / 2.5),
-        sample!("mul_scalar", |x: &Var<f64>| 2.5 / x),
-        sample!("neg", |x: &Var<f64>| -x),
+        sample!("add_scalar", |x: &Var<T>| x + 1.5),
+        sample!("add_scalar", |x: &Var<T>| x - 1.5),
+        sample!("scalar_sub", |x: &Var<T>| 1.5 - x),
+        sample!("mul_scalar", |x: &Var<T>| -2.5 * x),
+        sample!("div_scalar", |x: &Var<T>| x / 2.5),
+        sample!("mul_scalar", |x: &Var<T>| 2.5 / x),
+        sample!("neg", |x: &Var<T>| -x),
     ]
 }

@@ -77,8 +77,7 @@ fn problem(rng: &mut Rng, dilated: bool) -> (Tensor<f64>, Shape, Pool2dOptions) 
     }
 }
 
-#[inline] // not compiled but where it is used
-pub(crate) fn samples() -> Vec<OpSample> {
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     vec![
         OpSample::new("max_pool2d", |rng| {
             let (x, _, o) = problem(rng, true);

@@ -237,14 +237,13 @@ fn some_axes(rng: &mut gradus_tensor::Rng, rank: usize) -> AxisList {
     (0..rank).filter(|_| rng.below(2) == 1).collect()
 }
 
-#[inline] // not compiled but where it is used
-pub(crate) fn samples() -> Vec<OpSample> {
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     macro_rules! sample {
         ($name:literal, $draw:ident, $f:expr) => {
             OpSample::new($name, |rng| {
                 let x = draw::$draw(rng, -2.0..2.0);
                 let axes = some_axes(rng, x.rank());
-                let f: fn(&Var<f64>, &AxisList) -> Var<f64> = $f;
+                let f: fn(&Var<T>, &AxisList) -> Var<T> = $f;
                 Case::new([x], move |v| f(&v[0], &axes))
             })
         };

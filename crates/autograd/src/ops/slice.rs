@@ -127,8 +127,7 @@ fn triangle<T: Float>(x: &Var<T>, op: &'static str, outside: impl Fn(isize, isiz
     Tensor::from_fn([rows, cols], |i| outside(i[0] as isize, i[1] as isize))
 }
 
-#[inline] // not compiled but where it is used
-pub(crate) fn samples() -> Vec<OpSample> {
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     vec![
         OpSample::new("slice", |rng| {
             let x = draw::of_shape(rng, [2, 5, 2]);

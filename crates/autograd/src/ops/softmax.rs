@@ -61,8 +61,7 @@ impl<T: Float> Var<T> {
     }
 }
 
-#[inline] // not compiled but where it is used
-pub(crate) fn samples() -> Vec<OpSample> {
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     vec![
         OpSample::new("softmax", |rng| {
             let x = draw::tensor_of_rank(rng, 3, -2.0..2.0);

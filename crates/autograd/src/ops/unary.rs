@@ -5,7 +5,7 @@ use crate::calculus::{Calculus, Val, power};
 use crate::samples::{Case, OpSample, draw};
 use crate::tape::{Pull, op, op_with_output};
 use crate::var::Var;
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Real, Tensor};
 
 /// What a derivative formula reads, and so what the tape keeps.
 #[doc(hidden)]
@@ -24,7 +24,7 @@ pub trait UnaryRule: Copy + Send + Sync + 'static {
     #[doc(hidden)]
     const READS: Reads = Reads::Input;
     /// `y = f(x)`.
-    fn f<T: Float>(self, x: T) -> T;
+    fn f<S: Real>(self, x: S) -> S;
     /// `dy/dx` at the input `x`, whose output is `y`. Only what `READS` names is handed over; the other is
     /// the same value once more.
     fn d<S: Calculus>(self, x: &S, y: &S) -> S;
@@ -35,13 +35,13 @@ impl<T: Float> Var<T> {
     ///
     /// ```
     /// use gradus_autograd::{Calculus, UnaryRule, Var};
-    /// use gradus_tensor::Float;
+    /// use gradus_tensor::Real;
     /// /// x^4
     /// #[derive(Clone, Copy)]
     /// struct Fourth;
     /// impl UnaryRule for Fourth {
     ///     const NAME: &'static str = "fourth";
-    ///     fn f<T: Float>(self, x: T) -> T {
+    ///     fn f<S: Real>(self, x: S) -> S {
     ///         x.powi(4)
     ///     }
     ///     fn d<S: Calculus>(self, x: &S, _: &S) -> S {
@@ -158,7 +158,7 @@ macro_rules! unary {
                 const NAME: &'static str = stringify!($name);
                 const READS: Reads = reads!($x, $y);
                 #[inline(always)]
-                fn f<T: Float>(self, $v: T) -> T {
+                fn f<S: Real>(self, $v: S) -> S {
                     $(let Self { $($p),+ } = self;)?
                     $f
                 }
@@ -176,13 +176,13 @@ macro_rules! unary {
                 self.apply($name { $($($p),+)? })
             }
         )*}
-        #[inline] // not compiled but where it is used
-        pub(crate) fn samples() -> Vec<OpSample> {
+        pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
             vec![$(
                 OpSample::new(stringify!($name), |rng| {
                     let domains = [$($domain),+];
                     let domain = domains[rng.below(domains.len())].clone();
                     Case::new([draw::tensor(rng, domain)], |v| v[0].$name($($($sample),+)?))
+                        .with_dual(|x| $name { $($($p: $sample),+)? }.f(x))
                 }),
             )*]
         }
@@ -235,25 +235,25 @@ unary! {
     /// `|x|`, `dx = sign(x) dy`, 0 at 0.
     abs on 0.2..3.0, -3.0..-0.2 => |v| v.abs(), d(x, _) = x.sign();
     /// `max(x, 0)`; the derivative at 0 is 0.
-    relu on 0.2..3.0, -3.0..-0.2 => |v| v.maximum(T::zero()), d(_, y) = y.step();
+    relu on 0.2..3.0, -3.0..-0.2 => |v| v.maximum(S::zero()), d(_, y) = y.step();
     /// `min(max(x, 0), 6)`; the derivative at 0 and at 6 is 0 (Howard et al. 2017).
-    relu6 on 0.2..5.0, -3.0..-0.2, 6.5..9.0 => |v| v.maximum(T::zero()).minimum(T::lit(6.0)),
+    relu6 on 0.2..5.0, -3.0..-0.2, 6.5..9.0 => |v| v.maximum(S::zero()).minimum(S::lit(6.0)),
         d(_, y) = y.step() * (S::lit(6.0) - y.clone()).step();
     /// `x` for `x > 0`, `slope · x` elsewhere (Maas et al. 2013).
-    leaky_relu(slope: f64 = 0.1) on 0.2..3.0, -3.0..-0.2 => |v| if v > T::zero() { v } else { v * T::lit(slope) },
+    leaky_relu(slope: f64 = 0.1) on 0.2..3.0, -3.0..-0.2 => |v| if v > S::zero() { v } else { v * S::lit(slope) },
         d(x, _) = x.step() * S::lit(1.0 - slope) + S::lit(slope);
     /// `x` for `x > 0`, `alpha (e^x - 1)` elsewhere (Clevert et al. 2016).
-    elu(alpha: f64 = 1.3) on 0.2..3.0, -3.0..-0.2 => |v| if v > T::zero() { v } else { T::lit(alpha) * v.exp_m1() },
+    elu(alpha: f64 = 1.3) on 0.2..3.0, -3.0..-0.2 => |v| if v > S::zero() { v } else { S::lit(alpha) * v.exp_m1() },
         d(x, _) = x.step() + (S::lit(1.0) - x.step()) * S::lit(alpha) * (x.clone() * (S::lit(1.0) - x.step())).exp();
     /// `x Φ(x)`, the Gaussian error linear unit in its exact form (Hendrycks and Gimpel 2016).
-    gelu on -3.0..3.0 => |v| v * T::lit(0.5) * (T::one() + (v * T::lit(std::f64::consts::FRAC_1_SQRT_2)).erf()),
+    gelu on -3.0..3.0 => |v| v * S::lit(0.5) * (S::one() + (v * S::lit(std::f64::consts::FRAC_1_SQRT_2)).erf()),
         d(x, _) = S::lit(0.5) * (S::lit(1.0) + (x.clone() * S::lit(std::f64::consts::FRAC_1_SQRT_2)).erf())
             + x.clone() * (x.square() * S::lit(-0.5)).exp() * S::lit(0.398_942_280_401_432_7);
     /// `x · sigmoid(x)`, also called swish (Elfwing et al. 2018).
     silu on -4.0..4.0 => |v| v * v.sigmoid(),
         d(x, _) = x.sigmoid() * (S::lit(1.0) + x.clone() * (S::lit(1.0) - x.sigmoid()));
     /// `ln(1 + e^x)`, without overflow; `dx = sigmoid(x) dy`.
-    softplus on -4.0..4.0 => |v| v.maximum(T::zero()) + (-v.abs()).exp().ln_1p(), d(x, _) = x.sigmoid();
+    softplus on -4.0..4.0 => |v| v.maximum(S::zero()) + (-v.abs()).exp().ln_1p(), d(x, _) = x.sigmoid();
     /// `x^p` for a fixed power `p`: `dx = p x^(p-1) dy`.
     powf(p: f64 = 3.0) on 0.3..2.0, -2.0..-0.3 => |v| power(v, p),
         // 0 · 0^-1 would be NaN: the slope of a constant is 0 everywhere.
@@ -261,7 +261,7 @@ unary! {
     /// Values below `low` become `low`, above `high` become `high`; the derivative is 1 from `low` to `high`,
     /// both included, and 0 outside.
     clamp(low: f64 = -1.0, high: f64 = 1.0) on -0.9..0.9, 1.1..2.0, -2.0..-1.1 =>
-        |v| if v < T::lit(low) { T::lit(low) } else if v > T::lit(high) { T::lit(high) } else { v },
+        |v| if v < S::lit(low) { S::lit(low) } else if v > S::lit(high) { S::lit(high) } else { v },
         d(x, _) = x.within(low, high);
     /// 1, -1 or 0 by the sign; the derivative is 0.
     sign on 0.2..3.0, -3.0..-0.2 => |v| v.sign(), d(_, _) = S::lit(0.0);

@@ -152,8 +152,7 @@ impl<T: Float> Var<T> {
     }
 }
 
-#[inline] // not compiled but where it is used
-pub(crate) fn samples() -> Vec<OpSample> {
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     vec![
         OpSample::new("reshape", |rng| {
             let x = draw::tensor(rng, -2.0..2.0);

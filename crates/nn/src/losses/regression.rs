@@ -2,7 +2,7 @@
 
 use super::{Loss, Reduction, same_shape};
 use gradus_autograd::{Calculus, UnaryRule, Var};
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Real, Tensor};
 
 /// A loss of the difference `d = x - t`, elementwise, then reduced. The target may be a variable too.
 macro_rules! of_difference {
@@ -122,7 +122,7 @@ struct HuberRule(f64);
 impl UnaryRule for HuberRule {
     const NAME: &'static str = "huber";
     #[inline(always)]
-    fn f<T: Float>(self, d: T) -> T {
+    fn f<T: Real>(self, d: T) -> T {
         let (delta, size) = (T::lit(self.0), d.abs());
         if size <= delta { T::lit(0.5) * d * d } else { delta * (size - T::lit(0.5) * delta) }
     }
