@@ -1,0 +1,198 @@
+//! A closure over variables as a function to check.
+
+use super::quiet::caught;
+use crate::array::{Array, View};
+use crate::checker::Checker;
+use crate::function::Function;
+use crate::report::{Failure, Report};
+use gradus_autograd::{Dual, GradMode, Var, grad_with};
+use gradus_tensor::Tensor;
+use std::panic::Location;
+
+/// Checks the first and second derivatives of `f` at `inputs`, with the [`Checker`]'s defaults.
+///
+/// ```
+/// use gradus_check::check;
+/// use gradus_tensor::Tensor;
+/// let report = check(|x| x[0].matmul(&x[1]), [Tensor::ones([2, 3]), Tensor::ones([3, 1])]).unwrap();
+/// assert_eq!(report.coverage(1).unwrap().share(), 1.0);
+/// ```
+///
+/// # Errors
+/// When a derivative is wrong, or too little could be checked.
+#[track_caller]
+pub fn check(f: impl Fn(&[Var<f64>]) -> Var<f64>, inputs: impl AsRef<[Tensor<f64>]>) -> Result<Report, Failure> {
+    Checker::new().check_fn(f, inputs)
+}
+
+impl Checker {
+    /// Checks the derivatives of a function of Gradus variables at `inputs`.
+    ///
+    /// # Errors
+    /// When a derivative is wrong, or too little could be checked.
+    #[track_caller]
+    pub fn check_fn(&self, f: impl Fn(&[Var<f64>]) -> Var<f64>, inputs: impl AsRef<[Tensor<f64>]>) -> Result<Report, Failure> {
+        let arrays: Vec<Array> = inputs.as_ref().iter().map(array_of).collect();
+        self.check(&GradusFunction::new(f), &arrays)
+    }
+}
+
+/// A closure over variables, as the checker sees it.
+pub struct GradusFunction<F> {
+    f: F,
+    name: String,
+    /// How to write the call in a test.
+    source: Option<String>,
+    dual: Option<fn(Dual) -> Dual>,
+    at: &'static Location<'static>,
+}
+
+impl<F: Fn(&[Var<f64>]) -> Var<f64>> GradusFunction<F> {
+    /// A function made where this is called.
+    #[track_caller]
+    pub fn new(f: F) -> Self {
+        Self { f, name: "closure".into(), source: None, dual: None, at: Location::caller() }
+    }
+
+    /// With a name for the report.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// With the closure's source text, for the test in the report.
+    #[must_use]
+    pub fn written(self, source: impl Into<String>) -> Self {
+        Self { source: Some(source.into()), ..self }
+    }
+
+    /// With the forward formula over dual numbers, for a function of one element.
+    #[must_use]
+    pub fn with_dual(self, dual: Option<fn(Dual) -> Dual>) -> Self {
+        Self { dual, ..self }
+    }
+
+    fn leaves(inputs: &[Array]) -> Vec<Var<f64>> {
+        inputs.iter().map(|a| Var::leaf(tensor_of(a))).collect()
+    }
+
+    /// The gradients of `<f, gy>`; an input without influence has a gradient of zeros, which the witnesses check like
+    /// any other.
+    fn gradients(&self, xs: &[Var<f64>], gy: &Var<f64>, mode: GradMode) -> Vec<Var<f64>> {
+        gradients_or_zeros(&(self.f)(xs), gy, &xs.iter().collect::<Vec<_>>(), mode)
+    }
+}
+
+/// The gradients of `<y, gy>` with respect to `xs`; zeros for those that `y` does not depend on.
+pub(super) fn gradients_or_zeros(y: &Var<f64>, gy: &Var<f64>, xs: &[&Var<f64>], mode: GradMode) -> Vec<Var<f64>> {
+    let zeros = |x: &Var<f64>| Var::constant(Tensor::zeros(x.shape().clone()));
+    let one = |x: &&Var<f64>| grad_with(y, gy, &[x], mode).map_or_else(|_| zeros(x), |mut g| g.remove(0));
+    grad_with(y, gy, xs, mode).unwrap_or_else(|_| xs.iter().map(one).collect())
+}
+
+impl<F: Fn(&[Var<f64>]) -> Var<f64>> Function for GradusFunction<F> {
+    fn value(&self, inputs: &[Array]) -> Result<Array, String> {
+        let constants: Vec<Var<f64>> = inputs.iter().map(|a| Var::constant(tensor_of(a))).collect();
+        caught(|| Ok(array_of((self.f)(&constants).value())))
+    }
+
+    fn vjp(&self, inputs: &[Array], gy: &Array) -> Result<Vec<Array>, String> {
+        let (xs, gy) = (Self::leaves(inputs), Var::constant(tensor_of(gy)));
+        caught(|| {
+            let grads = self.gradients(&xs, &gy, GradMode::Plain);
+            Ok(grads.iter().map(|g| array_of(g.value())).collect())
+        })
+    }
+
+    fn vjp_of_vjp(&self, inputs: &[Array], gy: &Array, w: &[Array]) -> Option<Result<Vec<Array>, String>> {
+        let (xs, gy) = (Self::leaves(inputs), Var::leaf(tensor_of(gy)));
+        Some(caught(|| {
+            let grads = self.gradients(&xs, &gy, GradMode::Differentiable);
+            let weighted = grads.iter().zip(w).map(|(g, w)| (g * Var::constant(tensor_of(w))).sum(..));
+            let slope = weighted.reduce(|a, b| a + b).unwrap_or_else(|| Var::constant(Tensor::scalar(0.0)));
+            let one = Var::constant(Tensor::scalar(1.0));
+            let points: Vec<&Var<f64>> = xs.iter().chain([&gy]).collect();
+            let second = gradients_or_zeros(&slope, &one, &points, GradMode::Plain);
+            Ok(second.iter().map(|g| array_of(g.value())).collect())
+        }))
+    }
+
+    fn dual(&self, x: f64) -> Option<(f64, f64)> {
+        let y = self.dual?(Dual::variable(x));
+        Some((y.value, y.slope))
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn location(&self) -> Option<String> {
+        Some(self.at.to_string())
+    }
+
+    fn test(&self, inputs: &[Array], seed: u64) -> Option<String> {
+        let source = self.source.clone().unwrap_or_else(|| format!("/* the function at {} */", self.at));
+        let name: String = self.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let inputs: Vec<String> = inputs.iter().map(|a| format!("        {},\n", written(a))).collect();
+        Some(format!(
+            "#[test]\nfn the_gradient_of_{name}() {{\n    let inputs = [\n{}    ];\n    \
+             gradus_check::Checker::new().seed({seed}).check_fn({source}, inputs).unwrap();\n}}\n",
+            inputs.concat()
+        ))
+    }
+}
+
+/// The tensor that an array describes, in the layout that it wants.
+pub fn tensor_of(a: &Array) -> Tensor<f64> {
+    let base = a.base();
+    let base = Tensor::from_vec(base.data().to_vec(), base.shape());
+    let mut shape = base.shape().clone();
+    a.views().iter().fold(base, |t, &view| match view {
+        View::Transposed(a, b) => {
+            shape.swap(a, b);
+            t.transpose(a, b)
+        }
+        View::Stepped(axis) => {
+            shape[axis] /= 2;
+            t.slice_step(axis, .., 2)
+        }
+        View::Flipped(axis) => t.flip(axis),
+        View::Expanded(axis) => {
+            shape[axis] = a.shape()[axis];
+            t.expand(&shape)
+        }
+    })
+}
+
+/// The values of a tensor.
+pub(super) fn array_of(t: &Tensor<f64>) -> Array {
+    Array::new(t.shape().to_vec(), t.to_vec())
+}
+
+/// The expression that makes the tensor of an array.
+fn written(a: &Array) -> String {
+    let base = a.base();
+    let list = |v: &[f64]| {
+        v.iter().map(|v| if v.is_nan() { "f64::NAN".into() } else { format!("{v:?}") }).collect::<Vec<_>>().join(", ")
+    };
+    let mut text = format!("Tensor::from_vec(vec![{}], {:?})", list(base.data()), base.shape());
+    let mut shape = base.shape().to_vec();
+    for &view in a.views() {
+        text += &match view {
+            View::Transposed(a, b) => {
+                shape.swap(a, b);
+                format!(".transpose({a}, {b})")
+            }
+            View::Stepped(axis) => {
+                shape[axis] /= 2;
+                format!(".slice_step({axis}, .., 2)")
+            }
+            View::Flipped(axis) => format!(".flip({axis})"),
+            View::Expanded(axis) => {
+                shape[axis] = a.shape()[axis];
+                format!(".expand({shape:?})")
+            }
+        };
+    }
+    text
+}

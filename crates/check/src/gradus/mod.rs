@@ -1,0 +1,6 @@
+//! Gradus' own functions, layers and optimisers as [`Function`](crate::Function)s.
+
+mod function;
+mod quiet;
+
+pub use function::{GradusFunction, check, tensor_of};
