@@ -258,7 +258,8 @@ impl Engine<'_> {
     ) -> Result<Outcome, String> {
         let larger = analytic.abs().max(estimate.value.abs());
         let off = (analytic - estimate.value).abs();
-        let error = 4.0 * estimate.error;
+        // What a claim may be off by for the round-off of its own computation.
+        let error = 4.0 * estimate.error + 1e-12 * scale;
         let resolved = error <= (1e-4 * larger).max(1e-7 * scale);
         if resolved && !estimate.bent && off <= self.checker.relative * larger + error {
             return Ok(Outcome::Right);
