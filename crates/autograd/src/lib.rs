@@ -16,6 +16,7 @@
 mod backward;
 mod calculus;
 pub mod check;
+mod custom;
 mod module;
 mod ops;
 mod param;
@@ -25,6 +26,7 @@ mod var;
 
 pub use backward::{GradError, GradMode, Grads, grad, grad_with};
 pub use calculus::{Calculus, Val};
+pub use custom::custom_vjp;
 pub use module::{Module, Path, StateDictError, Visitor};
 pub use ops::UnaryRule;
 pub use param::{Buffer, Param};

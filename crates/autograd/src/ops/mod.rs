@@ -11,6 +11,7 @@ mod pool;
 mod reduce;
 mod slice;
 mod softmax;
+mod straight_through;
 mod unary;
 mod view;
 
@@ -34,6 +35,7 @@ pub(crate) fn samples() -> Vec<OpSample> {
         einsum::samples(),
         pool::samples(),
         softmax::samples(),
+        straight_through::samples(),
     ];
     families.into_iter().flatten().collect()
 }
