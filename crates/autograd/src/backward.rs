@@ -3,6 +3,7 @@
 use crate::tape::{Node, Pull, enable_grad, no_grad};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Index;
 use std::sync::Arc;
@@ -119,7 +120,7 @@ impl<T: Float> Var<T> {
     /// vector-Jacobian product.
     ///
     /// # Panics
-    /// When the shapes differ, or this is a constant.
+    /// When the shapes differ, this is a constant, or a rule has no gradient to give.
     #[track_caller]
     pub fn backward_with(self, gy: Tensor<T>) -> Grads<T> {
         assert!(
@@ -133,7 +134,7 @@ impl<T: Float> Var<T> {
         };
         drop(self.value);
         let mut by_id = HashMap::new();
-        no_grad(|| {
+        let walked = no_grad(|| {
             walk(
                 node,
                 Var::constant(gy),
@@ -144,8 +145,11 @@ impl<T: Float> Var<T> {
                         by_id.insert(node.id, g.value.clone());
                     }
                 },
-            );
+            )
         });
+        if let Err(error) = walked {
+            panic!("backward: {error}");
+        }
         Grads { by_id }
     }
 }
@@ -156,7 +160,7 @@ impl<T: Float> Var<T> {
 /// With [`GradMode::Differentiable`] the gradients can be differentiated again.
 ///
 /// # Errors
-/// When `y` is no scalar, or does not depend on one of `xs`.
+/// When `y` is no scalar, does not depend on one of `xs`, or a rule on the way has no gradient to give.
 ///
 /// ```
 /// use gradus_autograd::{GradMode, Var, grad};
@@ -179,7 +183,8 @@ pub fn grad<T: Float>(y: &Var<T>, xs: &[&Var<T>], mode: GradMode) -> Result<Vec<
 /// vector-Jacobian product. It is differentiable with respect to `gy` too.
 ///
 /// # Errors
-/// When the shapes of `y` and `gy` differ, or `y` does not depend on one of `xs`.
+/// When the shapes of `y` and `gy` differ, `y` does not depend on one of `xs`, or a rule on the way has no gradient to
+/// give.
 pub fn grad_with<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode: GradMode) -> Result<Vec<Var<T>>, GradError> {
     if y.shape() != gy.shape() {
         return Err(GradError(format!("grad: a gradient of shape {} for a result of shape {}", gy.shape(), y.shape())));
@@ -205,12 +210,12 @@ pub fn grad_with<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode: GradMo
                             *slot = Some(g.clone());
                         }
                     },
-                );
+                )
             };
             match mode {
                 GradMode::Plain => no_grad(run),
                 GradMode::Differentiable => enable_grad(&mut run),
-            }
+            }?;
         }
     }
     xs.iter().enumerate().map(|(i, x)| found[&x.id().expect("checked above")].clone().ok_or_else(|| unreachable(i))).collect()
@@ -243,7 +248,7 @@ fn walk<T: Float>(
     mode: GradMode,
     wanted: impl Fn(u64) -> bool,
     mut visit: impl FnMut(&Node<T>, &Var<T>),
-) {
+) -> Result<(), GradError> {
     let mut queue: BTreeMap<u64, (Arc<Node<T>>, Var<T>)> = BTreeMap::new();
     queue.insert(root.id, (root, seed));
     while let Some((_, (node, gy))) = queue.pop_last() {
@@ -251,8 +256,11 @@ fn walk<T: Float>(
         visit(&node, &gy);
         let Some(pullback) = &node.pullback else { continue };
         let needs = node.inputs.iter().map(|i| i.as_ref().is_some_and(|i| wanted(i.id))).collect();
-        let pull = Pull { gy: &gy, node: &node, mode, needs };
+        let pull = Pull { gy: &gy, node: &node, mode, needs, refused: RefCell::new(None) };
         let grads = pullback(&pull);
+        if let Some(why) = pull.refused.take() {
+            return Err(GradError(why));
+        }
         let needs = pull.needs;
         drop(gy);
         for ((input, g), needed) in node.inputs.iter().zip(grads).zip(needs) {
@@ -264,6 +272,7 @@ fn walk<T: Float>(
             };
         }
     }
+    Ok(())
 }
 
 /// The gradient that a rule gave for an input that needs one: present, and of the input's shape.

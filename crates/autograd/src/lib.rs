@@ -16,6 +16,7 @@
 mod backward;
 mod calculus;
 pub mod check;
+mod custom;
 mod dual;
 mod module;
 mod ops;
@@ -26,6 +27,7 @@ mod var;
 
 pub use backward::{GradError, GradMode, Grads, grad, grad_with};
 pub use calculus::{Calculus, Val};
+pub use custom::custom_vjp;
 pub use dual::Dual;
 pub use module::{Module, Path, StateDictError, Visitor};
 pub use ops::UnaryRule;

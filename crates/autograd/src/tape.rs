@@ -4,7 +4,7 @@ use crate::backward::GradMode;
 use crate::var::Var;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -128,6 +128,11 @@ impl<T: Float> Drop for Node<T> {
     }
 }
 
+/// The number of the next node: all that are made from now on are this or newer.
+pub(crate) fn next_id() -> u64 {
+    NEXT_ID.load(Ordering::Relaxed)
+}
+
 /// How many recorded operations (leaves do not count) are alive in this process: 0 when every tape has
 /// been consumed or dropped. For finding leaks.
 pub fn live_nodes() -> i64 {
@@ -175,6 +180,8 @@ pub struct Pull<'a, T: Float> {
     pub(crate) node: &'a Arc<Node<T>>,
     pub(crate) mode: GradMode,
     pub(crate) needs: SmallVec<[bool; 2]>,
+    /// Why the rule has no gradient to give: `grad` returns it as an error.
+    pub(crate) refused: RefCell<Option<String>>,
 }
 
 impl<T: Float> Pull<'_, T> {

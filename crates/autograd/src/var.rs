@@ -85,7 +85,8 @@ impl<T: Float> Var<T> {
         self.node.as_ref().map(|n| n.id)
     }
 
-    /// The same value as a constant: derivatives stop here.
+    /// The same value as a constant: derivatives stop here (`jax.lax.stop_gradient`, `tf.stop_gradient`).
+    #[doc(alias = "stop_gradient")]
     pub fn detach(&self) -> Self {
         Self::constant(self.value.clone())
     }

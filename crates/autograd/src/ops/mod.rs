@@ -11,6 +11,7 @@ mod pool;
 mod reduce;
 mod slice;
 mod softmax;
+mod straight_through;
 mod unary;
 mod view;
 
@@ -35,6 +36,7 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
         einsum::samples::<T>(),
         pool::samples::<T>(),
         softmax::samples::<T>(),
+        straight_through::samples::<T>(),
     ];
     families.into_iter().flatten().collect()
 }
