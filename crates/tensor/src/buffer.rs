@@ -13,6 +13,41 @@ const MOST: usize = 1 << 30;
 const CLASSES: usize = 64 * 4;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// How much memory the tensors of this process take; see [`memory_stats`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryStats {
+    /// Bytes in the buffers that tensors hold now; a buffer that several views share counts once.
+    pub live_bytes: usize,
+    /// The most that `live_bytes` has been since the start, or since [`reset_peak`].
+    pub peak_bytes: usize,
+}
+
+/// The bytes in tensors' buffers, now and at most, over all threads.
+///
+/// Only buffers of 4 KiB and more are counted, at the size that was allocated (up to a quarter more than was asked
+/// for); smaller ones, and freed buffers that wait to be used again, are not.
+///
+/// ```
+/// use gradus_tensor::{Tensor, memory_stats, reset_peak};
+/// reset_peak();
+/// let x = Tensor::<f32>::zeros([1 << 20]);
+/// assert!(memory_stats().live_bytes >= 4 << 20);
+/// drop(x);
+/// assert!(memory_stats().peak_bytes >= 4 << 20);
+/// ```
+pub fn memory_stats() -> MemoryStats {
+    let live_bytes = LIVE.load(Ordering::Relaxed);
+    // Between a buffer's two entries another thread may look.
+    MemoryStats { live_bytes, peak_bytes: PEAK.load(Ordering::Relaxed).max(live_bytes) }
+}
+
+/// Lets the peak of [`memory_stats`] start anew from what is live.
+pub fn reset_peak() {
+    PEAK.store(LIVE.load(Ordering::Relaxed), Ordering::Relaxed);
+}
 
 /// Freed vectors of one element type, by size class.
 pub struct Pool<T> {
@@ -84,12 +119,26 @@ pub(crate) struct Buffer<T: Element> {
 impl<T: Element> Buffer<T> {
     /// `n` elements with whatever values a former owner left: to be written before they are read.
     pub fn stale(n: usize) -> Self {
-        Self { data: T::pool().take(n), len: n }
+        Self::counted(T::pool().take(n), n)
     }
 
     pub fn from_vec(data: Vec<T>) -> Self {
         let len = data.len();
-        Self { data, len }
+        Self::counted(data, len)
+    }
+
+    fn counted(data: Vec<T>, len: usize) -> Self {
+        let new = Self { data, len };
+        let bytes = new.bytes();
+        if bytes >= SMALLEST {
+            let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            PEAK.fetch_max(live, Ordering::Relaxed);
+        }
+        new
+    }
+
+    fn bytes(&self) -> usize {
+        self.data.len() * mem::size_of::<T>()
     }
 
     #[inline]
@@ -113,6 +162,10 @@ impl<T: Element> Clone for Buffer<T> {
 
 impl<T: Element> Drop for Buffer<T> {
     fn drop(&mut self) {
+        let bytes = self.bytes();
+        if bytes >= SMALLEST {
+            LIVE.fetch_sub(bytes, Ordering::Relaxed);
+        }
         T::pool().give(mem::take(&mut self.data));
     }
 }

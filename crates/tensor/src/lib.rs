@@ -27,6 +27,7 @@ pub mod shape;
 mod tensor;
 mod view;
 
+pub use buffer::{MemoryStats, memory_stats, reset_peak};
 pub use element::{DType, Element, Float, Num};
 pub use error::{OrPanic, ShapeError};
 pub use ops::compare::Rhs;
