@@ -240,8 +240,38 @@ fn leading_to<T: Float>(root: &Arc<Node<T>>, targets: &BTreeMap<u64, Option<Var<
     leads
 }
 
+/// The nodes that a walk has reached but not passed, each with the sum of the gradients that it got so far.
+struct Queue<T: Float> {
+    /// The newest of all. Most nodes have one reader and are newer than all others that wait: they get no further.
+    newest: Option<(Arc<Node<T>>, Var<T>)>,
+    older: BTreeMap<u64, (Arc<Node<T>>, Var<T>)>,
+}
+
+impl<T: Float> Queue<T> {
+    fn pop_newest(&mut self) -> Option<(Arc<Node<T>>, Var<T>)> {
+        self.newest.take().or_else(|| self.older.pop_last().map(|(_, entry)| entry))
+    }
+
+    fn add(&mut self, node: &Arc<Node<T>>, g: Var<T>) {
+        let newest = self.newest.as_ref().map(|(n, _)| n.id).or_else(|| self.older.last_key_value().map(|(&id, _)| id));
+        if newest.is_none_or(|newest| newest < node.id) {
+            if let Some(entry) = self.newest.replace((node.clone(), g)) {
+                self.older.insert(entry.0.id, entry);
+            }
+        } else if let Some((node, sum)) = self.newest.take_if(|(n, _)| n.id == node.id) {
+            self.newest = Some((node, sum + g));
+        } else {
+            let entry = match self.older.remove(&node.id) {
+                Some((node, sum)) => (node, sum + g),
+                None => (node.clone(), g),
+            };
+            self.older.insert(entry.0.id, entry);
+        }
+    }
+}
+
 /// Walks from `root` to older nodes, newest first, so that each gradient is complete when its node is
-/// reached. The map is queue, order and accumulator in one. `visit` sees every complete gradient.
+/// reached. `visit` sees every complete gradient.
 fn walk<T: Float>(
     root: Arc<Node<T>>,
     seed: Var<T>,
@@ -249,27 +279,22 @@ fn walk<T: Float>(
     wanted: impl Fn(u64) -> bool,
     mut visit: impl FnMut(&Node<T>, &Var<T>),
 ) -> Result<(), GradError> {
-    let mut queue: BTreeMap<u64, (Arc<Node<T>>, Var<T>)> = BTreeMap::new();
-    queue.insert(root.id, (root, seed));
-    while let Some((_, (node, gy))) = queue.pop_last() {
+    let mut queue = Queue { newest: Some((root, seed)), older: BTreeMap::new() };
+    let mut grads = Vec::new();
+    while let Some((node, gy)) = queue.pop_newest() {
         let gy = node.run_hooks(gy);
         visit(&node, &gy);
         let Some(pullback) = &node.pullback else { continue };
-        let needs = node.inputs.iter().map(|i| i.as_ref().is_some_and(|i| wanted(i.id))).collect();
-        let pull = Pull { gy: &gy, node: &node, mode, needs, refused: RefCell::new(None) };
-        let grads = pullback(&pull);
+        let pull = Pull { gy: &gy, node: &node, mode, wanted: &wanted, refused: RefCell::new(None) };
+        pullback(&pull, &mut grads);
         if let Some(why) = pull.refused.take() {
             return Err(GradError(why));
         }
-        let needs = pull.needs;
         drop(gy);
-        for ((input, g), needed) in node.inputs.iter().zip(grads).zip(needs) {
-            let (Some(input), true) = (input, needed) else { continue };
-            let g = checked(&node, input, g);
-            match queue.remove(&input.id) {
-                Some((input, sum)) => queue.insert(input.id, (input, sum + g)),
-                None => queue.insert(input.id, (input.clone(), g)),
-            };
+        for (input, g) in node.inputs.iter().zip(grads.drain(..)) {
+            if let Some(input) = input.as_ref().filter(|i| wanted(i.id)) {
+                queue.add(input, checked(&node, input, g));
+            }
         }
     }
     Ok(())

@@ -32,7 +32,7 @@ pub use dual::Dual;
 pub use module::{Module, Path, StateDictError, Visitor};
 pub use ops::UnaryRule;
 pub use param::{Buffer, Param};
-pub use tape::{GradList, Pull, TapeEntry, enable_grad, is_grad_enabled, live_nodes, no_grad, op, op_of_many, op_with_output};
+pub use tape::{Pull, TapeEntry, enable_grad, is_grad_enabled, live_nodes, no_grad, op, op_of_many, op_with_output};
 pub use var::Var;
 
 #[doc(hidden)] // for what `#[derive(Module)]` writes

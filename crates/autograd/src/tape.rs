@@ -5,14 +5,14 @@ use crate::var::Var;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
+use std::mem;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-/// What a rule returns: a gradient for each input, `None` where none is needed.
-pub type GradList<T> = SmallVec<[Option<Var<T>>; 2]>;
 pub(crate) type Hook<T> = Box<dyn Fn(&Var<T>) -> Option<Var<T>> + Send + Sync>;
-type Pullback<T> = Box<dyn Fn(&Pull<'_, T>) -> GradList<T> + Send + Sync>;
+/// A rule; it appends a gradient for each input, `None` where none is needed.
+type Pullback<T> = Box<dyn Fn(&Pull<'_, T>, &mut Vec<Option<Var<T>>>) + Send + Sync>;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 static LIVE: AtomicI64 = AtomicI64::new(0);
@@ -94,37 +94,39 @@ impl<T: Float> Node<T> {
     }
 }
 
+/// So many nodes may be dropped within each other; what lies deeper waits, so that a chain of any length unwinds
+/// in a loop and not in a recursion.
+const DEEPEST: u32 = 16;
+
 thread_local! {
-    /// Nodes whose drop is put off, so that a chain of any length unwinds in a loop, not a recursion.
-    static DROPPING: Cell<Option<Vec<Box<dyn Send>>>> = const { Cell::new(None) };
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static WAITING: RefCell<Vec<Box<dyn Send>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl<T: Float> Drop for Node<T> {
     fn drop(&mut self) {
-        if self.pullback.is_none() {
+        if self.is_leaf() {
             return;
         }
         LIVE.fetch_sub(1, Ordering::Relaxed);
-        // Everything through which this may be the last owner of an older node: its links, and what its
-        // rule captured.
-        let parts: (_, _, _) = (std::mem::take(&mut self.inputs), self.pullback.take(), self.extras.take());
-        let parts = Box::new(parts);
-        match DROPPING.take() {
-            Some(mut waiting) => {
-                // A node further out is being dropped by the loop below: leave the rest to it.
-                waiting.push(parts);
-                DROPPING.set(Some(waiting));
-            }
-            None => {
-                DROPPING.set(Some(Vec::new()));
-                drop(parts);
-                while let Some(mut waiting) = DROPPING.take() {
-                    let Some(next) = waiting.pop() else { break };
-                    DROPPING.set(Some(waiting));
-                    drop(next);
-                }
+        // Everything through which this may be the last owner of an older node: its links, and what its rule and its
+        // hooks captured.
+        let parts = (mem::take(&mut self.inputs), self.pullback.take(), self.extras.take());
+        let depth = DEPTH.get();
+        if depth >= DEEPEST {
+            let parts = Box::new(parts);
+            // While a thread ends there may be no list any more: then `parts` goes here and now.
+            let _ = WAITING.try_with(move |waiting| waiting.borrow_mut().push(parts));
+            return;
+        }
+        DEPTH.set(depth + 1);
+        drop(parts);
+        if depth == 0 {
+            while let Ok(Some(next)) = WAITING.try_with(|waiting| waiting.borrow_mut().pop()) {
+                drop(next);
             }
         }
+        DEPTH.set(depth);
     }
 }
 
@@ -179,7 +181,7 @@ pub struct Pull<'a, T: Float> {
     pub(crate) gy: &'a Var<T>,
     pub(crate) node: &'a Arc<Node<T>>,
     pub(crate) mode: GradMode,
-    pub(crate) needs: SmallVec<[bool; 2]>,
+    pub(crate) wanted: &'a dyn Fn(u64) -> bool,
     /// Why the rule has no gradient to give: `grad` returns it as an error.
     pub(crate) refused: RefCell<Option<String>>,
 }
@@ -206,7 +208,7 @@ impl<T: Float> Pull<'_, T> {
     /// Whether input `i` wants a gradient; a rule may skip the work for one that does not.
     #[inline]
     pub fn needs(&self, i: usize) -> bool {
-        self.needs[i]
+        self.node.inputs[i].as_ref().is_some_and(|input| (self.wanted)(input.id))
     }
 
     /// Whether the gradients must be differentiable themselves. A rule may take a fused short cut on plain
@@ -248,7 +250,7 @@ pub fn op<T: Float, const N: usize>(
     if !records(&inputs) {
         return Var::constant(y);
     }
-    record(name, &inputs, y, false, Box::new(move |p| pullback(p).into_iter().collect()), Location::caller())
+    record(name, &inputs, y, false, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
 }
 
 /// As [`op`], for a rule that reads the op's own result through [`Pull::y`]. Capturing the result in the
@@ -264,7 +266,7 @@ pub fn op_with_output<T: Float, const N: usize>(
     if !records(&inputs) {
         return Var::constant(y);
     }
-    record(name, &inputs, y, true, Box::new(move |p| pullback(p).into_iter().collect()), Location::caller())
+    record(name, &inputs, y, true, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
 }
 
 /// As [`op`], for any number of inputs known at run time only.
@@ -278,7 +280,7 @@ pub fn op_of_many<T: Float>(
     if !records(inputs) {
         return Var::constant(y);
     }
-    record(name, inputs, y, false, Box::new(move |p| pullback(p).into()), Location::caller())
+    record(name, inputs, y, false, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
 }
 
 #[inline]

@@ -110,15 +110,27 @@ impl<T: Element> Pool<T> {
     }
 }
 
+/// Up to this many elements lie within the buffer itself, at no allocation.
+const INLINE: usize = 16;
+
+enum Data<T> {
+    Inline([T; INLINE]),
+    Heap(Vec<T>),
+}
+
 /// A block of memory that returns to its pool when dropped.
 pub(crate) struct Buffer<T: Element> {
-    data: Vec<T>,
+    data: Data<T>,
     len: usize,
 }
 
 impl<T: Element> Buffer<T> {
     /// `n` elements with whatever values a former owner left: to be written before they are read.
+    #[inline]
     pub fn stale(n: usize) -> Self {
+        if n <= INLINE {
+            return Self { data: Data::Inline([T::default(); INLINE]), len: n };
+        }
         Self::counted(T::pool().take(n), n)
     }
 
@@ -128,8 +140,8 @@ impl<T: Element> Buffer<T> {
     }
 
     fn counted(data: Vec<T>, len: usize) -> Self {
-        let new = Self { data, len };
-        let bytes = new.bytes();
+        let new = Self { data: Data::Heap(data), len };
+        let bytes = new.heap_bytes();
         if bytes >= SMALLEST {
             let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
             PEAK.fetch_max(live, Ordering::Relaxed);
@@ -137,18 +149,27 @@ impl<T: Element> Buffer<T> {
         new
     }
 
-    fn bytes(&self) -> usize {
-        self.data.len() * mem::size_of::<T>()
+    fn heap_bytes(&self) -> usize {
+        match &self.data {
+            Data::Inline(_) => 0,
+            Data::Heap(v) => v.len() * mem::size_of::<T>(),
+        }
     }
 
     #[inline]
     pub fn as_slice(&self) -> &[T] {
-        &self.data[..self.len]
+        match &self.data {
+            Data::Inline(v) => &v[..self.len],
+            Data::Heap(v) => &v[..self.len],
+        }
     }
 
     #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
-        &mut self.data[..self.len]
+        match &mut self.data {
+            Data::Inline(v) => &mut v[..self.len],
+            Data::Heap(v) => &mut v[..self.len],
+        }
     }
 }
 
@@ -161,12 +182,15 @@ impl<T: Element> Clone for Buffer<T> {
 }
 
 impl<T: Element> Drop for Buffer<T> {
+    #[inline]
     fn drop(&mut self) {
-        let bytes = self.bytes();
-        if bytes >= SMALLEST {
+        let bytes = self.heap_bytes();
+        if bytes >= SMALLEST
+            && let Data::Heap(v) = &mut self.data
+        {
             LIVE.fetch_sub(bytes, Ordering::Relaxed);
+            T::pool().give(mem::take(v));
         }
-        T::pool().give(mem::take(&mut self.data));
     }
 }
 

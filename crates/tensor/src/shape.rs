@@ -16,7 +16,7 @@ use std::ops::{Deref, DerefMut, RangeFull};
 /// assert_eq!(s.rank(), 3);
 /// assert_eq!(s.strides()[..], [12, 4, 1]);
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(PartialEq, Eq, Hash, Default)]
 pub struct Shape(SmallVec<[usize; 6]>);
 
 /// Steps in elements from one index of an axis to the next; negative after a flip, 0 where broadcast.
@@ -40,11 +40,10 @@ impl Shape {
 
     /// Row-major strides, in elements.
     pub fn strides(&self) -> Strides {
-        let mut strides: Strides = SmallVec::from_elem(0, self.rank());
-        let mut step = 1isize;
-        for (s, &n) in strides.iter_mut().zip(&self.0).rev() {
-            *s = step;
-            step *= n.max(1) as isize;
+        let (rank, room) = (self.rank(), [1; 6]);
+        let mut strides = if rank <= room.len() { Strides::from_buf_and_len(room, rank) } else { Strides::from_elem(1, rank) };
+        for axis in (1..rank).rev() {
+            strides[axis - 1] = strides[axis] * self.0[axis].max(1) as isize;
         }
         strides
     }
@@ -62,6 +61,13 @@ impl Shape {
     /// Adds an innermost axis of size `n`.
     pub fn push(&mut self, n: usize) {
         self.0.push(n);
+    }
+}
+
+impl Clone for Shape {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self(SmallVec::from_slice(&self.0)) // one copy of memory; SmallVec's own clone goes by element
     }
 }
 

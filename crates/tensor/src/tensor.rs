@@ -19,7 +19,6 @@ use std::sync::Arc;
 /// let y = 2.0 * &x.t() + 1.0;
 /// assert_eq!(y, Tensor::from([[3.0, 7.0], [5.0, 9.0]]));
 /// ```
-#[derive(Clone)]
 pub struct Tensor<T: Element = f32> {
     pub(crate) buffer: Arc<Buffer<T>>,
     pub(crate) shape: Shape,
@@ -211,6 +210,14 @@ impl<T: Element> Tensor<T> {
     /// How many views, this one included, share the buffer.
     pub fn buffer_owners(&self) -> usize {
         Arc::strong_count(&self.buffer)
+    }
+}
+
+impl<T: Element> Clone for Tensor<T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        let strides = Strides::from_slice(&self.strides); // faster than SmallVec's own clone
+        Self { buffer: self.buffer.clone(), shape: self.shape.clone(), strides, offset: self.offset }
     }
 }
 
