@@ -16,6 +16,7 @@
 mod backward;
 mod calculus;
 pub mod check;
+mod derivatives;
 mod module;
 mod ops;
 mod param;
@@ -25,6 +26,10 @@ mod var;
 
 pub use backward::{GradError, GradMode, Grads, grad, grad_with};
 pub use calculus::{Calculus, Val};
+pub use derivatives::{
+    Push, Vars, directional_derivative, gauss_newton_product, hessian, hvp, jacfwd, jacobian, jacrev, jvp, nth_derivative,
+    per_example_grads, value_and_grad, vjp,
+};
 pub use module::{Module, Path, StateDictError, Visitor};
 pub use ops::UnaryRule;
 pub use param::{Buffer, Param};

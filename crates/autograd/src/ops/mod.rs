@@ -35,6 +35,7 @@ pub(crate) fn samples() -> Vec<OpSample> {
         einsum::samples(),
         pool::samples(),
         softmax::samples(),
+        crate::derivatives::samples(),
     ];
     families.into_iter().flatten().collect()
 }
