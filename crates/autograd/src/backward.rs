@@ -191,10 +191,16 @@ pub fn grad_with<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode: GradMo
     }
     let unreachable =
         |i: usize| GradError(format!("grad: y does not depend on xs[{i}] (shape {}): {}", xs[i].shape(), why_missing(xs[i])));
-    let mut found: BTreeMap<u64, Option<Var<T>>> = BTreeMap::new();
-    for (i, x) in xs.iter().enumerate() {
-        found.insert(x.id().ok_or_else(|| unreachable(i))?, None);
-    }
+    let grads = gradients(y, gy, xs, mode)?;
+    grads.into_iter().enumerate().map(|(i, g)| g.ok_or_else(|| unreachable(i))).collect()
+}
+
+/// What [`gradients`] gives: `None` where `y` does not depend on an `x`.
+pub(crate) type Found<T> = Result<Vec<Option<Var<T>>>, GradError>;
+
+/// As [`grad_with`], with `None` where `y` does not depend on an `x`.
+pub(crate) fn gradients<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode: GradMode) -> Found<T> {
+    let mut found: BTreeMap<u64, Option<Var<T>>> = xs.iter().filter_map(|x| Some((x.id()?, None))).collect();
     if let Some(root) = &y.node {
         let leads = leading_to(root, &found);
         if leads.get(&root.id) == Some(&true) {
@@ -218,7 +224,7 @@ pub fn grad_with<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode: GradMo
             }?;
         }
     }
-    xs.iter().enumerate().map(|(i, x)| found[&x.id().expect("checked above")].clone().ok_or_else(|| unreachable(i))).collect()
+    Ok(xs.iter().map(|x| found.get(&x.id()?)?.clone()).collect())
 }
 
 /// For every node under `root`, whether a path leads from it to one of `targets`.
@@ -301,7 +307,7 @@ fn walk<T: Float>(
 }
 
 /// The gradient that a rule gave for an input that needs one: present, and of the input's shape.
-fn checked<T: Float>(node: &Node<T>, input: &Node<T>, g: Option<Var<T>>) -> Var<T> {
+pub(crate) fn checked<T: Float>(node: &Node<T>, input: &Node<T>, g: Option<Var<T>>) -> Var<T> {
     let Some(g) = g else {
         panic!(
             "the rule of `{}` (called at {}) gave no gradient for an input of shape {} that needs one",

@@ -17,6 +17,7 @@ mod backward;
 mod calculus;
 pub mod check;
 mod custom;
+mod derivatives;
 mod dual;
 mod module;
 mod ops;
@@ -28,6 +29,10 @@ mod var;
 pub use backward::{GradError, GradMode, Grads, grad, grad_with};
 pub use calculus::{Calculus, Val};
 pub use custom::custom_vjp;
+pub use derivatives::{
+    Push, Vars, directional_derivative, gauss_newton_product, hessian, hvp, jacfwd, jacobian, jacrev, jvp, nth_derivative,
+    per_example_grads, value_and_grad, vjp,
+};
 pub use dual::Dual;
 pub use module::{Module, Path, StateDictError, Visitor};
 pub use ops::UnaryRule;

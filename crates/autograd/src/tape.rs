@@ -1,6 +1,7 @@
 //! The tape: numbered nodes, and the one way to make them.
 
 use crate::backward::GradMode;
+use crate::derivatives::Forward;
 use crate::var::Var;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
@@ -28,13 +29,16 @@ pub(crate) struct Node<T: Float> {
     pub output: Option<Tensor<T>>,
     /// `None` for a leaf.
     pub pullback: Option<Pullback<T>>,
+    /// The Jacobian is symmetric: what the pullback makes of a tangent is the result's tangent.
+    pub symmetric: AtomicBool,
     extras: OnceLock<Box<Extras<T>>>,
 }
 
-/// What few nodes have: hooks, and the wish to have the gradient reported.
+/// What few nodes have: hooks, the wish to have the gradient reported, a forward rule.
 pub(crate) struct Extras<T: Float> {
     retain: AtomicBool,
     hooks: Mutex<Vec<Hook<T>>>,
+    pub forward: OnceLock<Forward<T>>,
 }
 
 impl<T: Float> Extras<T> {
@@ -57,6 +61,7 @@ impl<T: Float> Node<T> {
             shape,
             output: None,
             pullback: None,
+            symmetric: AtomicBool::new(false),
             extras: OnceLock::new(),
         }
     }
@@ -65,8 +70,22 @@ impl<T: Float> Node<T> {
         self.pullback.is_none()
     }
 
+    /// The kept output; a constant unless what is made of it is to be differentiated.
+    pub fn output_var(self: &Arc<Self>, mode: GradMode) -> Var<T> {
+        let Some(value) = &self.output else {
+            panic!("the rule of `{}` reads its output: make the op with `op_with_output`", self.name)
+        };
+        let node = (mode == GradMode::Differentiable).then(|| self.clone());
+        Var { value: value.clone(), node }
+    }
+
     pub fn extras(&self) -> &Extras<T> {
-        self.extras.get_or_init(|| Box::new(Extras { retain: AtomicBool::new(false), hooks: Mutex::new(Vec::new()) }))
+        let new = || Extras { retain: AtomicBool::new(false), hooks: Mutex::new(Vec::new()), forward: OnceLock::new() };
+        self.extras.get_or_init(|| Box::new(new()))
+    }
+
+    pub fn forward_rule(&self) -> Option<&Forward<T>> {
+        self.extras.get()?.forward.get()
     }
 
     pub fn retains_grad(&self) -> bool {
@@ -198,11 +217,7 @@ impl<T: Float> Pull<'_, T> {
     /// # Panics
     /// When the op was made by [`op`], which does not keep it.
     pub fn y(&self) -> Var<T> {
-        let Some(value) = &self.node.output else {
-            panic!("the rule of `{}` reads its output: make the op with `op_with_output`", self.node.name)
-        };
-        let node = (self.mode == GradMode::Differentiable).then(|| self.node.clone());
-        Var { value: value.clone(), node }
+        self.node.output_var(self.mode)
     }
 
     /// Whether input `i` wants a gradient; a rule may skip the work for one that does not.
@@ -305,6 +320,7 @@ fn record<T: Float>(
         shape: y.shape().clone(),
         output: keep_output.then(|| y.clone()),
         pullback: Some(pullback),
+        symmetric: AtomicBool::new(false),
         extras: OnceLock::new(),
     };
     Var { value: y, node: Some(Arc::new(node)) }

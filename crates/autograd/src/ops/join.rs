@@ -5,6 +5,7 @@ use crate::tape::{op, op_of_many};
 use crate::var::Var;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+use std::sync::Arc;
 
 impl<T: Float> Var<T> {
     /// The variables one after the other along an axis that they all have.
@@ -16,14 +17,26 @@ impl<T: Float> Var<T> {
         let values: Vec<&Tensor<T>> = vars.iter().map(|v| v.value()).collect();
         let y = Tensor::concat(&values, axis);
         let axis = axis.resolve("concat", y.rank()).or_panic();
-        let sizes: Vec<usize> = vars.iter().map(|v| v.shape()[axis]).collect();
-        op_of_many("concat", vars, y, move |p| {
+        let sizes: Arc<[usize]> = vars.iter().map(|v| v.shape()[axis]).collect();
+        let (parts, mut part_shape) = (sizes.clone(), y.shape().clone());
+        part_shape[axis] = 0;
+        let y = op_of_many("concat", vars, y, move |p| {
             let mut start = 0;
             let part = |(i, &n): (usize, &usize)| {
                 start += n;
                 p.needs(i).then(|| p.gy().slice(axis, start - n..start))
             };
             sizes.iter().enumerate().map(part).collect()
+        });
+        // The rule derived from the pullback would pad each part to the whole, and so take n² time for n parts.
+        y.with_jvp(move |p| {
+            let tangent = |(i, &n): (usize, &usize)| {
+                let mut shape = part_shape.clone();
+                shape[axis] = n;
+                p.tangent(i).cloned().unwrap_or_else(|| Var::constant(Tensor::zeros(shape)))
+            };
+            let tangents: Vec<Var<T>> = parts.iter().enumerate().map(tangent).collect();
+            Var::concat(&tangents.iter().collect::<Vec<_>>(), axis)
         })
     }
 

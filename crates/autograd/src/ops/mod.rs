@@ -37,6 +37,7 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
         pool::samples::<T>(),
         softmax::samples::<T>(),
         straight_through::samples::<T>(),
+        crate::derivatives::samples::<T>(),
     ];
     families.into_iter().flatten().collect()
 }

@@ -93,7 +93,7 @@ with_scalar!(Div div: div_scalar, scalar_div);
 
 #[track_caller]
 fn add_scalar<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
-    op("add_scalar", [x], x.value() + c, |p| [Some(p.gy().clone())])
+    op("add_scalar", [x], x.value() + c, |p| [Some(p.gy().clone())]).symmetric()
 }
 
 #[track_caller]
@@ -103,17 +103,17 @@ fn sub_scalar<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
 
 #[track_caller]
 fn scalar_sub<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
-    op("scalar_sub", [x], c - x.value(), |p| [Some(-p.gy())])
+    op("scalar_sub", [x], c - x.value(), |p| [Some(-p.gy())]).symmetric()
 }
 
 #[track_caller]
 fn mul_scalar<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
-    op("mul_scalar", [x], x.value() * c, move |p| [Some(p.gy() * c)])
+    op("mul_scalar", [x], x.value() * c, move |p| [Some(p.gy() * c)]).symmetric()
 }
 
 #[track_caller]
 fn div_scalar<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
-    op("div_scalar", [x], x.value() / c, move |p| [Some(p.gy() / c)])
+    op("div_scalar", [x], x.value() / c, move |p| [Some(p.gy() / c)]).symmetric()
 }
 
 #[track_caller]
@@ -125,7 +125,7 @@ impl<T: Float> Neg for &Var<T> {
     type Output = Var<T>;
     #[track_caller]
     fn neg(self) -> Var<T> {
-        op("neg", [self], -self.value(), |p| [Some(-p.gy())])
+        op("neg", [self], -self.value(), |p| [Some(-p.gy())]).symmetric()
     }
 }
 

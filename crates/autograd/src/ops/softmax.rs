@@ -18,6 +18,7 @@ impl<T: Float> Var<T> {
             let total = (gy * &y).sum_keep(axis);
             [Some((gy - total) * y)]
         })
+        .symmetric() // diag(y) - y yᵀ
     }
 
     /// `y = x - ln Σ e^x` along one axis, without overflow: `dx = dy - e^y Σ dy`.
@@ -57,7 +58,7 @@ impl<T: Float> Var<T> {
     fn dropout_mask(&self, kept: Tensor<bool>, scale: f64) -> Var<T> {
         let s = T::lit(scale);
         let y = self.value().zip_map("dropout", &kept, move |x, k| if k { x * s } else { T::zero() });
-        op("dropout", [self], y, move |p| [Some(p.gy().dropout_mask(kept.clone(), scale))])
+        op("dropout", [self], y, move |p| [Some(p.gy().dropout_mask(kept.clone(), scale))]).symmetric()
     }
 }
 

@@ -54,7 +54,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn apply<R: UnaryRule>(&self, rule: R) -> Var<T> {
         let y = self.value().map(move |v| rule.f(v));
-        match R::READS {
+        let y = match R::READS {
             Reads::Nothing => op(R::NAME, [self], y, move |p| {
                 let d = rule.d(&Val(T::zero()), &Val(T::zero())).0;
                 [Some(p.gy() * d.to_f64())]
@@ -64,7 +64,8 @@ impl<T: Float> Var<T> {
                 op(R::NAME, [self], y, move |p| [Some(pull(rule, p, &x))])
             }
             Reads::Output => op_with_output(R::NAME, [self], y, move |p| [Some(pull(rule, p, &p.y()))]),
-        }
+        };
+        y.symmetric()
     }
 }
 

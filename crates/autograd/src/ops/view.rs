@@ -119,7 +119,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn flip(&self, axes: impl Axes) -> Var<T> {
         let axes: AxisList = axes.resolve_all("flip", self.rank()).or_panic();
-        op("flip", [self], self.value().flip(&axes), move |p| [Some(p.gy().flip(&axes))])
+        op("flip", [self], self.value().flip(&axes), move |p| [Some(p.gy().flip(&axes))]).symmetric()
     }
 
     /// `fill` where `mask` is true, which broadcasts to this shape; the gradient is 0 there.
@@ -130,7 +130,7 @@ impl<T: Float> Var<T> {
     pub fn masked_fill(&self, mask: &Tensor<bool>, fill: f64) -> Var<T> {
         let mask = mask.expand(self.shape());
         let y = mask.select_where(&Tensor::scalar(T::lit(fill)), self.value());
-        op("masked_fill", [self], y, move |p| [Some(p.gy().masked_fill(&mask, 0.0))])
+        op("masked_fill", [self], y, move |p| [Some(p.gy().masked_fill(&mask, 0.0))]).symmetric()
     }
 
     /// This where `mask` is true, `other` elsewhere; all three broadcast. Neither side's NaN or infinity
