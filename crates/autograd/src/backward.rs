@@ -1,6 +1,7 @@
 //! Walking the tape: gradients.
 
-use crate::tape::{Node, Pull, enable_grad, no_grad};
+use crate::seeing::anomaly::watch_rule;
+use crate::tape::{MODE, Node, Pull, enable_grad, no_grad};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use std::collections::{BTreeMap, HashMap};
@@ -280,7 +281,12 @@ fn walk<T: Float>(
         let gy = node.run_hooks(gy);
         visit(&node, &gy);
         let Some(pullback) = &node.pullback else { continue };
-        pullback(&Pull { gy: &gy, node: &node, mode, wanted: &wanted }, &mut grads);
+        let pull = Pull { gy: &gy, node: &node, mode, wanted: &wanted };
+        if MODE.get().watching {
+            watch_rule(&node, &gy, &mut grads, |grads| pullback(&pull, grads));
+        } else {
+            pullback(&pull, &mut grads);
+        }
         drop(gy);
         for (input, g) in node.inputs.iter().zip(grads.drain(..)) {
             if let Some(input) = input.as_ref().filter(|i| wanted(i.id)) {
