@@ -1,6 +1,7 @@
 //! Walking the tape: gradients.
 
-use crate::tape::{Node, Pull, enable_grad, no_grad};
+use crate::seeing::anomaly::watch_rule;
+use crate::tape::{MODE, Node, Pull, enable_grad, no_grad};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use std::cell::RefCell;
@@ -292,7 +293,11 @@ fn walk<T: Float>(
         visit(&node, &gy);
         let Some(pullback) = &node.pullback else { continue };
         let pull = Pull { gy: &gy, node: &node, mode, wanted: &wanted, refused: RefCell::new(None) };
-        pullback(&pull, &mut grads);
+        if MODE.get().watching {
+            watch_rule(&node, &gy, &mut grads, |grads| pullback(&pull, grads));
+        } else {
+            pullback(&pull, &mut grads);
+        }
         if let Some(why) = pull.refused.take() {
             return Err(GradError(why));
         }

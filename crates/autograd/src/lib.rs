@@ -23,6 +23,7 @@ mod module;
 mod ops;
 mod param;
 pub mod samples;
+mod seeing;
 mod tape;
 mod var;
 
@@ -37,6 +38,7 @@ pub use dual::Dual;
 pub use module::{Module, Path, StateDictError, Visitor};
 pub use ops::UnaryRule;
 pub use param::{Buffer, Param};
+pub use seeing::anomaly::{Anomaly, Pass, ValueRange, detect_anomaly};
 pub use tape::{Pull, TapeEntry, enable_grad, is_grad_enabled, live_nodes, no_grad, op, op_of_many, op_with_output};
 pub use var::Var;
 

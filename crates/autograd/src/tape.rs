@@ -2,6 +2,7 @@
 
 use crate::backward::GradMode;
 use crate::derivatives::Forward;
+use crate::seeing::anomaly;
 use crate::var::Var;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
@@ -160,20 +161,38 @@ pub fn live_nodes() -> i64 {
     LIVE.load(Ordering::Relaxed)
 }
 
+/// What this thread does with its ops.
+#[derive(Clone, Copy)]
+pub(crate) struct Mode {
+    pub recording: bool,
+    /// Inside [`detect_anomaly`](crate::detect_anomaly).
+    pub watching: bool,
+}
+
 thread_local! {
-    static RECORDING: Cell<bool> = const { Cell::new(true) };
+    pub(crate) static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, watching: false }) };
 }
 
 /// Whether operations of this thread are recorded.
 #[inline]
 pub fn is_grad_enabled() -> bool {
-    RECORDING.get()
+    MODE.get().recording
 }
 
 struct Restore(bool);
+
+impl Restore {
+    /// Switches recording, until dropped.
+    fn after(recording: bool) -> Self {
+        let before = MODE.get();
+        MODE.set(Mode { recording, ..before });
+        Self(before.recording)
+    }
+}
+
 impl Drop for Restore {
     fn drop(&mut self) {
-        RECORDING.set(self.0);
+        MODE.set(Mode { recording: self.0, ..MODE.get() });
     }
 }
 
@@ -185,13 +204,13 @@ impl Drop for Restore {
 /// assert!(!no_grad(|| &x * 2.0).requires_grad());
 /// ```
 pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
-    let _restore = Restore(RECORDING.replace(false));
+    let _restore = Restore::after(false);
     f()
 }
 
 /// Runs `f` with recording on, inside a [`no_grad`].
 pub fn enable_grad<R>(f: impl FnOnce() -> R) -> R {
-    let _restore = Restore(RECORDING.replace(true));
+    let _restore = Restore::after(true);
     f()
 }
 
@@ -262,7 +281,7 @@ pub fn op<T: Float, const N: usize>(
     y: Tensor<T>,
     pullback: impl Fn(&Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
-    if !records(&inputs) {
+    if !records(name, &inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
     record(name, &inputs, y, false, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
@@ -278,7 +297,7 @@ pub fn op_with_output<T: Float, const N: usize>(
     y: Tensor<T>,
     pullback: impl Fn(&Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
-    if !records(&inputs) {
+    if !records(name, &inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
     record(name, &inputs, y, true, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
@@ -292,15 +311,19 @@ pub fn op_of_many<T: Float>(
     y: Tensor<T>,
     pullback: impl Fn(&Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
 ) -> Var<T> {
-    if !records(inputs) {
+    if !records(name, inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
     record(name, inputs, y, false, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
 }
 
 #[inline]
-fn records<T: Float>(inputs: &[&Var<T>]) -> bool {
-    inputs.iter().any(|v| v.node.is_some()) && is_grad_enabled()
+fn records<T: Float>(name: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: &'static Location<'static>) -> bool {
+    let mode = MODE.get();
+    if mode.watching {
+        anomaly::see_forward(name, inputs, y, at);
+    }
+    mode.recording && inputs.iter().any(|v| v.node.is_some())
 }
 
 fn record<T: Float>(

@@ -155,11 +155,8 @@ impl Checker {
     fn examine(&self, f: &dyn Function, inputs: &[Array], report: &mut Report) -> Result<(), String> {
         let mut random = Random::new(self.seed);
         let y = f.value(inputs)?;
-        Engine { checker: self, f, order: 1, inputs, random: random.clone() }.examine(&y, report)?;
-        if !report.failures.is_empty() {
-            return Ok(());
-        }
         invariants::examine(f, inputs, &y, &mut random, report)?;
+        Engine { checker: self, f, order: 1, inputs, random: random.clone() }.examine(&y, report)?;
         // Derivatives at a kink are a convention, and have no derivative themselves.
         let kinked = report.opinions.contains_key(&(1, Oracle::Differences)) && report.coverage[&1].kinks > 0;
         if self.order < 2 || kinked || !report.failures.is_empty() {

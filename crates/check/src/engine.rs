@@ -56,9 +56,9 @@ impl Engine<'_> {
         let wrong = report.failures.iter().any(|f| f.order == self.order);
         let opinion = if wrong { Opinion::Disagrees } else { Opinion::Agrees };
         report.opinions.insert((self.order, Oracle::Differences), opinion);
-        let kinks = coverage.kinks;
+        let undecided = coverage.kinks + coverage.unchecked;
         report.coverage.insert(self.order, coverage);
-        self.other_oracles(y, &claims, kinks, report)
+        self.other_oracles(y, &claims, undecided > 0, report)
     }
 
     /// One cotangent for each element of the result, or two random ones.
@@ -264,7 +264,7 @@ impl Engine<'_> {
         if resolved && !estimate.bent && off <= self.checker.relative * larger + error {
             return Ok(Outcome::Right);
         }
-        if off <= self.checker.absolute || !y.data().iter().all(|v| v.is_finite()) {
+        if (self.checker.absolute > 0.0 && off <= self.checker.absolute) || !y.data().iter().all(|v| v.is_finite()) {
             return Ok(Outcome::Open);
         }
         if resolved && !estimate.bent && analytic.is_finite() {
@@ -336,7 +336,7 @@ impl Engine<'_> {
         if self.order == 2 && input + 1 == self.inputs.len() { "the gradient gy".into() } else { self.f.input_name(input) }
     }
 
-    fn other_oracles(mut self, y: &Array, claims: &[Claim], kinks: usize, report: &mut Report) -> Result<(), String> {
+    fn other_oracles(mut self, y: &Array, claims: &[Claim], undecided: bool, report: &mut Report) -> Result<(), String> {
         let Some(claim) = claims.first() else { return Ok(()) };
         if self.inputs.iter().all(Array::is_empty) {
             return Ok(());
@@ -345,13 +345,13 @@ impl Engine<'_> {
         let grads = self.f.vjp(self.inputs, &gy)?;
         let claim = Claim { gy, grads: if misshapen(self.inputs, &grads).is_none() { grads } else { claim.grads.clone() } };
         let along: Vec<Array> = self.inputs.iter().map(|x| self.random.probe(x, 0)).collect();
-        let taylor = self.taylor(y, &claim, &along, kinks)?;
+        let taylor = self.taylor(y, &claim, &along, undecided)?;
         self.hear(Oracle::Taylor, taylor, report);
         if let Some(ju) = self.f.jvp(self.inputs, &along) {
             let opinion = self.adjoint(&ju?, &claim, &along);
             self.hear(Oracle::Adjoint, opinion, report);
         }
-        if let Some(opinion) = self.dual(y, kinks)? {
+        if let Some(opinion) = self.dual(y, undecided)? {
             self.hear(Oracle::Dual, opinion, report);
         }
         Ok(())
@@ -365,8 +365,9 @@ impl Engine<'_> {
         }
     }
 
-    fn taylor(&self, y: &Array, claim: &Claim, along: &[Array], kinks: usize) -> Result<Opinion, String> {
-        if kinks > 0 {
+    fn taylor(&self, y: &Array, claim: &Claim, along: &[Array], undecided: bool) -> Result<Opinion, String> {
+        // Neither a kink nor noise has a rate.
+        if undecided {
             return Ok(Opinion::Unresolved);
         }
         let slope: f64 = claim.grads.iter().zip(along).map(|(g, u)| dot(g.data(), u.data())).sum();
@@ -393,10 +394,10 @@ impl Engine<'_> {
     }
 
     /// Dual numbers through the forward formula of a function of one element.
-    fn dual(&self, y: &Array, kinks: usize) -> Result<Option<Opinion>, String> {
+    fn dual(&self, y: &Array, undecided: bool) -> Result<Option<Opinion>, String> {
         let [x] = self.inputs else { return Ok(None) };
         let Some(slopes) = x.data().iter().map(|&v| self.f.dual(v)).collect::<Option<Vec<_>>>() else { return Ok(None) };
-        if kinks > 0 || y.len() != x.len() {
+        if undecided || y.len() != x.len() {
             return Ok(Some(Opinion::Unresolved));
         }
         let claimed = &self.f.vjp(self.inputs, &Array::full(y.shape(), 1.0))?[0];

@@ -115,8 +115,9 @@ fn simpler_values(a: &Array) -> Vec<Array> {
     out
 }
 
+/// How far a number is from being simple: 1, then whole numbers, then few digits.
 fn digits(v: f64) -> usize {
-    format!("{v:?}").len()
+    if v == 1.0 { 0 } else { format!("{v:?}").len() + usize::from(v.fract() != 0.0) }
 }
 
 fn total_digits(a: &Array) -> usize {

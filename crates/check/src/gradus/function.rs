@@ -5,7 +5,7 @@ use crate::array::{Array, View};
 use crate::checker::Checker;
 use crate::function::Function;
 use crate::report::{Failure, Report};
-use gradus_autograd::{Dual, GradMode, Var, grad_with};
+use gradus_autograd::{Dual, GradMode, Var, grad_with, jvp, vjp};
 use gradus_tensor::Tensor;
 use std::panic::Location;
 
@@ -102,6 +102,25 @@ impl<F: Fn(&[Var<f64>]) -> Var<f64>> Function for GradusFunction<F> {
             let grads = self.gradients(&xs, &gy, GradMode::Plain);
             Ok(grads.iter().map(|g| array_of(g.value())).collect())
         })
+    }
+
+    fn jvp(&self, inputs: &[Array], tangents: &[Array]) -> Option<Result<Array, String>> {
+        let constants = |arrays: &[Array]| arrays.iter().map(|a| Var::constant(tensor_of(a))).collect::<Vec<_>>();
+        let (xs, us) = (constants(inputs), constants(tangents));
+        Some(caught(|| Ok(array_of(jvp(|xs: &Vec<Var<f64>>| (self.f)(xs), &xs, &us).1.value()))))
+    }
+
+    fn jvp_of_vjp(&self, inputs: &[Array], gy: &Array, tangents: &[Array]) -> Option<Result<Vec<Array>, String>> {
+        let constants =
+            |arrays: &mut dyn Iterator<Item = &Array>| arrays.map(|a| Var::constant(tensor_of(a))).collect::<Vec<_>>();
+        let points = constants(&mut inputs.iter().chain([gy]));
+        let us = constants(&mut tangents.iter());
+        let pullback = |points: &Vec<Var<f64>>| {
+            let (gy, xs) = points.split_last().expect("the inputs and gy");
+            let (_, pull) = vjp(|xs: &Vec<Var<f64>>| (self.f)(xs), &xs.to_vec());
+            pull(gy)
+        };
+        Some(caught(|| Ok(jvp(pullback, &points, &us).1.iter().map(|g| array_of(g.value())).collect())))
     }
 
     fn vjp_of_vjp(&self, inputs: &[Array], gy: &Array, w: &[Array]) -> Option<Result<Vec<Array>, String>> {

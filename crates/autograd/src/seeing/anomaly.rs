@@ -1,0 +1,193 @@
+//! Finding the op that makes the first NaN or infinity.
+
+use crate::tape::{MODE, Mode, Node};
+use crate::var::Var;
+use gradus_tensor::{Float, Shape, Tensor};
+use std::cell::RefCell;
+use std::fmt;
+use std::panic::Location;
+
+thread_local! {
+    static FIRST: RefCell<Option<Anomaly>> = const { RefCell::new(None) };
+}
+
+/// What the values of a tensor are like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValueRange {
+    /// The tensor's shape.
+    pub shape: Shape,
+    /// The least finite value; infinity when there is none.
+    pub min: f64,
+    /// The greatest finite value; minus infinity when there is none.
+    pub max: f64,
+    /// How many values are NaN.
+    pub nans: usize,
+    /// How many values are infinite, of either sign.
+    pub infinities: usize,
+}
+
+impl ValueRange {
+    fn of<T: Float>(x: &Tensor<T>) -> Self {
+        let mut range = Self { shape: x.shape().clone(), min: f64::INFINITY, max: f64::NEG_INFINITY, nans: 0, infinities: 0 };
+        for &v in x.contiguous().as_slice().unwrap_or_default() {
+            if v.is_nan() {
+                range.nans += 1;
+            } else if !v.is_finite() {
+                range.infinities += 1;
+            } else {
+                range.min = range.min.min(v.to_f64());
+                range.max = range.max.max(v.to_f64());
+            }
+        }
+        range
+    }
+
+    /// Whether there is neither a NaN nor an infinity.
+    pub fn is_finite(&self) -> bool {
+        self.nans + self.infinities == 0
+    }
+}
+
+impl fmt::Display for ValueRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shape {}, ", self.shape)?;
+        if self.min <= self.max {
+            write!(f, "{:.4e} to {:.4e}", self.min, self.max)?;
+        } else {
+            f.write_str("no finite value")?;
+        }
+        if !self.is_finite() {
+            write!(f, ", {} NaN, {} infinite", self.nans, self.infinities)?;
+        }
+        Ok(())
+    }
+}
+
+/// The way on which an [`Anomaly`] was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// The op's result is not finite; the operands are the op's.
+    Forward,
+    /// The gradient that the op's rule gave for its input of this number is not finite; the one operand is the
+    /// gradient that the rule was given.
+    Backward(usize),
+}
+
+/// The first NaN or infinity that an op made, as found by [`detect_anomaly`].
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub struct Anomaly {
+    /// The op's name.
+    pub op: &'static str,
+    /// Where in the user's code the op was called.
+    pub at: &'static Location<'static>,
+    /// Forward or backward.
+    pub pass: Pass,
+    /// What the op, or its rule, made.
+    pub result: ValueRange,
+    /// What it was made of.
+    pub operands: Vec<ValueRange>,
+}
+
+impl fmt::Display for Anomaly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = if self.operands.iter().all(ValueRange::is_finite) { "made" } else { "was handed, and passed on," };
+        let what = if self.result.nans > 0 { "NaN" } else { "infinity" };
+        let of = if matches!(self.pass, Pass::Forward) { "operand" } else { "gradient of the result" };
+        match self.pass {
+            Pass::Forward => write!(f, "`{}` called at {} {origin} {what}", self.op, self.at)?,
+            Pass::Backward(i) => {
+                write!(f, "the rule of `{}` (called at {}) {origin} {what} in the gradient of input {i}", self.op, self.at)?;
+            }
+        }
+        write!(f, "\n  result: {}", self.result)?;
+        for (i, operand) in self.operands.iter().enumerate() {
+            write!(f, "\n  {of} {i}: {operand}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What was in force before a [`detect_anomaly`], to come back also after a panic.
+struct Restore(Mode, Option<Anomaly>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        MODE.set(Mode { watching: self.0.watching, ..MODE.get() });
+        FIRST.set(self.1.take());
+    }
+}
+
+/// Runs `f` and looks at the result of each op, forward and backward; when one is NaN or infinite, the first is the
+/// error, with the op, the user's line and the operands' ranges.
+///
+/// `f` runs to its end all the same: what it changed, as by an optimiser's step, stays changed. Reading every result
+/// makes it slower. Only this thread's ops are seen, and not arithmetic on two constants handed over by value.
+/// Infinities made on purpose are reported too: mask with a large number, as `-1e9`.
+///
+/// # Errors
+/// The first anomaly.
+///
+/// ```
+/// use gradus_autograd::{Var, detect_anomaly};
+/// let x = Var::leaf([1.0f32, 0.0].into());
+/// let found = detect_anomaly(|| (x.ln() * 0.0).sum(..).backward()).unwrap_err();
+/// assert_eq!(found.op, "ln");
+/// assert_eq!(found.result.infinities, 1);
+/// assert!(detect_anomaly(|| x.exp().sum(..).backward()).is_ok());
+/// ```
+pub fn detect_anomaly<R>(f: impl FnOnce() -> R) -> Result<R, Box<Anomaly>> {
+    let before = MODE.get();
+    let restore = Restore(before, FIRST.take());
+    MODE.set(Mode { watching: true, ..before });
+    let result = f();
+    let found = FIRST.take();
+    drop(restore);
+    match found {
+        Some(anomaly) => Err(Box::new(anomaly)),
+        None => Ok(result),
+    }
+}
+
+fn is_finite<T: Float>(x: &Tensor<T>) -> bool {
+    x.contiguous().as_slice().unwrap_or_default().iter().all(|v| v.is_finite())
+}
+
+/// Looks at an op's result.
+#[cold]
+pub(crate) fn see_forward<T: Float>(op: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: &'static Location<'static>) {
+    if is_finite(y) || FIRST.with_borrow(Option::is_some) {
+        return;
+    }
+    let operands = inputs.iter().map(|x| ValueRange::of(x.value())).collect();
+    FIRST.set(Some(Anomaly { op, at, pass: Pass::Forward, result: ValueRange::of(y), operands }));
+}
+
+/// Looks at the gradients that a rule gave.
+#[cold]
+pub(crate) fn see_backward<T: Float>(node: &Node<T>, gy: &Var<T>, grads: &[Option<Var<T>>]) {
+    if FIRST.with_borrow(Option::is_some) {
+        return;
+    }
+    let bad = |g: &Option<Var<T>>| g.as_ref().is_some_and(|g| !is_finite(g.value()));
+    if let Some(i) = grads.iter().position(bad) {
+        let result = ValueRange::of(grads[i].as_ref().expect("found just now").value());
+        let operands = vec![ValueRange::of(gy.value())];
+        FIRST.set(Some(Anomaly { op: node.name, at: node.at, pass: Pass::Backward(i), result, operands }));
+    }
+}
+
+/// Runs a rule unseen, as its own ops are on no line of the user's; its gradients are looked at instead.
+#[cold]
+pub(crate) fn watch_rule<T: Float>(
+    node: &Node<T>,
+    gy: &Var<T>,
+    grads: &mut Vec<Option<Var<T>>>,
+    rule: impl FnOnce(&mut Vec<Option<Var<T>>>),
+) {
+    let found = FIRST.take();
+    let restore = Restore(MODE.get(), found);
+    MODE.set(Mode { watching: false, ..MODE.get() });
+    rule(grads);
+    drop(restore);
+    see_backward(node, gy, grads);
+}

@@ -1,0 +1,3 @@
+//! Looking at what the tape does.
+
+pub(crate) mod anomaly;
