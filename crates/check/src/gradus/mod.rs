@@ -1,4 +1,4 @@
-//! Gradus' own functions, layers and optimisers as [`Function`](crate::Function)s.
+//! Functions of Gradus' variables as [`Function`](crate::Function)s.
 
 mod function;
 mod quiet;
