@@ -183,7 +183,7 @@ impl Engine<'_> {
             for number in 0..self.checker.probes {
                 let direction = self.random.probe(x, number).data().to_vec();
                 for claim in claims {
-                    let Some((estimate, analytic, outcome)) = self.along(input, &direction, y, claim)? else { continue };
+                    let (estimate, analytic, outcome) = self.along(input, &direction, y, claim)?;
                     if matches!(outcome, Outcome::Wrong(_)) {
                         let (flat, estimate, analytic, outcome) = self.bisect(input, direction.clone(), y, claim)?;
                         self.note(outcome, input, unravel(flat, x.shape()), estimate, analytic, coverage, report);
@@ -196,13 +196,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn along(
-        &self,
-        input: usize,
-        direction: &[f64],
-        y: &Array,
-        claim: &Claim,
-    ) -> Result<Option<(Estimate, f64, Outcome)>, String> {
+    fn along(&self, input: usize, direction: &[f64], y: &Array, claim: &Claim) -> Result<(Estimate, f64, Outcome), String> {
         let along = vec![(input, direction.to_vec())];
         let x = &self.inputs[input];
         let reach = x.data().iter().fold(0.0f64, |m, v| m.max(v.abs()));
@@ -211,7 +205,7 @@ impl Engine<'_> {
         let analytic = dot(claim.grads[input].data(), direction);
         let scale = scale_of(y, x, column.iter());
         let outcome = self.judge(estimate, analytic, scale, &along, claim, y, false)?;
-        Ok(Some((estimate, analytic, outcome)))
+        Ok((estimate, analytic, outcome))
     }
 
     /// Halves the elements that a wrong direction moves until one is left.
@@ -230,14 +224,14 @@ impl Engine<'_> {
                 d
             };
             if support.len() == 1 {
-                let (estimate, analytic, outcome) = self.along(input, &direction, y, claim)?.expect("one element");
+                let (estimate, analytic, outcome) = self.along(input, &direction, y, claim)?;
                 return Ok((support[0], estimate, analytic, outcome));
             }
             let (left, right) = support.split_at(support.len() / 2);
             let (left, right) = (half(left), half(right));
             // Judged by how far off each half is: both can be wrong, and each by less than one alone would show.
             let off = |d: &[f64]| -> Result<f64, String> {
-                let (estimate, analytic, _) = self.along(input, d, y, claim)?.expect("some elements");
+                let (estimate, analytic, _) = self.along(input, d, y, claim)?;
                 Ok((analytic - estimate.value).abs())
             };
             direction = if off(&left)? >= off(&right)? { left } else { right };

@@ -1,6 +1,5 @@
 //! Small problems to train on.
-// Each test file uses some of it.
-#![allow(dead_code)]
+#![allow(dead_code)] // each test file uses some of it
 
 use gradus_data::TensorDataset;
 use gradus_nn::{Accuracy, BatchNorm1d, CrossEntropy, Dropout, Linear, ReLU, Sequential, Tanh};
