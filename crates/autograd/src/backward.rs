@@ -324,16 +324,17 @@ fn walk<T: Float>(
                 continue;
             }
         };
-        let pull = Pull { gy: &gy, node: &node, mode, wanted, refused: RefCell::new(None) };
+        let mut pull = Pull { gy: Some(gy), node: &node, mode, wanted, refused: None };
         if MODE.get().watching {
-            watch_rule(&node, &gy, &mut grads, |grads| pullback(&pull, grads));
+            let gy = pull.gy().clone();
+            watch_rule(&node, &gy, &mut grads, |grads| pullback(&mut pull, grads));
         } else {
-            pullback(&pull, &mut grads);
+            pullback(&mut pull, &mut grads);
         }
         if let Some(why) = pull.refused.take() {
             return Err(GradError(why));
         }
-        drop(gy);
+        drop(pull);
         for (i, g) in grads.drain(..).enumerate() {
             if let Some(input) = wanted.input(&node, i) {
                 queue.add(input, checked(&node, input, g));

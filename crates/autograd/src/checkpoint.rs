@@ -6,7 +6,7 @@
 //! in which they would have been without, so that they are the same bit for bit, and no hook runs twice.
 
 use crate::backward::GradError;
-use crate::custom::{Nodes, nodes_since, place};
+use crate::custom::{Nodes, nodes_since};
 use crate::journal::Journal;
 use crate::samples::{Case, OpSample, draw};
 use crate::tape::{Node, Rule, enable_grad, is_grad_enabled, next_id, record};
@@ -88,10 +88,9 @@ fn record_segment<T: Float, S: Clone + Send + Sync + 'static>(
     let start = next_id();
     let (y, journal) = Journal::write(|| segment(state));
     let Some(root) = y.node.as_ref().filter(|root| root.id >= start) else { return y };
-    let reads: Vec<Var<T>> = nodes_since(root, start).1.into_values().map(place).collect();
-    let reads: Vec<&Var<T>> = reads.iter().collect();
+    let reads = nodes_since(root, start).1.into_values().map(|node| Some(node.clone())).collect();
     let again = move || journal.replay(|| segment(&mut before.clone()));
-    record(NAME, &reads, y.value.clone(), false, Rule::Replay(Box::new(again)), Location::caller())
+    record(NAME, reads, y.value.clone(), false, Rule::Replay(Box::new(again)), Location::caller())
 }
 
 /// Records the segment of a checkpoint's node anew: its result's node. `see` is shown all that was recorded.

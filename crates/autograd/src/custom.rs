@@ -37,7 +37,7 @@ pub fn custom_vjp<T: Float, const N: usize>(
     name: &'static str,
     inputs: [&Var<T>; N],
     forward: impl FnOnce([&Var<T>; N]) -> Var<T>,
-    pullback: impl Fn(&Pull<'_, T>, [&Var<T>; N]) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+    pullback: impl Fn(&mut Pull<'_, T>, [&Var<T>; N]) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
     let start = next_id();
     let constants = inputs.map(Var::detach);
@@ -73,7 +73,7 @@ pub(crate) fn nodes_since<T: Float>(root: &Arc<Node<T>>, start: u64) -> (Nodes<'
 }
 
 /// A variable that stands for a place on the tape, where no value is read.
-pub(crate) fn place<T: Float>(node: &Arc<Node<T>>) -> Var<T> {
+fn place<T: Float>(node: &Arc<Node<T>>) -> Var<T> {
     Var { value: Tensor::from_vec(vec![], [0]), node: Some(node.clone()) }
 }
 
@@ -115,7 +115,7 @@ impl<T: Float> Pull<'_, T> {
         let of = place(self.node);
         for g in grads.as_mut().iter_mut().flatten() {
             let why = why.clone();
-            *g = op(ONCE_DIFFERENTIABLE, [&of, self.gy], g.value().clone(), move |p| {
+            *g = op(ONCE_DIFFERENTIABLE, [&of, self.gy()], g.value().clone(), move |p| {
                 p.refuse(why.clone());
                 [None, None]
             });
@@ -124,7 +124,7 @@ impl<T: Float> Pull<'_, T> {
     }
 
     /// Says that there is no gradient to give; what the rule then returns is not read.
-    pub(crate) fn refuse(&self, why: String) {
-        *self.refused.borrow_mut() = Some(why);
+    pub(crate) fn refuse(&mut self, why: String) {
+        self.refused = Some(why);
     }
 }

@@ -7,14 +7,14 @@ use crate::var::Var;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 pub(crate) type Hook<T> = Box<dyn Fn(&Var<T>) -> Option<Var<T>> + Send + Sync>;
 /// A rule; it appends a gradient for each input, `None` where none is needed.
-type Pullback<T> = Box<dyn Fn(&Pull<'_, T>, &mut Vec<Option<Var<T>>>) + Send + Sync>;
+type Pullback<T> = Box<dyn Fn(&mut Pull<'_, T>, &mut Vec<Option<Var<T>>>) + Send + Sync>;
 
 /// How derivatives pass a node.
 pub(crate) enum Rule<T: Float> {
@@ -32,7 +32,7 @@ pub(crate) struct Node<T: Float> {
     pub id: u64,
     pub name: &'static str,
     pub at: &'static Location<'static>,
-    pub inputs: SmallVec<[Option<Arc<Node<T>>>; 2]>,
+    pub inputs: Inputs<T>,
     pub shape: Shape,
     /// Kept only when the rule reads it; captured by the rule it would be a constant to second derivatives.
     pub output: Option<Tensor<T>>,
@@ -128,7 +128,8 @@ const DEEPEST: u32 = 16;
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    static WAITING: RefCell<Vec<Box<dyn Send>>> = const { RefCell::new(Vec::new()) };
+    /// Never dropped, so that it is there also while a thread ends and drops the tapes that its other variables hold.
+    static WAITING: RefCell<ManuallyDrop<Vec<Box<dyn Send>>>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
 impl<T: Float> Drop for Node<T> {
@@ -142,17 +143,16 @@ impl<T: Float> Drop for Node<T> {
         let parts = (mem::take(&mut self.inputs), self.rule.take(), self.extras.take());
         let depth = DEPTH.get();
         if depth >= DEEPEST {
-            let parts = Box::new(parts);
-            // While a thread ends there may be no list any more: then `parts` goes here and now.
-            let _ = WAITING.try_with(move |waiting| waiting.borrow_mut().push(parts));
+            WAITING.with_borrow_mut(|waiting| waiting.push(Box::new(parts)));
             return;
         }
         DEPTH.set(depth + 1);
         drop(parts);
         if depth == 0 {
-            while let Ok(Some(next)) = WAITING.try_with(|waiting| waiting.borrow_mut().pop()) {
+            while let Some(next) = WAITING.with_borrow_mut(|waiting| waiting.pop()) {
                 drop(next);
             }
+            drop(ManuallyDrop::into_inner(WAITING.take()));
         }
         DEPTH.set(depth);
     }
@@ -224,19 +224,30 @@ pub fn enable_grad<R>(f: impl FnOnce() -> R) -> R {
 
 /// What a rule is given: the gradient of the result, and what else it may read.
 pub struct Pull<'a, T: Float> {
-    pub(crate) gy: &'a Var<T>,
+    pub(crate) gy: Option<Var<T>>,
     pub(crate) node: &'a Arc<Node<T>>,
     pub(crate) mode: GradMode,
     pub(crate) wanted: &'a Wanted,
     /// Why the rule has no gradient to give: `grad` returns it as an error.
-    pub(crate) refused: RefCell<Option<String>>,
+    pub(crate) refused: Option<String>,
 }
+
+const TAKEN: &str = "the rule took the gradient by `take_gy` before";
 
 impl<T: Float> Pull<'_, T> {
     /// The gradient with respect to the op's result; of the result's shape.
     #[inline]
     pub fn gy(&self) -> &Var<T> {
-        self.gy
+        self.gy.as_ref().expect(TAKEN)
+    }
+
+    /// As [`gy`](Self::gy), handed over: an op that takes it by value may write into its buffer.
+    ///
+    /// # Panics
+    /// The second time; and [`gy`](Self::gy) panics after it.
+    #[inline]
+    pub fn take_gy(&mut self) -> Var<T> {
+        self.gy.take().expect(TAKEN)
     }
 
     /// The op's result, for ops made by [`op_with_output`].
@@ -287,12 +298,19 @@ pub fn op<T: Float, const N: usize>(
     name: &'static str,
     inputs: [&Var<T>; N],
     y: Tensor<T>,
-    pullback: impl Fn(&Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+    pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
     if !records(name, &inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
-    record(name, &inputs, y, false, Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p)))), Location::caller())
+    record(
+        name,
+        nodes_of(&inputs),
+        y,
+        false,
+        Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p)))),
+        Location::caller(),
+    )
 }
 
 /// As [`op`], for a rule that reads the op's own result through [`Pull::y`]. Capturing the result in the
@@ -303,12 +321,19 @@ pub fn op_with_output<T: Float, const N: usize>(
     name: &'static str,
     inputs: [&Var<T>; N],
     y: Tensor<T>,
-    pullback: impl Fn(&Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+    pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
     if !records(name, &inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
-    record(name, &inputs, y, true, Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p)))), Location::caller())
+    record(
+        name,
+        nodes_of(&inputs),
+        y,
+        true,
+        Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p)))),
+        Location::caller(),
+    )
 }
 
 /// As [`op`], for any number of inputs known at run time only.
@@ -317,17 +342,17 @@ pub fn op_of_many<T: Float>(
     name: &'static str,
     inputs: &[&Var<T>],
     y: Tensor<T>,
-    pullback: impl Fn(&Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
+    pullback: impl Fn(&mut Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
 ) -> Var<T> {
     if !records(name, inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
-    let rule = move |p: &Pull<'_, T>, grads: &mut Vec<Option<Var<T>>>| {
+    let rule = move |p: &mut Pull<'_, T>, grads: &mut Vec<Option<Var<T>>>| {
         grads.extend(pullback(p));
         let (given, wanted) = (grads.len(), p.node.inputs.len());
         assert!(given == wanted, "the rule of `{name}` (called at {}) gave {given} gradients for {wanted} inputs", p.node.at);
     };
-    record(name, inputs, y, false, Rule::Pullback(Box::new(rule)), Location::caller())
+    record(name, nodes_of(inputs), y, false, Rule::Pullback(Box::new(rule)), Location::caller())
 }
 
 #[inline]
@@ -339,9 +364,45 @@ fn records<T: Float>(name: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: 
     mode.recording && inputs.iter().any(|v| v.node.is_some())
 }
 
+/// As [`op`], for an elementwise function of one operand, whose value is handed to `f` to be written in place when
+/// nobody else holds it.
+#[track_caller]
+#[inline]
+pub(crate) fn op_by_value<T: Float>(
+    name: &'static str,
+    x: Var<T>,
+    f: impl FnOnce(Tensor<T>) -> Tensor<T>,
+    pullback: impl Fn(&mut Pull<'_, T>) -> Var<T> + Send + Sync + 'static,
+) -> Var<T> {
+    let mode = MODE.get();
+    if mode.watching {
+        // The operand's values are read after the call.
+        return op(name, [&x], f(x.value.clone()), move |p| [Some(pullback(p))]).symmetric();
+    }
+    let Var { value, node } = x;
+    let y = f(value);
+    let Some(node) = node.filter(|_| mode.recording) else { return Var::constant(y) };
+    let mut inputs = Inputs::new();
+    inputs.push(Some(node));
+    let rule = Rule::Pullback(Box::new(move |p, grads| grads.push(Some(pullback(p)))));
+    record(name, inputs, y, false, rule, Location::caller()).symmetric()
+}
+
+/// The nodes of an op's operands; a constant has none.
+type Inputs<T> = SmallVec<[Option<Arc<Node<T>>>; 2]>;
+
+#[inline]
+pub(crate) fn nodes_of<T: Float>(inputs: &[&Var<T>]) -> Inputs<T> {
+    let mut nodes = Inputs::with_capacity(inputs.len());
+    for input in inputs {
+        nodes.push(input.node.clone());
+    }
+    nodes
+}
+
 pub(crate) fn record<T: Float>(
     name: &'static str,
-    inputs: &[&Var<T>],
+    inputs: Inputs<T>,
     y: Tensor<T>,
     keep_output: bool,
     rule: Rule<T>,
@@ -352,7 +413,7 @@ pub(crate) fn record<T: Float>(
         id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         name,
         at,
-        inputs: inputs.iter().map(|v| v.node.clone()).collect(),
+        inputs,
         shape: y.shape().clone(),
         output: keep_output.then(|| y.clone()),
         rule: Some(rule),

@@ -37,6 +37,18 @@ fn a_long_chain_is_dropped_without_recursion() {
 }
 
 #[test]
+fn a_long_chain_is_dropped_by_a_thread_that_ends() {
+    use std::cell::RefCell;
+    thread_local!(static HELD: RefCell<Option<Var<f32>>> = const { RefCell::new(None) });
+    on_a_small_stack(|| {
+        // Its list of what waits is older than the chain that needs it, and would be gone first.
+        HELD.set(None);
+        drop(chain());
+        HELD.set(Some(chain()));
+    });
+}
+
+#[test]
 fn a_long_chain_is_walked_and_freed_without_recursion() {
     on_a_small_stack(|| {
         let y = chain();

@@ -17,10 +17,14 @@ use std::ops::{Deref, DerefMut, RangeFull};
 /// assert_eq!(s.strides()[..], [12, 4, 1]);
 /// ```
 #[derive(PartialEq, Eq, Hash, Default)]
-pub struct Shape(SmallVec<[usize; 6]>);
+pub struct Shape(SmallVec<[usize; INLINE]>);
+
+/// So many axes lie within the shape itself: as many as let a variable stay below 128 bytes, up to which compilers move
+/// values without a call.
+const INLINE: usize = 5;
 
 /// Steps in elements from one index of an axis to the next; negative after a flip, 0 where broadcast.
-pub type Strides = SmallVec<[isize; 6]>;
+pub type Strides = SmallVec<[isize; INLINE]>;
 
 /// A list of axis numbers.
 pub type AxisList = SmallVec<[usize; 6]>;
@@ -40,7 +44,7 @@ impl Shape {
 
     /// Row-major strides, in elements.
     pub fn strides(&self) -> Strides {
-        let (rank, room) = (self.rank(), [1; 6]);
+        let (rank, room) = (self.rank(), [1; INLINE]);
         let mut strides = if rank <= room.len() { Strides::from_buf_and_len(room, rank) } else { Strides::from_elem(1, rank) };
         for axis in (1..rank).rev() {
             strides[axis - 1] = strides[axis] * self.0[axis].max(1) as isize;
@@ -67,8 +71,23 @@ impl Shape {
 impl Clone for Shape {
     #[inline]
     fn clone(&self) -> Self {
-        Self(SmallVec::from_slice(&self.0)) // one copy of memory; SmallVec's own clone goes by element
+        Self(copied(&self.0))
     }
+}
+
+/// SmallVec's own clone goes by element, and a copy of few numbers should not call a function.
+#[inline]
+pub(crate) fn copied<T: Copy + Default>(v: &SmallVec<[T; INLINE]>) -> SmallVec<[T; INLINE]> {
+    let mut room = [T::default(); INLINE];
+    if v.len() > INLINE {
+        return SmallVec::from_slice(v);
+    }
+    for (i, slot) in room.iter_mut().enumerate() {
+        if i < v.len() {
+            *slot = v[i];
+        }
+    }
+    SmallVec::from_buf_and_len(room, v.len())
 }
 
 impl Deref for Shape {

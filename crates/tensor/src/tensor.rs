@@ -4,7 +4,7 @@ use crate::buffer::Buffer;
 use crate::element::Element;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::strided;
-use crate::shape::{Shape, Strides};
+use crate::shape::{Shape, Strides, copied};
 use std::sync::Arc;
 
 /// An n-dimensional array: a shape and strides over a shared buffer.
@@ -216,8 +216,7 @@ impl<T: Element> Tensor<T> {
 impl<T: Element> Clone for Tensor<T> {
     #[inline]
     fn clone(&self) -> Self {
-        let strides = Strides::from_slice(&self.strides); // faster than SmallVec's own clone
-        Self { buffer: self.buffer.clone(), shape: self.shape.clone(), strides, offset: self.offset }
+        Self { buffer: self.buffer.clone(), shape: self.shape.clone(), strides: copied(&self.strides), offset: self.offset }
     }
 }
 

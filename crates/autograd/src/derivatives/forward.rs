@@ -13,7 +13,6 @@ use crate::tape::{Node, Pull, Rule, enable_grad, no_grad};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use smallvec::SmallVec;
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -199,9 +198,9 @@ fn differentiated_pullback<T: Float>(node: &Arc<Node<T>>, us: &Tangents<T>, mode
 fn pull_back<T: Float>(node: &Arc<Node<T>>, gy: &Var<T>, mode: GradMode, needs: SmallVec<[bool; 2]>) -> Tangents<T> {
     let Some(Rule::Pullback(pullback)) = &node.rule else { return SmallVec::new() };
     let wanted = Wanted::Inputs(needs);
-    let pull = Pull { gy, node, mode, wanted: &wanted, refused: RefCell::new(None) };
+    let mut pull = Pull { gy: Some(gy.clone()), node, mode, wanted: &wanted, refused: None };
     let mut grads = Vec::new();
-    pullback(&pull, &mut grads);
+    pullback(&mut pull, &mut grads);
     if let Some(why) = pull.refused.take() {
         panic!("jvp: {why}");
     }

@@ -13,8 +13,8 @@ fn binary<T: Float>(
     a: &Var<T>,
     b: &Var<T>,
     y: Tensor<T>,
-    da: impl Fn(&Pull<'_, T>) -> Var<T> + Send + Sync + 'static,
-    db: impl Fn(&Pull<'_, T>) -> Var<T> + Send + Sync + 'static,
+    da: impl Fn(&mut Pull<'_, T>) -> Var<T> + Send + Sync + 'static,
+    db: impl Fn(&mut Pull<'_, T>) -> Var<T> + Send + Sync + 'static,
 ) -> Var<T> {
     let (sa, sb): (Shape, Shape) = (a.shape().clone(), b.shape().clone());
     op(name, [a, b], y, move |p| [p.needs(0).then(|| da(p).sum_to(&sa)), p.needs(1).then(|| db(p).sum_to(&sb))])
@@ -46,12 +46,12 @@ macro_rules! binary_table {
                 let for_a = {
                     when_read!($aa, self);
                     when_read!($ab, other);
-                    move |p: &Pull<'_, T>| { let $ga = p.gy(); $ea }
+                    move |p: &mut Pull<'_, T>| { let $ga = p.gy(); $ea }
                 };
                 let for_b = {
                     when_read!($ba, self);
                     when_read!($bb, other);
-                    move |p: &Pull<'_, T>| { let $gb = p.gy(); $eb }
+                    move |p: &mut Pull<'_, T>| { let $gb = p.gy(); $eb }
                 };
                 binary(stringify!($name), self, other, y, for_a, for_b)
             }

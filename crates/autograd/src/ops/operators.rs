@@ -1,7 +1,7 @@
 //! `+ - * /` between variables, by value and by reference, and with numbers on either side.
 
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::op;
+use crate::tape::op_by_value;
 use crate::var::Var;
 use gradus_tensor::Float;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -57,31 +57,28 @@ macro_rules! with_scalar {
             type Output = Var<T>;
             #[track_caller]
             fn $f(self, c: f64) -> Var<T> {
-                $right(self, c)
+                $right(self.clone(), c)
             }
         }
         impl<T: Float> $trait<f64> for Var<T> {
             type Output = Var<T>;
             #[track_caller]
             fn $f(self, c: f64) -> Var<T> {
-                if self.node.is_none() {
-                    return Var::constant($trait::$f(self.value, c));
-                }
-                $right(&self, c)
+                $right(self, c)
             }
         }
         impl<T: Float> $trait<&Var<T>> for f64 {
             type Output = Var<T>;
             #[track_caller]
             fn $f(self, v: &Var<T>) -> Var<T> {
-                $left(v, self)
+                $left(v.clone(), self)
             }
         }
         impl<T: Float> $trait<Var<T>> for f64 {
             type Output = Var<T>;
             #[track_caller]
             fn $f(self, v: Var<T>) -> Var<T> {
-                $left(&v, self)
+                $left(v, self)
             }
         }
     };
@@ -92,51 +89,48 @@ with_scalar!(Mul mul: mul_scalar, mul_scalar);
 with_scalar!(Div div: div_scalar, scalar_div);
 
 #[track_caller]
-fn add_scalar<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
-    op("add_scalar", [x], x.value() + c, |p| [Some(p.gy().clone())]).symmetric()
+fn add_scalar<T: Float>(x: Var<T>, c: f64) -> Var<T> {
+    op_by_value("add_scalar", x, |x| x + c, |p| p.take_gy())
 }
 
 #[track_caller]
-fn sub_scalar<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
+fn sub_scalar<T: Float>(x: Var<T>, c: f64) -> Var<T> {
     add_scalar(x, -c)
 }
 
 #[track_caller]
-fn scalar_sub<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
-    op("scalar_sub", [x], c - x.value(), |p| [Some(-p.gy())]).symmetric()
+fn scalar_sub<T: Float>(x: Var<T>, c: f64) -> Var<T> {
+    op_by_value("scalar_sub", x, |x| c - x, |p| -p.take_gy())
 }
 
 #[track_caller]
-fn mul_scalar<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
-    op("mul_scalar", [x], x.value() * c, move |p| [Some(p.gy() * c)]).symmetric()
+fn mul_scalar<T: Float>(x: Var<T>, c: f64) -> Var<T> {
+    op_by_value("mul_scalar", x, |x| x * c, move |p| p.take_gy() * c)
 }
 
 #[track_caller]
-fn div_scalar<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
-    op("div_scalar", [x], x.value() / c, move |p| [Some(p.gy() / c)]).symmetric()
+fn div_scalar<T: Float>(x: Var<T>, c: f64) -> Var<T> {
+    op_by_value("div_scalar", x, |x| x / c, move |p| p.take_gy() / c)
 }
 
 #[track_caller]
-fn scalar_div<T: Float>(x: &Var<T>, c: f64) -> Var<T> {
+fn scalar_div<T: Float>(x: Var<T>, c: f64) -> Var<T> {
     x.recip() * c
-}
-
-impl<T: Float> Neg for &Var<T> {
-    type Output = Var<T>;
-    #[track_caller]
-    fn neg(self) -> Var<T> {
-        op("neg", [self], -self.value(), |p| [Some(-p.gy())]).symmetric()
-    }
 }
 
 impl<T: Float> Neg for Var<T> {
     type Output = Var<T>;
     #[track_caller]
     fn neg(self) -> Var<T> {
-        if self.node.is_none() {
-            return Var::constant(-self.value);
-        }
-        -&self
+        op_by_value("neg", self, |x| -x, |p| -p.take_gy())
+    }
+}
+
+impl<T: Float> Neg for &Var<T> {
+    type Output = Var<T>;
+    #[track_caller]
+    fn neg(self) -> Var<T> {
+        -self.clone()
     }
 }
 

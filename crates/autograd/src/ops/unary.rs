@@ -57,25 +57,28 @@ impl<T: Float> Var<T> {
         let y = match R::READS {
             Reads::Nothing => op(R::NAME, [self], y, move |p| {
                 let d = rule.d(&Val(T::zero()), &Val(T::zero())).0;
-                [Some(p.gy() * d.to_f64())]
+                [Some(p.take_gy() * d.to_f64())]
             }),
             Reads::Input => {
                 let x = self.clone();
                 op(R::NAME, [self], y, move |p| [Some(pull(rule, p, &x))])
             }
-            Reads::Output => op_with_output(R::NAME, [self], y, move |p| [Some(pull(rule, p, &p.y()))]),
+            Reads::Output => op_with_output(R::NAME, [self], y, move |p| {
+                let y = p.y();
+                [Some(pull(rule, p, &y))]
+            }),
         };
         y.symmetric()
     }
 }
 
 /// `gy * d(read)`: one fused loop over numbers, or differentiable ops over variables.
-fn pull<R: UnaryRule, T: Float>(rule: R, p: &Pull<'_, T>, read: &Var<T>) -> Var<T> {
+fn pull<R: UnaryRule, T: Float>(rule: R, p: &mut Pull<'_, T>, read: &Var<T>) -> Var<T> {
     if p.is_differentiable() {
         return p.gy() * rule.d(read, read);
     }
     let d = move |g: T, v: T| g * rule.d(&Val(v), &Val(v)).0;
-    Var::constant(p.gy().value().zip_map(R::NAME, read.value(), d))
+    Var::constant(p.take_gy().into_value().zip_map_into(R::NAME, read.value(), d))
 }
 
 impl<T: Float> Calculus for Var<T> {

@@ -118,8 +118,9 @@ impl<T: Element> Tensor<T> {
         other: &Tensor<B>,
         f: impl Fn(T, B) -> T + Copy + Send + Sync,
     ) -> Tensor<T> {
-        let shape = broadcast_shapes(op, &self.shape, &other.shape).or_panic();
-        if shape != self.shape || !self.is_writable() {
+        let equal = self.shape == other.shape;
+        let shape = if equal { self.shape.clone() } else { broadcast_shapes(op, &self.shape, &other.shape).or_panic() };
+        if (!equal && shape != self.shape) || !self.is_writable() {
             return self.zip_map(op, other, f);
         }
         match other.as_slice() {
