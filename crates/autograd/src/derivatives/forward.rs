@@ -33,6 +33,15 @@ impl<T: Float> Push<'_, T> {
         self.tangents[i].as_ref()
     }
 
+    /// The result's tangent for a function of two operands `a` and `b` that is linear in each: `f(da, b) + f(a, db)`.
+    pub(crate) fn product_rule(&self, a: &Var<T>, b: &Var<T>, f: impl Fn(&Var<T>, &Var<T>) -> Var<T>) -> Var<T> {
+        match (self.tangent(0), self.tangent(1)) {
+            (Some(da), Some(db)) => f(da, b) + f(a, db),
+            (Some(da), None) => f(da, b),
+            (None, db) => f(a, db.expect("one of the operands moves")),
+        }
+    }
+
     /// The op's result, for ops made by [`op_with_output`](crate::op_with_output).
     ///
     /// # Panics

@@ -15,12 +15,14 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn conv2d(&self, w: &Var<T>, o: Conv2dOptions) -> Var<T> {
         let (x, w_) = (self.clone(), w.clone());
+        let (a, b) = (self.clone(), w.clone());
         op("conv2d", [self, w], self.value().conv2d(w.value(), o), move |p| {
             [
                 p.needs(0).then(|| p.gy().conv2d_input_grad(&w_, x.shape(), o)),
                 p.needs(1).then(|| x.conv2d_weight_grad(p.gy(), w_.shape(), o)),
             ]
         })
+        .with_jvp(move |p| p.product_rule(&a, &b, |x, w| x.conv2d(w, o)))
     }
 
     /// The gradient of [`conv2d`](Self::conv2d) with respect to its input, for this gradient of its result: the
