@@ -1,6 +1,6 @@
 //! Walking the tape: gradients.
 
-use crate::seeing::anomaly::watch_rule;
+use crate::seeing;
 use crate::tape::{MODE, Node, Pull, enable_grad, no_grad};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
@@ -286,6 +286,7 @@ fn walk<T: Float>(
     wanted: impl Fn(u64) -> bool,
     mut visit: impl FnMut(&Node<T>, &Var<T>),
 ) -> Result<(), GradError> {
+    let _end = MODE.get().seeing.is_on().then(|| seeing::WalkEnd);
     let mut queue = Queue { newest: Some((root, seed)), older: BTreeMap::new() };
     let mut grads = Vec::new();
     while let Some((node, gy)) = queue.pop_newest() {
@@ -293,8 +294,8 @@ fn walk<T: Float>(
         visit(&node, &gy);
         let Some(pullback) = &node.pullback else { continue };
         let pull = Pull { gy: &gy, node: &node, mode, wanted: &wanted, refused: RefCell::new(None) };
-        if MODE.get().watching {
-            watch_rule(&node, &gy, &mut grads, |grads| pullback(&pull, grads));
+        if MODE.get().seeing.is_on() {
+            seeing::see_rule(&node, &gy, &mut grads, |grads| pullback(&pull, grads));
         } else {
             pullback(&pull, &mut grads);
         }

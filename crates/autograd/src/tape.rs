@@ -2,7 +2,7 @@
 
 use crate::backward::GradMode;
 use crate::derivatives::Forward;
-use crate::seeing::anomaly;
+use crate::seeing::{self, Seeing, recorder::Cost};
 use crate::var::Var;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
@@ -40,6 +40,8 @@ pub(crate) struct Extras<T: Float> {
     retain: AtomicBool,
     hooks: Mutex<Vec<Hook<T>>>,
     pub forward: OnceLock<Forward<T>>,
+    /// What the op took, when it ran inside a profile.
+    pub cost: OnceLock<Cost>,
 }
 
 impl<T: Float> Extras<T> {
@@ -81,8 +83,18 @@ impl<T: Float> Node<T> {
     }
 
     pub fn extras(&self) -> &Extras<T> {
-        let new = || Extras { retain: AtomicBool::new(false), hooks: Mutex::new(Vec::new()), forward: OnceLock::new() };
-        self.extras.get_or_init(|| Box::new(new()))
+        self.extras.get_or_init(|| {
+            Box::new(Extras {
+                retain: AtomicBool::new(false),
+                hooks: Mutex::new(Vec::new()),
+                forward: OnceLock::new(),
+                cost: OnceLock::new(),
+            })
+        })
+    }
+
+    pub fn cost(&self) -> Option<&Cost> {
+        self.extras.get()?.cost.get()
     }
 
     pub fn forward_rule(&self) -> Option<&Forward<T>> {
@@ -165,12 +177,12 @@ pub fn live_nodes() -> i64 {
 #[derive(Clone, Copy)]
 pub(crate) struct Mode {
     pub recording: bool,
-    /// Inside [`detect_anomaly`](crate::detect_anomaly).
-    pub watching: bool,
+    /// Who looks at them.
+    pub seeing: Seeing,
 }
 
 thread_local! {
-    pub(crate) static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, watching: false }) };
+    pub(crate) static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, seeing: Seeing::NOBODY }) };
 }
 
 /// Whether operations of this thread are recorded.
@@ -281,10 +293,8 @@ pub fn op<T: Float, const N: usize>(
     y: Tensor<T>,
     pullback: impl Fn(&Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
-    if !records(name, &inputs, &y, Location::caller()) {
-        return Var::constant(y);
-    }
-    record(name, &inputs, y, false, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
+    let Some(seeing) = records(name, &inputs, &y, Location::caller()) else { return Var::constant(y) };
+    record(name, &inputs, y, (false, seeing), Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
 }
 
 /// As [`op`], for a rule that reads the op's own result through [`Pull::y`]. Capturing the result in the
@@ -297,10 +307,8 @@ pub fn op_with_output<T: Float, const N: usize>(
     y: Tensor<T>,
     pullback: impl Fn(&Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
-    if !records(name, &inputs, &y, Location::caller()) {
-        return Var::constant(y);
-    }
-    record(name, &inputs, y, true, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
+    let Some(seeing) = records(name, &inputs, &y, Location::caller()) else { return Var::constant(y) };
+    record(name, &inputs, y, (true, seeing), Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
 }
 
 /// As [`op`], for any number of inputs known at run time only.
@@ -311,26 +319,25 @@ pub fn op_of_many<T: Float>(
     y: Tensor<T>,
     pullback: impl Fn(&Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
 ) -> Var<T> {
-    if !records(name, inputs, &y, Location::caller()) {
-        return Var::constant(y);
-    }
-    record(name, inputs, y, false, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
+    let Some(seeing) = records(name, inputs, &y, Location::caller()) else { return Var::constant(y) };
+    record(name, inputs, y, (false, seeing), Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
 }
 
+/// Who looks on, when the op is to be recorded.
 #[inline]
-fn records<T: Float>(name: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: &'static Location<'static>) -> bool {
+fn records<T: Float>(name: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: &'static Location<'static>) -> Option<Seeing> {
     let mode = MODE.get();
-    if mode.watching {
-        anomaly::see_forward(name, inputs, y, at);
+    if mode.seeing.is_on() {
+        seeing::see_forward(mode.seeing, name, inputs, y, at);
     }
-    mode.recording && inputs.iter().any(|v| v.node.is_some())
+    (mode.recording && inputs.iter().any(|v| v.node.is_some())).then_some(mode.seeing)
 }
 
 fn record<T: Float>(
     name: &'static str,
     inputs: &[&Var<T>],
     y: Tensor<T>,
-    keep_output: bool,
+    (keep_output, seeing): (bool, Seeing),
     pullback: Pullback<T>,
     at: &'static Location<'static>,
 ) -> Var<T> {
@@ -346,5 +353,8 @@ fn record<T: Float>(
         symmetric: AtomicBool::new(false),
         extras: OnceLock::new(),
     };
+    if seeing.is_on() {
+        seeing::see_node(&node);
+    }
     Var { value: y, node: Some(Arc::new(node)) }
 }

@@ -2,14 +2,17 @@
 
 use super::kind::Kind;
 use super::layout::{Layout, Link, Rect, layout};
-use super::table::short_place;
+use super::table::{self, short_place};
 use super::tape::{Tape, TapeEntry};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::{self, Display, Write};
+use std::time::Duration;
 
 const MARGIN: f64 = 24.0;
 /// The room above the boxes, for the summary and the legend.
 const HEAD: f64 = 70.0;
+/// The room below the text for the bar that shows an op's time.
+const HEAT: f64 = 7.0;
 const TITLE: f64 = 14.0;
 const SMALL: f64 = 11.0;
 
@@ -17,6 +20,7 @@ const STYLE: &str = "text { font-family: Helvetica, Arial, 'DejaVu Sans', sans-s
     .name { font-size: 13px; font-weight: bold; text-anchor: middle } \
     .shape { font-size: 11.5px; text-anchor: middle } \
     .line { font-size: 10px; fill: #6c757d; text-anchor: middle } \
+    .cost { font-size: 10px; font-weight: bold; fill: #495057; text-anchor: middle } \
     .title { font-size: 14px; font-weight: bold } .legend { font-size: 11px } \
     .edge { fill: none; stroke: #868e96; stroke-width: 1.4 } .edge.leaf { stroke: #b8bfc6; stroke-width: 1.2 }";
 
@@ -60,6 +64,10 @@ fn lines(e: &TapeEntry) -> Vec<(&'static str, String)> {
     if e.path.is_none() {
         lines.push(("line", short_place(e.at)));
     }
+    if let (Some(time), Some(kept)) = (e.time, e.kept) {
+        let kept = if kept > 0 { format!(" · keeps {}", table::bytes(kept)) } else { String::new() };
+        lines.push(("cost", table::time(time) + &kept));
+    }
     lines
 }
 
@@ -74,14 +82,16 @@ fn text_size(class: &str) -> f64 {
 fn box_size(e: &TapeEntry) -> [f64; 2] {
     let lines = lines(e);
     let widest = lines.iter().map(|(class, text)| width(text, text_size(class), *class == "name")).fold(0.0, f64::max);
-    [(widest + 22.0).max(64.0), 12.0 + 15.0 * lines.len() as f64]
+    let bar = if e.time.is_some() { HEAT } else { 0.0 };
+    [(widest + 22.0).max(64.0), 12.0 + 15.0 * lines.len() as f64 + bar]
 }
 
 impl Tape {
     /// The tape as a self-contained SVG picture: boxes coloured by the kind of op, older ones above newer ones, each with
     /// its shape and its line; pointing at one shows more.
     ///
-    /// A value that is read in several places runs down one line, from which each reader's branches off.
+    /// Ops that ran inside [`profile`](crate::profile) show their time and the bytes that they keep as well; the bar is
+    /// the time as part of the longest. A value that is read in several places runs down one line, from which each reader's branches off.
     ///
     /// ```
     /// use gradus_autograd::Var;
@@ -119,8 +129,9 @@ impl Tape {
         for link in &picture.links {
             write_link(svg, link, self[link.source].is_leaf())?;
         }
+        let longest = self.iter().filter_map(|e| e.time).max().unwrap_or_default();
         for (e, rect) in self.iter().zip(&picture.boxes) {
-            write_box(svg, e, rect)?;
+            write_box(svg, e, rect, longest)?;
         }
         svg.push_str("</g>\n</svg>\n");
         Ok(())
@@ -153,7 +164,7 @@ fn write_link(svg: &mut String, link: &Link, leaf: bool) -> fmt::Result {
     )
 }
 
-fn write_box(svg: &mut String, e: &TapeEntry, rect: &Rect) -> fmt::Result {
+fn write_box(svg: &mut String, e: &TapeEntry, rect: &Rect, longest: Duration) -> fmt::Result {
     let (fill, border) = Kind::of(e.name).colours();
     let Rect { x, y, w, h } = *rect;
     let round = if e.is_leaf() { 16.0 } else { 7.0 };
@@ -168,6 +179,13 @@ fn write_box(svg: &mut String, e: &TapeEntry, rect: &Rect) -> fmt::Result {
         let base = y + 18.0 + 15.0 * i as f64;
         writeln!(svg, r#"<text class="{class}" x="{middle:.1}" y="{base:.1}">{}</text>"#, Escaped(&text))?;
     }
+    if let Some(time) = e.time {
+        let share = time.as_secs_f64() / longest.as_secs_f64().max(f64::MIN_POSITIVE);
+        let (x, y, room) = (x + 10.0, y + h - 10.0, w - 20.0);
+        writeln!(svg, r##"<rect x="{x:.1}" y="{y:.1}" width="{room:.1}" height="4" rx="2" fill="#ffffff"/>"##)?;
+        let length = (room * share).max(1.0);
+        writeln!(svg, r#"<rect x="{x:.1}" y="{y:.1}" width="{length:.1}" height="4" rx="2" fill="{border}"/>"#)?;
+    }
     svg.push_str("</g>\n");
     Ok(())
 }
@@ -176,5 +194,5 @@ fn write_box(svg: &mut String, e: &TapeEntry, rect: &Rect) -> fmt::Result {
 fn tip(e: &TapeEntry) -> String {
     let inputs: Vec<String> = e.inputs.iter().map(u64::to_string).collect();
     let from = if inputs.is_empty() { String::new() } else { format!(" of {}", inputs.join(", ")) };
-    format!("{}: {}{from}\nshape {}, {}\n{}", e.id, e.label(), e.shape, super::table::bytes(e.bytes), e.at)
+    format!("{}: {}{from}\nshape {}, {}\n{}", e.id, e.label(), e.shape, table::bytes(e.bytes), e.at)
 }

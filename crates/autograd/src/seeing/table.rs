@@ -1,6 +1,7 @@
 //! Tables for a terminal, and numbers for people.
 
 use std::fmt::{self, Write};
+use std::time::Duration;
 
 /// Rows of text under a heading, in columns that fit.
 pub(crate) struct Table<const N: usize> {
@@ -61,6 +62,18 @@ pub(crate) fn bytes(n: usize) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// `1.234 ms`.
+pub(crate) fn time(t: Duration) -> String {
+    let s = t.as_secs_f64();
+    if s >= 0.9995 {
+        format!("{s:.3} s")
+    } else if s >= 0.999_5e-3 {
+        format!("{:.3} ms", s * 1e3)
+    } else {
+        format!("{:.1} µs", s * 1e6)
+    }
+}
+
 /// `431,080`.
 pub(crate) fn thousands(n: usize) -> String {
     let digits = n.to_string();
@@ -98,6 +111,10 @@ mod tests {
         assert_eq!(
             [0, 1023, 1024, 1536, 1 << 20, 1_023_990].map(bytes),
             ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1.0 MiB", "1.0 MiB"]
+        );
+        assert_eq!(
+            [999, 1000, 999_949, 1_000_000, 2_500_000_000].map(|ns| time(Duration::from_nanos(ns))),
+            ["1.0 µs", "1.0 µs", "999.9 µs", "1.000 ms", "2.500 s"]
         );
         assert_eq!([7, 1000, 431_080, 1_000_000].map(thousands), ["7", "1,000", "431,080", "1,000,000"]);
     }

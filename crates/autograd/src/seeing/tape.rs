@@ -11,6 +11,8 @@ use std::mem;
 use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// The recorded operations that lead to a variable, oldest first; made by [`Var::tape`].
 ///
@@ -48,10 +50,17 @@ pub struct TapeEntry {
     pub inputs: Vec<u64>,
     /// The size of the result: its elements times the size of one. Whether the tape keeps it, this does not say.
     pub bytes: usize,
+    /// How long the op took, when it ran inside [`profile`](crate::profile), where it says what the figure holds.
+    pub time: Option<Duration>,
+    /// The bytes of the buffers that the op made and that were alive when the tape was looked at, or when the profile
+    /// inside which it ran had ended: what the tape keeps of it, and the program. A buffer that is handed over and
+    /// written in place is that of the op that made it.
+    pub kept: Option<usize>,
 }
 
 impl TapeEntry {
     fn of<T: Float>(node: &Node<T>) -> Self {
+        let cost = node.cost();
         Self {
             id: node.id,
             name: node.name,
@@ -60,6 +69,8 @@ impl TapeEntry {
             at: node.at,
             inputs: node.inputs.iter().flatten().map(|i| i.id).collect(),
             bytes: node.shape.numel() * mem::size_of::<T>(),
+            time: cost.map(|c| c.time),
+            kept: cost.map(|c| c.kept.load(Ordering::Relaxed)),
         }
     }
 
@@ -127,26 +138,42 @@ impl Tape {
         let (leaves, ops): (Vec<_>, Vec<_>) = self.entries.iter().partition(|e| e.is_leaf());
         let numbers: usize = leaves.iter().map(|e| e.shape.numel()).sum();
         let bytes: usize = ops.iter().map(|e| e.bytes).sum();
-        format!(
+        let mut text = format!(
             "{}, {} with {}; results of {}",
             count(ops.len(), "op", "ops"),
             count(leaves.len(), "leaf", "leaves"),
             count(numbers, "number", "numbers"),
             table::bytes(bytes)
-        )
+        );
+        if ops.iter().any(|e| e.time.is_some()) {
+            let (time, kept): (Duration, usize) =
+                (ops.iter().filter_map(|e| e.time).sum(), ops.iter().filter_map(|e| e.kept).sum());
+            text += &format!(", {} kept; {}", table::bytes(kept), table::time(time));
+        }
+        text
     }
 
-    /// How often each op occurs, and how large its results are together; the largest first.
-    fn totals(&self) -> Vec<(&'static str, usize, usize)> {
-        let mut totals: BTreeMap<&'static str, (usize, usize)> = BTreeMap::new();
+    /// How often each op occurs, and what its entries come to together; that with the largest results first.
+    fn totals(&self) -> Vec<(&'static str, Totals)> {
+        let mut totals: BTreeMap<&'static str, Totals> = BTreeMap::new();
         for e in &self.entries {
             let total = totals.entry(e.name).or_default();
-            *total = (total.0 + 1, total.1 + e.bytes);
+            (total.times, total.bytes) = (total.times + 1, total.bytes + e.bytes);
+            total.kept = e.kept.map_or(total.kept, |kept| Some(total.kept.unwrap_or(0) + kept));
+            total.time = e.time.map_or(total.time, |time| Some(total.time.unwrap_or_default() + time));
         }
-        let mut totals: Vec<_> = totals.into_iter().map(|(name, (n, bytes))| (name, n, bytes)).collect();
-        totals.sort_by_key(|&(_, _, bytes)| std::cmp::Reverse(bytes));
+        let mut totals: Vec<_> = totals.into_iter().collect();
+        totals.sort_by_key(|(_, total)| std::cmp::Reverse(total.bytes));
         totals
     }
+}
+
+#[derive(Default)]
+struct Totals {
+    times: usize,
+    bytes: usize,
+    kept: Option<usize>,
+    time: Option<Duration>,
 }
 
 impl Deref for Tape {
@@ -183,13 +210,15 @@ impl fmt::Display for Tape {
         if self.entries.is_empty() {
             return writeln!(f, "an empty tape: the variable is a constant");
         }
-        let mut rows = Table::new([">#", "op", "shape", "inputs", ">bytes", "line"]);
+        let mut rows = Table::new([">#", "op", "shape", "inputs", ">bytes", ">kept", ">time", "line"]);
         let long = self.entries.len() > PRINTED;
         for (i, e) in self.entries.iter().enumerate() {
             if long && (END..self.entries.len() - END).contains(&i) {
                 if i == END {
                     let left_out = count(self.entries.len() - 2 * END, "more", "more");
-                    rows.row(["⋮".into(), left_out, String::new(), String::new(), String::new(), String::new()]);
+                    let mut row = [const { String::new() }; 8];
+                    (row[0], row[1]) = ("⋮".into(), left_out);
+                    rows.row(row);
                 }
                 continue;
             }
@@ -200,14 +229,17 @@ impl fmt::Display for Tape {
                 e.shape.to_string(),
                 inputs.join(" "),
                 table::bytes(e.bytes),
+                e.kept.map_or_else(String::new, table::bytes),
+                e.time.map_or_else(String::new, table::time),
                 short_place(e.at),
             ]);
         }
         write!(f, "{rows}")?;
         if long {
-            let mut rows = Table::new(["op", ">times", ">bytes"]);
-            for (name, n, bytes) in self.totals() {
-                rows.row([name.to_string(), thousands(n), table::bytes(bytes)]);
+            let mut rows = Table::new(["op", ">times", ">bytes", ">kept", ">time"]);
+            for (name, t) in self.totals() {
+                let (kept, time) = (t.kept.map_or_else(String::new, table::bytes), t.time.map_or_else(String::new, table::time));
+                rows.row([name.to_string(), thousands(t.times), table::bytes(t.bytes), kept, time]);
             }
             write!(f, "\n{rows}")?;
         }

@@ -59,7 +59,7 @@ fn wish(items: &[Item], xs: &[f64], i: usize, phase: Phase, down: bool) -> (f64,
     let is_main = || !item.above.is_empty() && item.below.iter().any(|&b| items[b].main == Some(i));
     match (phase, down) {
         (Phase::Straighten, true) => return item.main.map_or((xs[i], stay), |main| (xs[main], pull(items, main, i))),
-        (Phase::Straighten, false) if is_main() || item.below.is_empty() => return (xs[i], 4.0),
+        (Phase::Straighten, false) if is_main() || item.below.is_empty() => return (xs[i], 1e3),
         _ => {}
     }
     let (look_up, look_down) = (phase == Phase::Settle || (phase == Phase::Spread && down), phase != Phase::Spread || !down);
