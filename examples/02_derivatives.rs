@@ -16,10 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let points = Tensor::<f64>::linspace(-4.0, 4.0, 401);
     let x = Var::leaf(points.clone());
     let y = f(&x);
-    println!("the tape of y:");
-    for entry in y.tape() {
-        println!("  {:>3} {:<12} {} from {:?}", entry.id, entry.name, entry.shape, entry.inputs);
-    }
+    println!("the tape of y:\n{}", y.tape());
 
     // `Differentiable`: the gradient is on the tape too, and can be differentiated again.
     let dy = grad(&y.sum(..), &[&x], GradMode::Differentiable)?.remove(0);

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::replay;
 use crate::custom::{Nodes, nodes_since};
-use crate::seeing::anomaly::watch_rule;
+use crate::seeing;
 use crate::tape::{MODE, Node, Pull, Rule, enable_grad, no_grad};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
@@ -309,6 +309,7 @@ fn walk<T: Float>(
     wanted: &Wanted,
     mut visit: impl FnMut(&Node<T>, &Var<T>),
 ) -> Result<(), GradError> {
+    let _end = MODE.get().seeing.is_on().then(|| seeing::WalkEnd);
     let mut queue = Queue { newest: Some((root, seed)), older: BTreeMap::new() };
     let mut grads = Vec::new();
     while let Some((node, gy)) = queue.pop_newest() {
@@ -325,9 +326,9 @@ fn walk<T: Float>(
             }
         };
         let mut pull = Pull { gy: Some(gy), node: &node, mode, wanted, refused: None };
-        if MODE.get().watching {
+        if MODE.get().seeing.is_on() {
             let gy = pull.gy().clone();
-            watch_rule(&node, &gy, &mut grads, |grads| pullback(&mut pull, grads));
+            seeing::see_rule(&node, &gy, &mut grads, |grads| pullback(&mut pull, grads));
         } else {
             pullback(&mut pull, &mut grads);
         }

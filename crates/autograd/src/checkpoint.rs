@@ -90,6 +90,7 @@ fn record_segment<T: Float, S: Clone + Send + Sync + 'static>(
     let Some(root) = y.node.as_ref().filter(|root| root.id >= start) else { return y };
     let reads = nodes_since(root, start).1.into_values().map(|node| Some(node.clone())).collect();
     let again = move || journal.replay(|| segment(&mut before.clone()));
+    // To whoever looks, the segment's own ops have shown themselves.
     record(NAME, reads, y.value.clone(), false, Rule::Replay(Box::new(again)), Location::caller())
 }
 

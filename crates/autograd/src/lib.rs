@@ -42,7 +42,9 @@ pub use module::{Module, Path, StateDictError, Visitor};
 pub use ops::UnaryRule;
 pub use param::{Buffer, Param};
 pub use seeing::anomaly::{Anomaly, Pass, ValueRange, detect_anomaly};
-pub use tape::{Pull, TapeEntry, enable_grad, is_grad_enabled, live_nodes, no_grad, op, op_of_many, op_with_output};
+pub use seeing::profile::{Profile, ProfileRow, profile, record_function};
+pub use seeing::tape::{Tape, TapeEntry};
+pub use tape::{Pull, enable_grad, is_grad_enabled, live_nodes, no_grad, op, op_of_many, op_with_output};
 pub use var::Var;
 
 #[doc(hidden)] // for what `#[derive(Module)]` writes

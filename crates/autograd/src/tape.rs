@@ -2,7 +2,7 @@
 
 use crate::backward::{GradMode, Wanted};
 use crate::derivatives::Forward;
-use crate::seeing::anomaly;
+use crate::seeing::{self, Seeing, recorder::Cost};
 use crate::var::Var;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
@@ -48,6 +48,8 @@ pub(crate) struct Extras<T: Float> {
     retain: AtomicBool,
     hooks: Mutex<Vec<Hook<T>>>,
     pub forward: OnceLock<Forward<T>>,
+    /// What the op took, when it ran inside a profile.
+    pub cost: OnceLock<Cost>,
 }
 
 impl<T: Float> Extras<T> {
@@ -89,8 +91,18 @@ impl<T: Float> Node<T> {
     }
 
     pub fn extras(&self) -> &Extras<T> {
-        let new = || Extras { retain: AtomicBool::new(false), hooks: Mutex::new(Vec::new()), forward: OnceLock::new() };
-        self.extras.get_or_init(|| Box::new(new()))
+        self.extras.get_or_init(|| {
+            Box::new(Extras {
+                retain: AtomicBool::new(false),
+                hooks: Mutex::new(Vec::new()),
+                forward: OnceLock::new(),
+                cost: OnceLock::new(),
+            })
+        })
+    }
+
+    pub fn cost(&self) -> Option<&Cost> {
+        self.extras.get()?.cost.get()
     }
 
     pub fn forward_rule(&self) -> Option<&Forward<T>> {
@@ -173,12 +185,12 @@ pub fn live_nodes() -> i64 {
 #[derive(Clone, Copy)]
 pub(crate) struct Mode {
     pub recording: bool,
-    /// Inside [`detect_anomaly`](crate::detect_anomaly).
-    pub watching: bool,
+    /// Who looks at them.
+    pub seeing: Seeing,
 }
 
 thread_local! {
-    pub(crate) static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, watching: false }) };
+    pub(crate) static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, seeing: Seeing::NOBODY }) };
 }
 
 /// Whether operations of this thread are recorded.
@@ -303,14 +315,8 @@ pub fn op<T: Float, const N: usize>(
     if !records(name, &inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
-    record(
-        name,
-        nodes_of(&inputs),
-        y,
-        false,
-        Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p)))),
-        Location::caller(),
-    )
+    let rule = Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p))));
+    seen(record(name, nodes_of(&inputs), y, false, rule, Location::caller()))
 }
 
 /// As [`op`], for a rule that reads the op's own result through [`Pull::y`]. Capturing the result in the
@@ -326,14 +332,8 @@ pub fn op_with_output<T: Float, const N: usize>(
     if !records(name, &inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
-    record(
-        name,
-        nodes_of(&inputs),
-        y,
-        true,
-        Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p)))),
-        Location::caller(),
-    )
+    let rule = Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p))));
+    seen(record(name, nodes_of(&inputs), y, true, rule, Location::caller()))
 }
 
 /// As [`op`], for any number of inputs known at run time only.
@@ -352,14 +352,15 @@ pub fn op_of_many<T: Float>(
         let (given, wanted) = (grads.len(), p.node.inputs.len());
         assert!(given == wanted, "the rule of `{name}` (called at {}) gave {given} gradients for {wanted} inputs", p.node.at);
     };
-    record(name, nodes_of(inputs), y, false, Rule::Pullback(Box::new(rule)), Location::caller())
+    seen(record(name, nodes_of(inputs), y, false, Rule::Pullback(Box::new(rule)), Location::caller()))
 }
 
+/// Whether the op is to be recorded; whoever looks on is shown it.
 #[inline]
 fn records<T: Float>(name: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: &'static Location<'static>) -> bool {
     let mode = MODE.get();
-    if mode.watching {
-        anomaly::see_forward(name, inputs, y, at);
+    if mode.seeing.is_on() {
+        seeing::see_forward(mode.seeing, name, inputs, y, at);
     }
     mode.recording && inputs.iter().any(|v| v.node.is_some())
 }
@@ -374,18 +375,32 @@ pub(crate) fn op_by_value<T: Float>(
     f: impl FnOnce(Tensor<T>) -> Tensor<T>,
     pullback: impl Fn(&mut Pull<'_, T>) -> Var<T> + Send + Sync + 'static,
 ) -> Var<T> {
-    let mode = MODE.get();
-    if mode.watching {
-        // The operand's values are read after the call.
+    let (mode, at) = (MODE.get(), Location::caller());
+    if mode.seeing.reads_values() {
+        // The operand is read after the call.
         return op(name, [&x], f(x.value.clone()), move |p| [Some(pullback(p))]).symmetric();
     }
     let Var { value, node } = x;
     let y = f(value);
+    if mode.seeing.is_on() {
+        seeing::see_forward(mode.seeing, name, &[], &y, at);
+    }
     let Some(node) = node.filter(|_| mode.recording) else { return Var::constant(y) };
     let mut inputs = Inputs::new();
     inputs.push(Some(node));
     let rule = Rule::Pullback(Box::new(move |p, grads| grads.push(Some(pullback(p)))));
-    record(name, inputs, y, false, rule, Location::caller()).symmetric()
+    seen(record(name, inputs, y, false, rule, at)).symmetric()
+}
+
+/// Shows a new node to whoever looks on.
+#[inline]
+fn seen<T: Float>(y: Var<T>) -> Var<T> {
+    if MODE.get().seeing.is_on()
+        && let Some(node) = &y.node
+    {
+        seeing::see_node(node);
+    }
+    y
 }
 
 /// The nodes of an op's operands; a constant has none.
@@ -421,48 +436,4 @@ pub(crate) fn record<T: Float>(
         extras: OnceLock::new(),
     };
     Var { value: y, node: Some(Arc::new(node)) }
-}
-
-/// One line of a printed tape.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TapeEntry {
-    /// The node's number.
-    pub id: u64,
-    /// The op's name; `leaf` for a leaf.
-    pub name: &'static str,
-    /// The result's shape.
-    pub shape: Shape,
-    /// Where in the user's code the op was called.
-    pub at: &'static Location<'static>,
-    /// The numbers of the nodes that it was computed from; constants have none.
-    pub inputs: Vec<u64>,
-}
-
-impl<T: Float> Var<T> {
-    /// The recorded operations that lead to this variable, oldest first.
-    ///
-    /// ```
-    /// use gradus_autograd::Var;
-    /// let x = Var::leaf([1.0f32, 2.0].into());
-    /// let y = x.exp().sum(..);
-    /// let names: Vec<_> = y.tape().iter().map(|e| e.name).collect();
-    /// assert_eq!(names, ["leaf", "exp", "sum"]);
-    /// ```
-    pub fn tape(&self) -> Vec<TapeEntry> {
-        let mut seen = std::collections::BTreeMap::new();
-        let mut stack: Vec<&Arc<Node<T>>> = self.node.iter().collect();
-        while let Some(node) = stack.pop() {
-            if seen.insert(node.id, node).is_none() {
-                stack.extend(node.inputs.iter().flatten());
-            }
-        }
-        let entry = |n: &Arc<Node<T>>| TapeEntry {
-            id: n.id,
-            name: n.name,
-            shape: n.shape.clone(),
-            at: n.at,
-            inputs: n.inputs.iter().flatten().map(|i| i.id).collect(),
-        };
-        seen.into_values().map(entry).collect()
-    }
 }

@@ -5,7 +5,7 @@ use crate::error::{Kind, OptimError};
 use crate::group::Group;
 use crate::rule::{Rule, Step, assert_option};
 use crate::schedule::Schedule;
-use gradus_autograd::{Grads, Module, Param, Path};
+use gradus_autograd::{Grads, Module, Param, Path, record_function};
 use gradus_tensor::{Float, Shape};
 use std::collections::BTreeMap;
 
@@ -244,7 +244,14 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     /// Names the parameters by path, and changes nothing, when a trainable parameter has no gradient (unless
     /// [`allow_missing`](Self::allow_missing)), when a shape has changed, when a group's pattern fits no parameter, and
     /// when a gradient is not finite (if [`check_finite`](Self::check_finite) or [`clip_norm`](Self::clip_norm) looks).
-    pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, mut grads: Grads<T>) -> Result<(), OptimError> {
+    ///
+    /// A [`profile`](gradus_autograd::profile) shows it as `optimizer step`.
+    #[track_caller]
+    pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, grads: Grads<T>) -> Result<(), OptimError> {
+        record_function("optimizer step", || self.update(model, grads))
+    }
+
+    fn update<M: Module<T> + ?Sized>(&mut self, model: &mut M, mut grads: Grads<T>) -> Result<(), OptimError> {
         self.enter(model, |_| false)?;
         self.check(model, &mut grads)?;
         if let Some(clip) = &self.clip {

@@ -1,6 +1,7 @@
 //! Buffers that are handed out again: a steady training step allocates, and page-faults, nothing.
 
 use crate::element::Element;
+use std::cell::Cell;
 use std::mem;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,6 +48,51 @@ pub fn memory_stats() -> MemoryStats {
 /// Lets the peak of [`memory_stats`] start anew from what is live.
 pub fn reset_peak() {
     PEAK.store(LIVE.load(Ordering::Relaxed), Ordering::Relaxed);
+}
+
+/// What an observer of buffers is told ([`observe_buffers`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferEvent {
+    /// Where the buffer is: what tells live buffers apart.
+    pub address: usize,
+    /// Its size, as [`memory_stats`] counts it.
+    pub bytes: usize,
+    /// Whether it was made, or freed.
+    pub made: bool,
+}
+
+/// What is told of buffers.
+pub type BufferObserver = fn(BufferEvent);
+
+thread_local! {
+    static OBSERVER: Cell<Option<BufferObserver>> = const { Cell::new(None) };
+}
+
+/// Has every buffer that this thread makes or frees told to `observer`, or to nobody; returns who was told before. For
+/// profilers. Tensors of up to 16 elements have no buffer, but lie in the tensor itself.
+///
+/// ```
+/// use gradus_tensor::{Tensor, observe_buffers};
+/// use std::cell::Cell;
+/// thread_local! { static LIVE: Cell<i64> = const { Cell::new(0) } }
+/// let before = observe_buffers(Some(|e| LIVE.set(LIVE.get() + if e.made { 1 } else { -1 } * e.bytes as i64)));
+/// let x = Tensor::<f32>::zeros([1 << 20]);
+/// assert_eq!(LIVE.get(), 4 << 20);
+/// drop(x);
+/// assert_eq!(LIVE.get(), 0);
+/// observe_buffers(before);
+/// ```
+pub fn observe_buffers(observer: Option<BufferObserver>) -> Option<BufferObserver> {
+    OBSERVER.replace(observer)
+}
+
+#[inline]
+fn tell<T>(data: &[T], made: bool) {
+    if let Some(observer) = OBSERVER.get()
+        && !data.is_empty()
+    {
+        observer(BufferEvent { address: data.as_ptr().addr(), bytes: mem::size_of_val(data), made });
+    }
 }
 
 /// Freed vectors of one element type, by size class.
@@ -140,6 +186,7 @@ impl<T: Element> Buffer<T> {
     }
 
     fn counted(data: Vec<T>, len: usize) -> Self {
+        tell(&data, true);
         let new = Self { data: Data::Heap(data), len };
         let bytes = new.heap_bytes();
         if bytes >= SMALLEST {
@@ -185,6 +232,9 @@ impl<T: Element> Drop for Buffer<T> {
     #[inline]
     fn drop(&mut self) {
         let bytes = self.heap_bytes();
+        if let Data::Heap(v) = &self.data {
+            tell(v, false);
+        }
         if bytes >= SMALLEST
             && let Data::Heap(v) = &mut self.data
         {

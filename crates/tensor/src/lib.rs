@@ -28,7 +28,7 @@ pub mod shape;
 mod tensor;
 mod view;
 
-pub use buffer::{MemoryStats, memory_stats, reset_peak};
+pub use buffer::{BufferEvent, BufferObserver, MemoryStats, memory_stats, observe_buffers, reset_peak};
 pub use element::{DType, Element, Float, Num};
 pub use error::{OrPanic, ShapeError};
 pub use ops::compare::Rhs;

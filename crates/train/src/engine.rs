@@ -8,7 +8,7 @@ use crate::history::{EpochRecord, History, StepRecord};
 use crate::progress::EpochProgress;
 use crate::run::{Callback, Position, Run};
 use crate::trainer::{TrainData, Trainer};
-use gradus_autograd::{Grads, Module, Var};
+use gradus_autograd::{Grads, Module, Var, record_function};
 use gradus_nn::metrics::RunningMean;
 use gradus_nn::{Layer, Loss, Metric, Mode};
 use gradus_optim::{Optimizer, Rule};
@@ -138,7 +138,8 @@ where
         progress.steps(done, whole);
         let mut batches = batches.prefetch(fit.prefetch);
         loop {
-            let group = batches.by_ref().take(fit.accumulate).collect::<Result<Vec<_>, _>>()?;
+            let load = || batches.by_ref().take(fit.accumulate).collect::<Result<Vec<_>, _>>();
+            let group = record_function("load batch", load)?;
             if group.is_empty() {
                 break;
             }

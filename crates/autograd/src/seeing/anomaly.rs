@@ -1,6 +1,7 @@
 //! Finding the op that makes the first NaN or infinity.
 
-use crate::tape::{MODE, Mode, Node};
+use super::Seeing;
+use crate::tape::Node;
 use crate::var::Var;
 use gradus_tensor::{Float, Shape, Tensor};
 use std::cell::RefCell;
@@ -107,13 +108,12 @@ impl fmt::Display for Anomaly {
     }
 }
 
-/// What was in force before a [`detect_anomaly`], to come back also after a panic.
-struct Restore(Mode, Option<Anomaly>);
+/// What was found before a [`detect_anomaly`], to come back also after a panic.
+struct Restore(Option<Anomaly>);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        MODE.set(Mode { watching: self.0.watching, ..MODE.get() });
-        FIRST.set(self.1.take());
+        FIRST.set(self.0.take());
     }
 }
 
@@ -136,10 +136,8 @@ impl Drop for Restore {
 /// assert!(detect_anomaly(|| x.exp().sum(..).backward()).is_ok());
 /// ```
 pub fn detect_anomaly<R>(f: impl FnOnce() -> R) -> Result<R, Box<Anomaly>> {
-    let before = MODE.get();
-    let restore = Restore(before, FIRST.take());
-    MODE.set(Mode { watching: true, ..before });
-    let result = f();
+    let restore = Restore(FIRST.take());
+    let result = Seeing::ANOMALIES.switched(true, f);
     let found = FIRST.take();
     drop(restore);
     match found {
@@ -153,7 +151,6 @@ fn is_finite<T: Float>(x: &Tensor<T>) -> bool {
 }
 
 /// Looks at an op's result.
-#[cold]
 pub(crate) fn see_forward<T: Float>(op: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: &'static Location<'static>) {
     if is_finite(y) || FIRST.with_borrow(Option::is_some) {
         return;
@@ -163,7 +160,6 @@ pub(crate) fn see_forward<T: Float>(op: &'static str, inputs: &[&Var<T>], y: &Te
 }
 
 /// Looks at the gradients that a rule gave.
-#[cold]
 pub(crate) fn see_backward<T: Float>(node: &Node<T>, gy: &Var<T>, grads: &[Option<Var<T>>]) {
     if FIRST.with_borrow(Option::is_some) {
         return;
@@ -174,20 +170,4 @@ pub(crate) fn see_backward<T: Float>(node: &Node<T>, gy: &Var<T>, grads: &[Optio
         let operands = vec![ValueRange::of(gy.value())];
         FIRST.set(Some(Anomaly { op: node.name, at: node.at, pass: Pass::Backward(i), result, operands }));
     }
-}
-
-/// Runs a rule unseen, as its own ops are on no line of the user's; its gradients are looked at instead.
-#[cold]
-pub(crate) fn watch_rule<T: Float>(
-    node: &Node<T>,
-    gy: &Var<T>,
-    grads: &mut Vec<Option<Var<T>>>,
-    rule: impl FnOnce(&mut Vec<Option<Var<T>>>),
-) {
-    let found = FIRST.take();
-    let restore = Restore(MODE.get(), found);
-    MODE.set(Mode { watching: false, ..MODE.get() });
-    rule(grads);
-    drop(restore);
-    see_backward(node, gy, grads);
 }
