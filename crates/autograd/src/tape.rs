@@ -317,6 +317,20 @@ pub fn op_of_many<T: Float>(
     record(name, inputs, y, false, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
 }
 
+/// As [`op_with_output`], for any number of inputs known at run time only.
+#[track_caller]
+pub fn op_of_many_with_output<T: Float>(
+    name: &'static str,
+    inputs: &[&Var<T>],
+    y: Tensor<T>,
+    pullback: impl Fn(&Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
+) -> Var<T> {
+    if !records(name, inputs, &y, Location::caller()) {
+        return Var::constant(y);
+    }
+    record(name, inputs, y, true, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
+}
+
 #[inline]
 fn records<T: Float>(name: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: &'static Location<'static>) -> bool {
     let mode = MODE.get();

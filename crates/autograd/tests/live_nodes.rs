@@ -1,6 +1,6 @@
 //! A test binary of its own: other tests' tapes would be counted too.
 
-use gradus_autograd::{Var, live_nodes, no_grad};
+use gradus_autograd::{FixedPointOptions, GradMode, Var, fixed_point, grad, live_nodes, no_grad};
 use gradus_tensor::{Rng, Tensor};
 
 #[test]
@@ -24,5 +24,13 @@ fn no_node_outlives_its_step() {
     no_grad(|| leaf.exp().sum(..));
     assert_eq!(live_nodes(), 0);
     drop(leaf.exp().ln());
+    assert_eq!(live_nodes(), 0);
+
+    // The rule of a fixed point runs its map again, on its own result.
+    let a = Var::leaf([2.0, 3.0].into());
+    let root = fixed_point(|z, a: &Var<f32>| (z + a / z) * 0.5, &Tensor::ones([2]), &a, FixedPointOptions::default()).unwrap();
+    let slope = grad(&root.sum(..), &[&a], GradMode::Differentiable).unwrap().remove(0);
+    assert!(slope.sum(..).backward()[&a].lt(0.0).all());
+    drop((root, slope));
     assert_eq!(live_nodes(), 0);
 }

@@ -5,6 +5,7 @@ mod conv;
 mod einsum;
 mod index;
 mod join;
+mod linalg;
 mod matmul;
 mod operators;
 mod pool;
@@ -32,12 +33,14 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
         index::samples::<T>(),
         join::samples::<T>(),
         matmul::samples::<T>(),
+        linalg::samples::<T>(),
         conv::samples::<T>(),
         einsum::samples::<T>(),
         pool::samples::<T>(),
         softmax::samples::<T>(),
         straight_through::samples::<T>(),
         crate::derivatives::samples::<T>(),
+        crate::fixed_point::samples::<T>(),
     ];
     families.into_iter().flatten().collect()
 }
