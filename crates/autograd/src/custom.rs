@@ -42,17 +42,22 @@ pub fn custom_vjp<T: Float, const N: usize>(
     let start = next_id();
     let constants = inputs.map(Var::detach);
     let y = forward(constants.each_ref());
-    // Recording is on, but of constants there is nothing to record: what is recorded came in another way.
-    if let Some(root) = &y.node {
-        let (_, outer) = nodes_since(root, start);
-        let found = outer.last_key_value().map_or_else(String::new, |(_, n)| format!(": `{}` made at {}", n.name, n.at));
-        panic!(
-            "custom_vjp: the forward pass of `{name}` reads a variable that is not among its inputs, whose gradient would be \
-             lost{found}; make it an input, or detach() it"
-        );
-    }
+    check_closed(&format!("custom_vjp of `{name}`"), &y, start);
     let kept = inputs.map(Var::clone);
     op_with_output(name, inputs, y.into_value(), move |p| pullback(p, kept.each_ref()))
+}
+
+/// That what was computed since node `start` from constants is a constant. Recording is on, but of constants there is
+/// nothing to record: what is recorded came in another way than through the inputs.
+#[track_caller]
+pub(crate) fn check_closed<T: Float>(name: &str, y: &Var<T>, start: u64) {
+    let Some(root) = &y.node else { return };
+    let (_, outer) = nodes_since(root, start);
+    let found = outer.last_key_value().map_or_else(String::new, |(_, n)| format!(": `{}` made at {}", n.name, n.at));
+    panic!(
+        "{name}: the forward pass reads a variable that is not among its inputs, whose gradient would be lost{found}; make it \
+         an input, or detach() it"
+    );
 }
 
 /// Nodes by their numbers.

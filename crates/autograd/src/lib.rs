@@ -20,6 +20,7 @@ mod checkpoint;
 mod custom;
 mod derivatives;
 mod dual;
+mod fixed_point;
 mod journal;
 mod module;
 mod ops;
@@ -38,13 +39,14 @@ pub use derivatives::{
     per_example_grads, value_and_grad, vjp,
 };
 pub use dual::Dual;
+pub use fixed_point::{FixedPointOptions, NotConverged, fixed_point};
 pub use module::{Module, Path, StateDictError, Visitor};
 pub use ops::UnaryRule;
 pub use param::{Buffer, Param};
 pub use seeing::anomaly::{Anomaly, Pass, ValueRange, detect_anomaly};
 pub use seeing::profile::{Profile, ProfileRow, profile, record_function};
 pub use seeing::tape::{Tape, TapeEntry};
-pub use tape::{Pull, enable_grad, is_grad_enabled, live_nodes, no_grad, op, op_of_many, op_with_output};
+pub use tape::{Pull, enable_grad, is_grad_enabled, live_nodes, no_grad, op, op_of_many, op_of_many_with_output, op_with_output};
 pub use var::Var;
 
 #[doc(hidden)] // for what `#[derive(Module)]` writes

@@ -344,6 +344,28 @@ pub fn op_of_many<T: Float>(
     y: Tensor<T>,
     pullback: impl Fn(&mut Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
 ) -> Var<T> {
+    record_many(name, inputs, y, false, pullback)
+}
+
+/// As [`op_with_output`], for any number of inputs known at run time only.
+#[track_caller]
+pub fn op_of_many_with_output<T: Float>(
+    name: &'static str,
+    inputs: &[&Var<T>],
+    y: Tensor<T>,
+    pullback: impl Fn(&mut Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
+) -> Var<T> {
+    record_many(name, inputs, y, true, pullback)
+}
+
+#[track_caller]
+fn record_many<T: Float>(
+    name: &'static str,
+    inputs: &[&Var<T>],
+    y: Tensor<T>,
+    keep_output: bool,
+    pullback: impl Fn(&mut Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
+) -> Var<T> {
     if !records(name, inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
@@ -352,7 +374,7 @@ pub fn op_of_many<T: Float>(
         let (given, wanted) = (grads.len(), p.node.inputs.len());
         assert!(given == wanted, "the rule of `{name}` (called at {}) gave {given} gradients for {wanted} inputs", p.node.at);
     };
-    seen(record(name, nodes_of(inputs), y, false, Rule::Pullback(Box::new(rule)), Location::caller()))
+    seen(record(name, nodes_of(inputs), y, keep_output, Rule::Pullback(Box::new(rule)), Location::caller()))
 }
 
 /// Whether the op is to be recorded; whoever looks on is shown it.

@@ -1,6 +1,6 @@
 //! A test binary of its own: other tests' tapes would be counted too.
 
-use gradus_autograd::{Var, checkpoint, live_nodes, no_grad};
+use gradus_autograd::{FixedPointOptions, GradMode, Var, checkpoint, fixed_point, grad, live_nodes, no_grad};
 use gradus_tensor::{Rng, Tensor};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -29,6 +29,17 @@ fn no_node_outlives_its_step() {
     assert_eq!(live_nodes(), 0);
 
     checkpoints_keep_one_node_a_segment();
+    fixed_points_hold_no_tape();
+}
+
+fn fixed_points_hold_no_tape() {
+    // The rule of a fixed point runs its map again, on its own result.
+    let a = Var::leaf([2.0, 3.0].into());
+    let root = fixed_point(|z, a: &Var<f32>| (z + a / z) * 0.5, &Tensor::ones([2]), &a, FixedPointOptions::default()).unwrap();
+    let slope = grad(&root.sum(..), &[&a], GradMode::Differentiable).unwrap().remove(0);
+    assert!(slope.sum(..).backward()[&a].lt(0.0).all());
+    drop((root, slope));
+    assert_eq!(live_nodes(), 0);
 }
 
 fn checkpoints_keep_one_node_a_segment() {

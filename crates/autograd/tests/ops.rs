@@ -128,7 +128,7 @@ fn names_in_source() -> BTreeSet<String> {
             } else {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let code: String = text.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-                for call in ["op(", "op_with_output(", "op_of_many("] {
+                for call in ["op(", "op_with_output(", "op_of_many(", "op_of_many_with_output("] {
                     for (at, _) in code.match_indices(call) {
                         let rest = code[at + call.len()..].trim_start();
                         if let Some(name) = rest.strip_prefix('"').and_then(|r| r.split('"').next()) {

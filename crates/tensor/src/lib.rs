@@ -34,6 +34,7 @@ pub use error::{OrPanic, ShapeError};
 pub use ops::compare::Rhs;
 pub use ops::conv::{Conv2dOptions, conv2d_shape};
 pub use ops::einsum::{EinsumPlan, Label, Labels, einsum, einsum_plan};
+pub use ops::linalg::{LinalgError, Lu, solve_shape};
 pub use ops::matmul::matmul_shape;
 pub use ops::pool::{Pool2dOptions, pool2d_shape};
 pub use real::Real;

@@ -5,6 +5,7 @@ mod conv;
 mod einsum;
 mod index;
 mod join;
+mod linalg;
 mod matmul;
 mod operators;
 mod pool;
@@ -32,6 +33,7 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
         index::samples::<T>(),
         join::samples::<T>(),
         matmul::samples::<T>(),
+        linalg::samples::<T>(),
         conv::samples::<T>(),
         einsum::samples::<T>(),
         pool::samples::<T>(),
@@ -39,6 +41,7 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
         straight_through::samples::<T>(),
         crate::derivatives::samples::<T>(),
         crate::checkpoint::samples::<T>(),
+        crate::fixed_point::samples::<T>(),
     ];
     families.into_iter().flatten().collect()
 }

@@ -5,6 +5,7 @@ pub(crate) mod conv;
 pub(crate) mod fused;
 pub mod gemm;
 mod gemv;
+pub(crate) mod lu;
 pub(crate) mod map;
 pub(crate) mod math;
 pub(crate) mod pool;

@@ -7,6 +7,7 @@ pub(crate) mod einsum;
 pub(crate) mod elementwise;
 pub(crate) mod index;
 mod join;
+pub(crate) mod linalg;
 pub(crate) mod matmul;
 mod operators;
 pub(crate) mod pool;

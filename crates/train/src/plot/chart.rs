@@ -203,7 +203,9 @@ fn bands(f: &Contour, x: (f64, f64), y: (f64, f64)) -> Vec<Cell> {
         let shade = |light: f64, dark: f64| (light + (dark - light) * band) as u8;
         RGBColor(shade(250.0, 120.0), shade(252.0, 150.0), shade(255.0, 190.0))
     };
-    let cell = |k: usize| ((at(k % CELLS, x), at(k / CELLS, y)), (at(k % CELLS + 1, x), at(k / CELLS + 1, y)), color(values[k]));
+    // Twice as wide and high as they are: what comes later paints over, and rounding leaves no gaps.
+    let end = |i: usize, ends| at((i + 2).min(CELLS), ends);
+    let cell = |k: usize| ((at(k % CELLS, x), at(k / CELLS, y)), (end(k % CELLS, x), end(k / CELLS, y)), color(values[k]));
     (0..CELLS * CELLS).map(cell).collect()
 }
 

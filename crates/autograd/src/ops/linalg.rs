@@ -1,0 +1,84 @@
+//! Linear systems. The adjoint of a solution is the solution of the transposed system, by the same factors.
+
+use crate::samples::{Case, OpSample, draw};
+use crate::tape::op_with_output;
+use crate::var::Var;
+use gradus_tensor::{Float, LinalgError, Lu, OrPanic, Tensor, solve_shape};
+use std::sync::Arc;
+
+impl<T: Float> Var<T> {
+    /// The solution `x` of `self x = b`, as `torch.linalg.solve`: of one system, for a vector `b` of `[n]`; of one a
+    /// column, for `b` of `[.., n, columns]`. Axes before the matrices' are a batch and broadcast. With `A` for `self`:
+    /// `db = A⁻ᵀ dx`, `dA = -db xᵀ` (Giles 2008). A matrix is factored once, for derivatives of any order.
+    ///
+    /// # Errors
+    /// When a matrix is singular to working precision; see [`Tensor::lu`].
+    ///
+    /// # Panics
+    /// When the matrices are not square, or `b` does not fit.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// use gradus_tensor::Tensor;
+    /// let a = Var::leaf(Tensor::from([[2.0f64, 1.0], [1.0, 3.0]]));
+    /// let b = Var::leaf(Tensor::from([3.0, 4.0]));
+    /// let x = a.solve(&b)?;
+    /// assert_eq!(x.value().to_vec(), [1.0, 1.0]);
+    /// let grads = x.select(0, 0).backward();
+    /// assert!((grads[&b].clone() - Tensor::from([0.6, -0.2])).abs().lt(1e-15).all());
+    /// # Ok::<(), gradus_tensor::LinalgError>(())
+    /// ```
+    #[track_caller]
+    pub fn solve(&self, b: &Var<T>) -> Result<Var<T>, LinalgError> {
+        solve_shape(self.shape(), b.shape()).or_panic();
+        let lu = Arc::new(self.value().lu()?);
+        Ok(if b.rank() == 1 { solution(self, &b.unsqueeze(-1), &lu, false).squeeze(-1) } else { solution(self, b, &lu, false) })
+    }
+}
+
+/// The solution of `a x = b`, or of `aᵀ x = b`, for columns `b` and the factors of `a`.
+#[track_caller]
+fn solution<T: Float>(a: &Var<T>, b: &Var<T>, lu: &Arc<Lu<T>>, transposed: bool) -> Var<T> {
+    let through: fn(&Lu<T>, &Tensor<T>) -> Tensor<T> = if transposed { Lu::solve_transposed } else { Lu::solve };
+    let (a, b, lu) = (a.clone(), b.clone(), lu.clone());
+    op_with_output("solve", [&a.clone(), &b.clone()], through(&lu, b.value()), move |p| {
+        let gb = solution(&a, p.gy(), &lu, !transposed);
+        let ga = p.needs(0).then(|| {
+            let outer = if transposed { p.y().matmul(&gb.t()) } else { gb.matmul(&p.y().t()) };
+            -outer.sum_to(a.shape())
+        });
+        [ga, Some(gb.sum_to(b.shape()))]
+    })
+}
+
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
+    /// Well away from singular: random numbers up to 1 beside a diagonal of 3.
+    fn matrices(rng: &mut gradus_tensor::Rng, batch: &[usize], n: usize) -> Tensor<f64> {
+        Tensor::uniform([batch, &[n, n]].concat(), -1.0, 1.0, rng) + Tensor::eye(n) * 3.0
+    }
+    fn solve<T: Float>(v: &[Var<T>]) -> Var<T> {
+        v[0].solve(&v[1]).expect("well away from singular")
+    }
+    vec![
+        OpSample::new("solve", |rng| {
+            let (n, columns) = (1 + rng.below(3), rng.below(3));
+            Case::new([matrices(rng, &[], n), draw::of_shape(rng, [n, columns])], solve)
+        })
+        .without_ties(),
+        OpSample::new("solve", |rng| {
+            let n = rng.below(4);
+            Case::new([matrices(rng, &[], n), draw::of_shape(rng, [n])], solve)
+        })
+        .without_ties(),
+        OpSample::new("solve", |rng| {
+            let n = 1 + rng.below(3);
+            Case::new([matrices(rng, &[2, 1], n), draw::of_shape(rng, [3, n, 2])], solve)
+        })
+        .without_ties(),
+        OpSample::new("solve", |rng| {
+            let n = 1 + rng.below(3);
+            Case::new([matrices(rng, &[2], n), draw::of_shape(rng, [n])], solve)
+        })
+        .without_ties(),
+    ]
+}
