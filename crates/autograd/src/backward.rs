@@ -2,8 +2,10 @@
 
 use crate::checkpoint::replay;
 use crate::custom::{Nodes, nodes_since};
+use crate::mode::{MODE, enable_grad, no_grad};
+use crate::op::Pull;
 use crate::seeing;
-use crate::tape::{MODE, Node, Pull, Rule, enable_grad, no_grad};
+use crate::tape::{Node, Rule};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use smallvec::SmallVec;

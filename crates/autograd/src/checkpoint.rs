@@ -8,8 +8,9 @@
 use crate::backward::GradError;
 use crate::custom::{Nodes, nodes_since};
 use crate::journal::Journal;
+use crate::mode::{enable_grad, is_grad_enabled};
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::{Node, Rule, enable_grad, is_grad_enabled, next_id, record};
+use crate::tape::{Node, Rule, next_id, record};
 use crate::var::Var;
 use gradus_tensor::{Float, Rng};
 use std::panic::Location;

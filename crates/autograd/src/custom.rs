@@ -1,6 +1,8 @@
 //! Rules of one's own: a whole computation under one rule, and rules that can be differentiated only once.
 
-use crate::tape::{Node, Pull, next_id, no_grad, op, op_with_output};
+use crate::mode::no_grad;
+use crate::op::{Pull, op, op_with_output};
+use crate::tape::{Node, next_id};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;

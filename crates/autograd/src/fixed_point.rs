@@ -2,8 +2,10 @@
 
 use crate::custom::check_closed;
 use crate::derivatives::{Vars, vjp};
+use crate::mode::no_grad;
+use crate::op::op_of_many_with_output;
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::{next_id, no_grad, op_of_many_with_output};
+use crate::tape::next_id;
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use std::sync::Arc;

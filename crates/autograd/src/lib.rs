@@ -22,7 +22,9 @@ mod derivatives;
 mod dual;
 mod fixed_point;
 mod journal;
+mod mode;
 mod module;
+mod op;
 mod ops;
 mod param;
 pub mod samples;
@@ -40,13 +42,15 @@ pub use derivatives::{
 };
 pub use dual::Dual;
 pub use fixed_point::{FixedPointOptions, NotConverged, fixed_point};
+pub use mode::{enable_grad, is_grad_enabled, no_grad};
 pub use module::{Module, Path, StateDictError, Visitor};
+pub use op::{Pull, op, op_of_many, op_of_many_with_output, op_with_output};
 pub use ops::UnaryRule;
 pub use param::{Buffer, Param};
 pub use seeing::anomaly::{Anomaly, Pass, ValueRange, detect_anomaly};
 pub use seeing::profile::{Profile, ProfileRow, profile, record_function};
 pub use seeing::tape::{Tape, TapeEntry};
-pub use tape::{Pull, enable_grad, is_grad_enabled, live_nodes, no_grad, op, op_of_many, op_of_many_with_output, op_with_output};
+pub use tape::live_nodes;
 pub use var::Var;
 
 #[doc(hidden)] // for what `#[derive(Module)]` writes

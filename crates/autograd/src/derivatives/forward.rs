@@ -9,7 +9,9 @@
 use super::recorded::Recorded;
 use crate::backward::{GradMode, Wanted, checked, gradients};
 use crate::checkpoint::replay;
-use crate::tape::{Node, Pull, Rule, enable_grad, no_grad};
+use crate::mode::{enable_grad, no_grad};
+use crate::op::Pull;
+use crate::tape::{Node, Rule};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use smallvec::SmallVec;

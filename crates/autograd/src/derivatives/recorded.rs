@@ -2,8 +2,10 @@
 
 use super::vars::Vars;
 use crate::backward::{GradMode, gradients};
+use crate::mode::{enable_grad, is_grad_enabled};
+use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::{Node, enable_grad, is_grad_enabled, op};
+use crate::tape::Node;
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! Functions of two operands that broadcast against each other. Their rules do not mention
 //! broadcasting: [`Var::sum_to`] brings each gradient back to its operand's shape.
 
+use crate::op::{Pull, op};
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::{Pull, op};
 use crate::var::Var;
 use gradus_tensor::{Float, Shape, Tensor};
 

@@ -1,8 +1,8 @@
 //! Convolution, closed under differentiation: it is linear in the picture and in the filters, and each of the three
 //! maps here has the other two as its derivatives.
 
+use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::op;
 use crate::var::Var;
 use gradus_tensor::{Conv2dOptions, Float, Rng, Shape, Tensor, conv2d_shape};
 

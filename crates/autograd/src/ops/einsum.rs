@@ -1,7 +1,7 @@
 //! Sums of products over named axes: the derivative of an einsum is an einsum.
 
+use crate::op::op_of_many;
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::op_of_many;
 use crate::var::Var;
 use gradus_tensor::{EinsumPlan, Float, OrPanic, Tensor, einsum_plan};
 

@@ -1,7 +1,7 @@
 //! Picking by index, and adding at an index: pairs that are each other's adjoint.
 
+use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::op;
 use crate::var::Var;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, Shape, Tensor};

@@ -1,7 +1,7 @@
 //! Putting variables together and taking them apart.
 
+use crate::op::{op, op_of_many};
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::{op, op_of_many};
 use crate::var::Var;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};

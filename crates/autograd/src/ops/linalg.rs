@@ -1,7 +1,7 @@
 //! Linear systems. The adjoint of a solution is the solution of the transposed system, by the same factors.
 
+use crate::op::op_with_output;
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::op_with_output;
 use crate::var::Var;
 use gradus_tensor::{Float, LinalgError, Lu, OrPanic, Tensor, solve_shape};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Matrix products.
 
+use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::op;
 use crate::var::Var;
 use gradus_tensor::shape::AxisList;
 use gradus_tensor::{Float, OrPanic, ShapeError};

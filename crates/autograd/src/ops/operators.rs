@@ -1,7 +1,7 @@
 //! `+ - * /` between variables, by value and by reference, and with numbers on either side.
 
+use crate::op::op_by_value;
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::op_by_value;
 use crate::var::Var;
 use gradus_tensor::Float;
 use std::ops::{Add, Div, Mul, Neg, Sub};

@@ -1,7 +1,7 @@
 //! Pooling: a maximum is a gather at saved places, an average a linear map with its adjoint.
 
+use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::op;
 use crate::var::Var;
 use gradus_tensor::{Float, Pool2dOptions, Rng, Shape, Tensor, pool2d_shape};
 

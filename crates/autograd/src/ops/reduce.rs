@@ -1,7 +1,7 @@
 //! Reductions. Their adjoints broadcast back; which element a maximum came from is a constant mask.
 
+use crate::op::{op, op_with_output};
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::{op, op_with_output};
 use crate::var::Var;
 use gradus_tensor::shape::{Axes, Axis, AxisList, reduced_shape};
 use gradus_tensor::{Float, OrPanic, Shape, Tensor};

@@ -1,7 +1,7 @@
 //! Parts of a variable, and their adjoints: `slice` and `pad_step`, `diagonal` and `diagonal_embed`.
 
+use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::op;
 use crate::var::Var;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};

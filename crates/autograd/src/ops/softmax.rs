@@ -1,7 +1,7 @@
 //! Softmax, its logarithm, and dropout.
 
+use crate::op::{op, op_with_output};
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::{op, op_with_output};
 use crate::var::Var;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, Rng, Tensor};

@@ -1,7 +1,7 @@
 //! Straight-through estimators: the value of one thing, the gradient of another.
 
+use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::op;
 use crate::var::Var;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 

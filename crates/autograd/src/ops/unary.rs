@@ -2,8 +2,8 @@
 //! derivatives of any order, and the samples that it is checked on.
 
 use crate::calculus::{Calculus, Val, power};
+use crate::op::{Pull, op, op_with_output};
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::{Pull, op, op_with_output};
 use crate::var::Var;
 use gradus_tensor::{Float, Real, Tensor};
 

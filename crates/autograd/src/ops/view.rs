@@ -1,8 +1,8 @@
 //! Other shapes over the same elements, and their adjoints: `expand` and `sum_to`, `slice` and
 //! `pad_step`, `diagonal` and `diagonal_embed`.
 
+use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
-use crate::tape::op;
 use crate::var::Var;
 use gradus_tensor::shape::{Axes, Axis, AxisList, Dims};
 use gradus_tensor::{Float, OrPanic, Shape, Tensor};

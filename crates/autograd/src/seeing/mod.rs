@@ -12,7 +12,8 @@ mod svg;
 mod table;
 pub(crate) mod tape;
 
-use crate::tape::{MODE, Mode, Node};
+use crate::mode::{MODE, Mode};
+use crate::tape::Node;
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use std::panic::Location;

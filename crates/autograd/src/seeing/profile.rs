@@ -2,7 +2,7 @@
 
 use super::Seeing;
 use super::recorder::{self, Event, OUTSIDE, Site, Sums};
-use crate::tape::MODE;
+use crate::mode::MODE;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::time::Duration;

@@ -1,0 +1,201 @@
+//! Recording an op: the one way onto the tape, and what a rule is given on the way back.
+
+use crate::backward::{GradMode, Wanted};
+use crate::mode::MODE;
+use crate::seeing;
+use crate::tape::{Inputs, Node, Rule, nodes_of, record};
+use crate::var::Var;
+use gradus_tensor::{Float, Tensor};
+use std::panic::Location;
+use std::sync::Arc;
+
+/// What a rule is given: the gradient of the result, and what else it may read.
+pub struct Pull<'a, T: Float> {
+    pub(crate) gy: Option<Var<T>>,
+    pub(crate) node: &'a Arc<Node<T>>,
+    pub(crate) mode: GradMode,
+    pub(crate) wanted: &'a Wanted,
+    /// Why the rule has no gradient to give: `grad` returns it as an error.
+    pub(crate) refused: Option<String>,
+}
+
+const TAKEN: &str = "the rule took the gradient by `take_gy` before";
+
+impl<T: Float> Pull<'_, T> {
+    /// The gradient with respect to the op's result; of the result's shape.
+    #[inline]
+    pub fn gy(&self) -> &Var<T> {
+        self.gy.as_ref().expect(TAKEN)
+    }
+
+    /// As [`gy`](Self::gy), handed over: an op that takes it by value may write into its buffer.
+    ///
+    /// # Panics
+    /// The second time; and [`gy`](Self::gy) panics after it.
+    #[inline]
+    pub fn take_gy(&mut self) -> Var<T> {
+        self.gy.take().expect(TAKEN)
+    }
+
+    /// The op's result, for ops made by [`op_with_output`].
+    ///
+    /// # Panics
+    /// When the op was made by [`op`], which does not keep it.
+    pub fn y(&self) -> Var<T> {
+        self.node.output_var(self.mode)
+    }
+
+    /// Whether input `i` wants a gradient; a rule may skip the work for one that does not.
+    #[inline]
+    pub fn needs(&self, i: usize) -> bool {
+        self.wanted.input(self.node, i).is_some()
+    }
+
+    /// Whether the gradients must be differentiable themselves. A rule may take a fused short cut on plain
+    /// tensors when they need not; it must then give the same values.
+    #[inline]
+    pub fn is_differentiable(&self) -> bool {
+        self.mode == GradMode::Differentiable
+    }
+}
+
+/// Records an operation: `y` computed from `inputs`, with its rule. This is the one way onto the tape,
+/// for the ops of Gradus and for yours.
+///
+/// The rule turns the gradient of the result ([`Pull::gy`]) into a gradient for each input, each of its
+/// input's shape. Written with ops on [`Var`]s, it is differentiable again, to any order.
+///
+/// When no input is on the tape, or inside [`no_grad`], the result is a constant and the rule is dropped.
+///
+/// ```
+/// use gradus_autograd::{Var, op};
+/// use gradus_tensor::Float;
+/// /// Rounds on the way forward, passes the gradient straight through.
+/// pub fn round_ste<T: Float>(x: &Var<T>) -> Var<T> {
+///     op("round_ste", [x], x.value().round(), |p| [Some(p.gy().clone())])
+/// }
+/// let x = Var::leaf([0.6f32].into());
+/// let y = round_ste(&x);
+/// assert_eq!(y.item(), 1.0);
+/// assert_eq!(y.backward()[&x].item(), 1.0);
+/// ```
+#[track_caller]
+#[inline]
+pub fn op<T: Float, const N: usize>(
+    name: &'static str,
+    inputs: [&Var<T>; N],
+    y: Tensor<T>,
+    pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+) -> Var<T> {
+    if !records(name, &inputs, &y, Location::caller()) {
+        return Var::constant(y);
+    }
+    let rule = Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p))));
+    seen(record(name, nodes_of(&inputs), y, false, rule, Location::caller()))
+}
+
+/// As [`op`], for a rule that reads the op's own result through [`Pull::y`]. Capturing the result in the
+/// rule instead would make it a constant to second derivatives.
+#[track_caller]
+#[inline]
+pub fn op_with_output<T: Float, const N: usize>(
+    name: &'static str,
+    inputs: [&Var<T>; N],
+    y: Tensor<T>,
+    pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+) -> Var<T> {
+    if !records(name, &inputs, &y, Location::caller()) {
+        return Var::constant(y);
+    }
+    let rule = Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p))));
+    seen(record(name, nodes_of(&inputs), y, true, rule, Location::caller()))
+}
+
+/// As [`op`], for any number of inputs known at run time only.
+#[track_caller]
+pub fn op_of_many<T: Float>(
+    name: &'static str,
+    inputs: &[&Var<T>],
+    y: Tensor<T>,
+    pullback: impl Fn(&mut Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
+) -> Var<T> {
+    record_many(name, inputs, y, false, pullback)
+}
+
+/// As [`op_with_output`], for any number of inputs known at run time only.
+#[track_caller]
+pub fn op_of_many_with_output<T: Float>(
+    name: &'static str,
+    inputs: &[&Var<T>],
+    y: Tensor<T>,
+    pullback: impl Fn(&mut Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
+) -> Var<T> {
+    record_many(name, inputs, y, true, pullback)
+}
+
+#[track_caller]
+fn record_many<T: Float>(
+    name: &'static str,
+    inputs: &[&Var<T>],
+    y: Tensor<T>,
+    keep_output: bool,
+    pullback: impl Fn(&mut Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
+) -> Var<T> {
+    if !records(name, inputs, &y, Location::caller()) {
+        return Var::constant(y);
+    }
+    let rule = move |p: &mut Pull<'_, T>, grads: &mut Vec<Option<Var<T>>>| {
+        grads.extend(pullback(p));
+        let (given, wanted) = (grads.len(), p.node.inputs.len());
+        assert!(given == wanted, "the rule of `{name}` (called at {}) gave {given} gradients for {wanted} inputs", p.node.at);
+    };
+    seen(record(name, nodes_of(inputs), y, keep_output, Rule::Pullback(Box::new(rule)), Location::caller()))
+}
+
+/// Whether the op is to be recorded; whoever looks on is shown it.
+#[inline]
+fn records<T: Float>(name: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: &'static Location<'static>) -> bool {
+    let mode = MODE.get();
+    if mode.seeing.is_on() {
+        seeing::see_forward(mode.seeing, name, inputs, y, at);
+    }
+    mode.recording && inputs.iter().any(|v| v.node.is_some())
+}
+
+/// As [`op`], for an elementwise function of one operand, whose value is handed to `f` to be written in place when
+/// nobody else holds it.
+#[track_caller]
+#[inline]
+pub(crate) fn op_by_value<T: Float>(
+    name: &'static str,
+    x: Var<T>,
+    f: impl FnOnce(Tensor<T>) -> Tensor<T>,
+    pullback: impl Fn(&mut Pull<'_, T>) -> Var<T> + Send + Sync + 'static,
+) -> Var<T> {
+    let (mode, at) = (MODE.get(), Location::caller());
+    if mode.seeing.reads_values() {
+        // The operand is read after the call.
+        return op(name, [&x], f(x.value.clone()), move |p| [Some(pullback(p))]).symmetric();
+    }
+    let Var { value, node } = x;
+    let y = f(value);
+    if mode.seeing.is_on() {
+        seeing::see_forward(mode.seeing, name, &[], &y, at);
+    }
+    let Some(node) = node.filter(|_| mode.recording) else { return Var::constant(y) };
+    let mut inputs = Inputs::new();
+    inputs.push(Some(node));
+    let rule = Rule::Pullback(Box::new(move |p, grads| grads.push(Some(pullback(p)))));
+    seen(record(name, inputs, y, false, rule, at)).symmetric()
+}
+
+/// Shows a new node to whoever looks on.
+#[inline]
+fn seen<T: Float>(y: Var<T>) -> Var<T> {
+    if MODE.get().seeing.is_on()
+        && let Some(node) = &y.node
+    {
+        seeing::see_node(node);
+    }
+    y
+}
