@@ -19,6 +19,7 @@ pub mod check;
 mod custom;
 mod derivatives;
 mod dual;
+mod functional;
 mod module;
 mod ops;
 mod param;
@@ -35,6 +36,7 @@ pub use derivatives::{
     per_example_grads, value_and_grad, vjp,
 };
 pub use dual::Dual;
+pub use functional::functional_call;
 pub use module::{Module, Path, StateDictError, Visitor};
 pub use ops::UnaryRule;
 pub use param::{Buffer, Param};
