@@ -15,7 +15,6 @@
 
 mod backward;
 mod calculus;
-pub mod check;
 mod custom;
 mod derivatives;
 mod dual;
