@@ -2,8 +2,7 @@
 //!
 //! `cargo run --release --example 05_custom_layer_and_op`
 
-use gradus::autograd::check::{Tolerance, gradcheck, gradgradcheck};
-use gradus::nn::check::check_layer;
+use gradus::check::{check, check_layer};
 use gradus::prelude::*;
 use gradus::tensor::Float;
 
@@ -61,18 +60,17 @@ fn main() {
     for (path, param) in layer.named_parameters() {
         println!("{path:12} {}", param.shape());
     }
-    check_layer(layer, [3, 4]).expect("every gradient of the layer agrees with finite differences");
-    println!("check_layer: every parameter and the input agree with finite differences\n");
+    let [evaluation, _] = check_layer(layer, [3, 4]).expect("every gradient of the layer is right");
+    println!("check_layer: the input and every parameter are right\n{evaluation}");
 
     println!("-- An op: first and second derivatives");
     let x = Tensor::<f64>::uniform([5], -2.0, 2.0, &mut rng);
-    gradcheck(|v| wavelet(&v[0]), std::slice::from_ref(&x), Tolerance::default()).expect("the rule is right");
-    gradgradcheck(|v| wavelet(&v[0]), std::slice::from_ref(&x), Tolerance::default()).expect("and so is its own rule");
-    println!("gradcheck, gradgradcheck: right\n");
+    let report = check(|v| wavelet(&v[0]), std::slice::from_ref(&x)).expect("the rule is right, and so is its own rule");
+    println!("{report}");
 
-    println!("-- A wrong rule is found, and the report says where");
-    let error = gradcheck(|v| wrong_wavelet(&v[0]), &[x], Tolerance::default()).expect_err("the rule is wrong");
-    println!("{error}\n");
+    println!("-- A wrong rule is found; the report says where, and shows the smallest input that still fails");
+    let failure = check(|v| wrong_wavelet(&v[0]), [x]).expect_err("the rule is wrong");
+    println!("{failure}");
 
     println!("-- A straight-through estimator");
     let x = Var::leaf(Tensor::from([0.2f32, 0.7, 1.4]));

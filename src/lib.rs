@@ -25,7 +25,8 @@
 //! | crate | what it holds |
 //! |---|---|
 //! | [`tensor`] | n-dimensional arrays and their kernels; no derivatives |
-//! | [`autograd`] | variables, the tape, the ops with their rules, gradient checks |
+//! | [`autograd`] | variables, the tape, the ops with their rules |
+//! | [`check`] | gradient checks of functions, layers, models and optimisers |
 //! | [`nn`] | layers, losses, metrics, initialisers |
 //! | [`optim`] | optimisers, schedules, clipping |
 //! | [`data`] | data sets, batches, file formats |
@@ -34,6 +35,7 @@
 #![warn(missing_docs)]
 
 pub use gradus_autograd as autograd;
+pub use gradus_check as check;
 pub use gradus_data as data;
 pub use gradus_nn as nn;
 pub use gradus_optim as optim;

@@ -1,6 +1,6 @@
 //! What second derivatives are for: a loss with a gradient in it, a step of training within training, Newton's method.
 
-use gradus::autograd::check::{Tolerance, gradcheck};
+use gradus::check::Checker;
 use gradus::prelude::*;
 
 fn length(v: &Tensor<f64>) -> f64 {
@@ -105,7 +105,7 @@ impl<T: Float> Task<T> {
 fn the_gradient_through_a_training_step_agrees_with_finite_differences() {
     let rng = &mut Rng::seed(1);
     let (w, task) = (weights::<f64>(4, rng), Task::draw(rng));
-    gradcheck(|w| task.loss_after(2, w), &w, Tolerance::default()).unwrap();
+    Checker::new().order(1).check_fn(|w| task.loss_after(2, w), &w).unwrap();
     // Without the second derivatives in it, it is another gradient.
     let exact = value_and_grad(|w: &Vec<Var<f64>>| task.loss_after(1, w), &w.iter().cloned().map(Var::constant).collect()).1;
     let moved: Vec<_> = w.into_iter().map(Var::constant).collect();

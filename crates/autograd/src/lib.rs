@@ -15,12 +15,12 @@
 
 mod backward;
 mod calculus;
-pub mod check;
 mod checkpoint;
 mod custom;
 mod derivatives;
 mod dual;
 mod fixed_point;
+mod functional;
 mod journal;
 mod mode;
 mod module;
@@ -42,6 +42,7 @@ pub use derivatives::{
 };
 pub use dual::Dual;
 pub use fixed_point::{FixedPointOptions, NotConverged, fixed_point};
+pub use functional::functional_call;
 pub use mode::{enable_grad, is_grad_enabled, no_grad};
 pub use module::{Module, Path, StateDictError, Visitor};
 pub use op::{Pull, op, op_of_many, op_of_many_with_output, op_with_output};

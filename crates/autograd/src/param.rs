@@ -69,6 +69,11 @@ impl<T: Float> Param<T> {
         assert!(value.shape() == self.shape(), "a value of shape {} for a parameter of shape {}", value.shape(), self.shape());
         self.var.value = value;
     }
+
+    /// Exchanges the variable that this computes with.
+    pub(crate) fn swap(&mut self, var: &mut Var<T>) {
+        std::mem::swap(&mut self.var, var);
+    }
 }
 
 impl<T: Float> Deref for Param<T> {

@@ -134,7 +134,16 @@ impl Checker {
 
     /// One check, without shrinking.
     pub(crate) fn run(&self, f: &dyn Function, inputs: &[Array]) -> Report {
-        let mut report = Report {
+        let mut report = self.blank(f, inputs);
+        if let Err(why) = self.examine(f, inputs, &mut report) {
+            report.failures.push(refusal(1, why));
+        }
+        report
+    }
+
+    /// A report of nothing yet.
+    pub(crate) fn blank(&self, f: &dyn Function, inputs: &[Array]) -> Report {
+        Report {
             function: f.name(),
             location: f.location(),
             seed: self.seed,
@@ -145,11 +154,7 @@ impl Checker {
             failures: Vec::new(),
             floor: self.floor,
             test: None,
-        };
-        if let Err(why) = self.examine(f, inputs, &mut report) {
-            report.failures.push(refusal(1, why));
         }
-        report
     }
 
     fn examine(&self, f: &dyn Function, inputs: &[Array], report: &mut Report) -> Result<(), String> {

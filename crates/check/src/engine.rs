@@ -410,20 +410,22 @@ fn misshapen(inputs: &[Array], grads: &[Array]) -> Option<String> {
     Some(format!("the gradient of input {i} has shape {:?}, the input {:?}", g.shape(), x.shape()))
 }
 
-/// What size of derivative to expect: the largest seen, or that of the result over that of the input.
+/// What size of derivative to expect: the largest slope seen, here or on the way to the neighbours, or that of the result
+/// over that of the input.
 fn scale_of<'a>(y: &Array, x: &Array, estimates: impl Iterator<Item = &'a Estimate>) -> f64 {
     let largest = |values: &[f64]| values.iter().filter(|v| v.is_finite()).fold(0.0f64, |m, v| m.max(v.abs()));
     let natural = largest(y.data()) / largest(x.data()).max(1.0);
-    estimates.map(|e| e.value.abs()).filter(|v| v.is_finite()).fold(natural, f64::max)
+    estimates.map(|e| e.value.abs().max(e.steep)).filter(|v| v.is_finite()).fold(natural, f64::max)
 }
 
 /// The estimate of `<gy, y>` from those of the elements of `y`.
 fn project(column: &[Estimate], gy: &Array) -> Estimate {
-    let mut sum = Estimate { value: 0.0, error: 0.0, bent: false };
+    let mut sum = Estimate { value: 0.0, error: 0.0, steep: 0.0, bent: false };
     for (e, &w) in column.iter().zip(gy.data()) {
         if w != 0.0 {
             sum.value += w * e.value;
             sum.error += w.abs() * e.error;
+            sum.steep += w.abs() * e.steep;
             sum.bent |= e.bent;
         }
     }

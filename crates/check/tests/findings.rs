@@ -88,6 +88,19 @@ fn equal_elements_of_a_maximum_share_its_gradient() {
     assert!(check(|v| greedy(&v[0]), tied()).is_err());
 }
 
+/// Where a function is stationary, its slope is 0 and so may be its value: nothing there says what counts as small.
+#[test]
+fn stationary_points_are_checked() {
+    for x in [vec![0.0, 0.5], vec![0.0], vec![1.5, 1.5, 1.5]] {
+        let x = || [Tensor::from_vec(x.clone(), [x.len()])];
+        check(|v| v[0].square(), x()).unwrap();
+        check(|v| v[0].var(0, 0), x()).unwrap();
+        check(|v| v[0].powf(4.0).sum(..), x()).unwrap();
+    }
+    let tilted = |x: &Var<f64>| op("square", [x], x.value().square(), |p| [Some(p.gy() * 1e-6)]);
+    assert!(Checker::new().order(1).check_fn(|v| tilted(&v[0]), [Tensor::from([0.0])]).is_err());
+}
+
 #[test]
 fn noise_and_absolute_tolerances_never_make_a_pass() {
     // Values so large that their digits end before the slope begins.

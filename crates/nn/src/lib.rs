@@ -24,7 +24,6 @@
 // What `#[derive(Module)]` writes names the crate `gradus`, which to this crate is `gradus_autograd`.
 extern crate gradus_autograd as gradus;
 
-pub mod check;
 pub mod init;
 mod layer;
 mod layers;

@@ -1,12 +1,13 @@
 //! What each function promises: shapes, arrangements, zeros, errors, and that they nest.
 
 use crate::{assert_near, constant, random};
-use gradus_autograd::check::{Tolerance, gradcheck};
 use gradus_autograd::{
-    Var, directional_derivative, gauss_newton_product, hessian, hvp, jacfwd, jacobian, jacrev, jvp, no_grad, nth_derivative, op,
-    per_example_grads, value_and_grad, vjp,
+    Module, Param, Var, directional_derivative, functional_call, gauss_newton_product, hessian, hvp, jacfwd, jacobian, jacrev,
+    jvp, no_grad, nth_derivative, op, per_example_grads, value_and_grad, vjp,
 };
+use gradus_check::check;
 use gradus_tensor::{Float, Tensor};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn panic_of<R>(f: impl FnOnce() -> R) -> String {
@@ -116,8 +117,7 @@ fn a_hessian_can_stand_in_a_loss() {
         let h = hessian(|x| w.matmul(x).tanh().square().sum(..), &x);
         h.diagonal(0).sum(..)
     };
-    let tolerance = Tolerance { relative: 1e-5, ..Tolerance::default() };
-    gradcheck(|v| laplacian(&v[0]), &[random([4, 3], 5).into_value()], tolerance).unwrap();
+    check(|v| laplacian(&v[0]), [random([4, 3], 5).into_value()]).unwrap();
     let w = Var::leaf(random([4, 3], 5).into_value());
     assert!(laplacian(&w).requires_grad());
     assert!(!no_grad(|| laplacian(&w)).requires_grad(), "within no_grad the result is a constant");
@@ -130,19 +130,19 @@ fn every_function_is_differentiable_in_what_it_captures_and_in_its_vectors() {
     let f = |w: &Var<f64>, x: &Var<f64>| (x * w).sin() * x.sum(..);
     let scalar = |w: &Var<f64>, x: &Var<f64>| f(w, x).square().sum(..);
     type OfThree<'a> = &'a dyn Fn(&Var<f64>, &Var<f64>, &Var<f64>) -> Var<f64>;
-    let check = |g: OfThree| {
+    let checked = |g: OfThree| {
         let inputs = [random([3], 8).into_value(), x.value().clone(), v.value().clone()];
-        gradcheck(|i| g(&i[0], &i[1], &i[2]), &inputs, Tolerance { relative: 1e-5, ..Tolerance::default() }).unwrap();
+        check(|i| g(&i[0], &i[1], &i[2]), inputs).unwrap();
     };
-    check(&|w, x, v| jvp(|x| f(w, x), x, v).1);
-    check(&|w, x, v| vjp(|x| f(w, x), x).1(v));
-    check(&|w, x, v| v * value_and_grad(|x| scalar(w, x), x).1);
-    check(&|w, x, v| jacobian(|x| f(w, x), x).matmul(v));
-    check(&|w, x, v| jacfwd(|x| f(w, x), x).matmul(v));
-    check(&|w, x, v| hvp(|x| scalar(w, x), x, v));
-    check(&|w, x, v| gauss_newton_product(|x| f(w, x), |y| (y.exp() * v).sum(..), x, v));
-    check(&|w, x, v| directional_derivative(|x| f(w, x), x, v, 2));
-    check(&|w, x, v| per_example_grads(|x, i| f(w, x).select(0, i), x, 2).matmul(v));
+    checked(&|w, x, v| jvp(|x| f(w, x), x, v).1);
+    checked(&|w, x, v| vjp(|x| f(w, x), x).1(v));
+    checked(&|w, x, v| v * value_and_grad(|x| scalar(w, x), x).1);
+    checked(&|w, x, v| jacobian(|x| f(w, x), x).matmul(v));
+    checked(&|w, x, v| jacfwd(|x| f(w, x), x).matmul(v));
+    checked(&|w, x, v| hvp(|x| scalar(w, x), x, v));
+    checked(&|w, x, v| gauss_newton_product(|x| f(w, x), |y| (y.exp() * v).sum(..), x, v));
+    checked(&|w, x, v| directional_derivative(|x| f(w, x), x, v, 2));
+    checked(&|w, x, v| per_example_grads(|x, i| f(w, x).select(0, i), x, 2).matmul(v));
 }
 
 #[test]
@@ -205,6 +205,31 @@ fn a_forward_rule_of_ones_own_is_used_and_differentiable() {
     assert_eq!(nth_derivative(cube, &x, 3).value().to_vec(), [6.0, 6.0]);
     let wrong = |x: &Var<f64>| x.exp().with_jvp(|p| p.tangent(0).unwrap().sum(..));
     assert!(panic_of(|| jvp(wrong, &x, &x)).contains("forward rule of `exp`"));
+}
+
+#[test]
+fn a_model_is_a_function_of_its_parameters() {
+    let mut model = vec![(Param::new(random([3, 2], 21).into_value()), Param::new(random([2], 22).into_value()))];
+    model[0].1.set_trainable(false);
+    let before = model.state_dict();
+    let x = random([4, 3], 23);
+    let mut loss = |w: &Var<f64>, b: &Var<f64>| {
+        let vars = BTreeMap::from([("0.0".to_string(), w.clone()), ("0.1".to_string(), b.clone())]);
+        functional_call(&mut model, &vars, |model| (x.matmul(&model[0].0) + &*model[0].1).tanh().square().sum(..))
+    };
+    let (w, b) = (random([3, 2], 24), random([2], 25));
+    let expected = |w: &Var<f64>, b: &Var<f64>| (x.matmul(w) + b).tanh().square().sum(..);
+    let product = hvp(|[w, b]| loss(w, b), &[w.clone(), b.clone()], &[w.clone(), b.clone()]);
+    let [hw, hb] = hvp(|[w, b]: &[Var<f64>; 2]| expected(w, b), &[w.clone(), b.clone()], &[w.clone(), b.clone()]);
+    assert_near("w", &product[0], &hw, 1e-13);
+    assert_near("b", &product[1], &hb, 1e-13);
+    // Whatever happened inside, the model has its own parameters again.
+    assert!(panic_of(|| loss(&random([5, 2], 1), &b)).contains("matmul"));
+    assert_eq!(model.state_dict(), before);
+    assert!(model[0].0.requires_grad() && !model[0].1.requires_grad());
+    let unknown = BTreeMap::from([("0.2".to_string(), b)]);
+    let message = panic_of(|| functional_call(&mut model, &unknown, |_| ()));
+    assert!(message.contains("no parameter `0.2`; it has 0.0, 0.1"), "{message}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::function::Function;
 use crate::report::{Failure, Report};
 use gradus_autograd::{Dual, GradMode, Var, grad_with, jvp, vjp};
 use gradus_tensor::Tensor;
+use std::collections::HashSet;
 use std::panic::Location;
 
 /// Checks the first and second derivatives of `f` at `inputs`, with the [`Checker`]'s defaults.
@@ -45,13 +46,39 @@ pub struct GradusFunction<F> {
     source: Option<String>,
     dual: Option<fn(Dual) -> Dual>,
     at: &'static Location<'static>,
+    /// What the inputs are called; those without a name are numbered.
+    input_names: Vec<String>,
+    /// How a test for the report is written, of the call's source and the inputs.
+    template: Template,
+}
+
+/// Writes the test that fails as a function fails.
+pub(super) type Template = fn(test: &Test) -> String;
+
+/// What a test is written of.
+pub(super) struct Test<'a> {
+    /// An identifier.
+    pub name: &'a str,
+    pub seed: u64,
+    /// The closure's text, or where to find it.
+    pub source: &'a str,
+    /// The names of the inputs, and the expressions that make them.
+    pub inputs: &'a [(String, String)],
 }
 
 impl<F: Fn(&[Var<f64>]) -> Var<f64>> GradusFunction<F> {
     /// A function made where this is called.
     #[track_caller]
     pub fn new(f: F) -> Self {
-        Self { f, name: "closure".into(), source: None, dual: None, at: Location::caller() }
+        Self {
+            f,
+            name: "closure".into(),
+            source: None,
+            dual: None,
+            at: Location::caller(),
+            input_names: Vec::new(),
+            template: test_of_a_closure,
+        }
     }
 
     /// With a name for the report.
@@ -72,22 +99,58 @@ impl<F: Fn(&[Var<f64>]) -> Var<f64>> GradusFunction<F> {
         Self { dual, ..self }
     }
 
+    /// With names for the inputs, in the report.
+    #[must_use]
+    pub fn with_input_names(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { input_names: names.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// With another form of test.
+    pub(super) fn with_template(self, template: Template) -> Self {
+        Self { template, ..self }
+    }
+
+    /// The result, on the tape of the variables.
+    pub(super) fn apply(&self, xs: &[Var<f64>]) -> Var<f64> {
+        (self.f)(xs)
+    }
+
     fn leaves(inputs: &[Array]) -> Vec<Var<f64>> {
         inputs.iter().map(|a| Var::leaf(tensor_of(a))).collect()
     }
 
     /// The gradients of `<f, gy>`; an input without influence has a gradient of zeros, which the witnesses check like
     /// any other.
-    fn gradients(&self, xs: &[Var<f64>], gy: &Var<f64>, mode: GradMode) -> Vec<Var<f64>> {
+    fn gradients(&self, xs: &[Var<f64>], gy: &Var<f64>, mode: GradMode) -> Result<Vec<Var<f64>>, String> {
         gradients_or_zeros(&(self.f)(xs), gy, &xs.iter().collect::<Vec<_>>(), mode)
     }
 }
 
-/// The gradients of `<y, gy>` with respect to `xs`; zeros for those that `y` does not depend on.
-pub(super) fn gradients_or_zeros(y: &Var<f64>, gy: &Var<f64>, xs: &[&Var<f64>], mode: GradMode) -> Vec<Var<f64>> {
-    let zeros = |x: &Var<f64>| Var::constant(Tensor::zeros(x.shape().clone()));
-    let one = |x: &&Var<f64>| grad_with(y, gy, &[x], mode).map_or_else(|_| zeros(x), |mut g| g.remove(0));
-    grad_with(y, gy, xs, mode).unwrap_or_else(|_| xs.iter().map(one).collect())
+/// The gradients of `<y, gy>` with respect to the leaves `xs`; zeros for those that `y` does not depend on.
+pub(super) fn gradients_or_zeros(y: &Var<f64>, gy: &Var<f64>, xs: &[&Var<f64>], mode: GradMode) -> Result<Vec<Var<f64>>, String> {
+    let reached = reached(y, xs);
+    let wanted: Vec<&Var<f64>> = xs.iter().zip(&reached).filter(|(_, reached)| **reached).map(|(x, _)| *x).collect();
+    let mut found = grad_with(y, gy, &wanted, mode).map_err(|error| error.to_string())?.into_iter();
+    let each = xs.iter().zip(reached).map(|(x, reached)| match reached.then(|| found.next()).flatten() {
+        Some(g) => g,
+        None => Var::constant(Tensor::zeros(x.shape().clone())),
+    });
+    Ok(each.collect())
+}
+
+/// For each of the leaves `xs`, whether the tape of `y` leads to it.
+pub(super) fn reached(y: &Var<f64>, xs: &[&Var<f64>]) -> Vec<bool> {
+    let on_tape: HashSet<u64> = y.tape().iter().map(|entry| entry.id).collect();
+    xs.iter().map(|x| x.tape().iter().any(|leaf| on_tape.contains(&leaf.id))).collect()
+}
+
+/// A rule may have no derivative to give (`Pull::once_differentiable`), or none that forward mode could use, and say so:
+/// that is no mistake, and leaves a question unanswered.
+fn unless_refused<R>(answer: Result<R, String>) -> Option<Result<R, String>> {
+    match answer {
+        Err(why) if why.contains("once_differentiable") || why.contains("with_jvp") => None,
+        answer => Some(answer),
+    }
 }
 
 impl<F: Fn(&[Var<f64>]) -> Var<f64>> Function for GradusFunction<F> {
@@ -99,7 +162,7 @@ impl<F: Fn(&[Var<f64>]) -> Var<f64>> Function for GradusFunction<F> {
     fn vjp(&self, inputs: &[Array], gy: &Array) -> Result<Vec<Array>, String> {
         let (xs, gy) = (Self::leaves(inputs), Var::constant(tensor_of(gy)));
         caught(|| {
-            let grads = self.gradients(&xs, &gy, GradMode::Plain);
+            let grads = self.gradients(&xs, &gy, GradMode::Plain)?;
             Ok(grads.iter().map(|g| array_of(g.value())).collect())
         })
     }
@@ -107,7 +170,7 @@ impl<F: Fn(&[Var<f64>]) -> Var<f64>> Function for GradusFunction<F> {
     fn jvp(&self, inputs: &[Array], tangents: &[Array]) -> Option<Result<Array, String>> {
         let constants = |arrays: &[Array]| arrays.iter().map(|a| Var::constant(tensor_of(a))).collect::<Vec<_>>();
         let (xs, us) = (constants(inputs), constants(tangents));
-        Some(caught(|| Ok(array_of(jvp(|xs: &Vec<Var<f64>>| (self.f)(xs), &xs, &us).1.value()))))
+        unless_refused(caught(|| Ok(array_of(jvp(|xs: &Vec<Var<f64>>| (self.f)(xs), &xs, &us).1.value()))))
     }
 
     fn jvp_of_vjp(&self, inputs: &[Array], gy: &Array, tangents: &[Array]) -> Option<Result<Vec<Array>, String>> {
@@ -120,18 +183,18 @@ impl<F: Fn(&[Var<f64>]) -> Var<f64>> Function for GradusFunction<F> {
             let (_, pull) = vjp(|xs: &Vec<Var<f64>>| (self.f)(xs), &xs.to_vec());
             pull(gy)
         };
-        Some(caught(|| Ok(jvp(pullback, &points, &us).1.iter().map(|g| array_of(g.value())).collect())))
+        unless_refused(caught(|| Ok(jvp(pullback, &points, &us).1.iter().map(|g| array_of(g.value())).collect())))
     }
 
     fn vjp_of_vjp(&self, inputs: &[Array], gy: &Array, w: &[Array]) -> Option<Result<Vec<Array>, String>> {
         let (xs, gy) = (Self::leaves(inputs), Var::leaf(tensor_of(gy)));
-        Some(caught(|| {
-            let grads = self.gradients(&xs, &gy, GradMode::Differentiable);
+        unless_refused(caught(|| {
+            let grads = self.gradients(&xs, &gy, GradMode::Differentiable)?;
             let weighted = grads.iter().zip(w).map(|(g, w)| (g * Var::constant(tensor_of(w))).sum(..));
             let slope = weighted.reduce(|a, b| a + b).unwrap_or_else(|| Var::constant(Tensor::scalar(0.0)));
             let one = Var::constant(Tensor::scalar(1.0));
             let points: Vec<&Var<f64>> = xs.iter().chain([&gy]).collect();
-            let second = gradients_or_zeros(&slope, &one, &points, GradMode::Plain);
+            let second = gradients_or_zeros(&slope, &one, &points, GradMode::Plain)?;
             Ok(second.iter().map(|g| array_of(g.value())).collect())
         }))
     }
@@ -149,16 +212,26 @@ impl<F: Fn(&[Var<f64>]) -> Var<f64>> Function for GradusFunction<F> {
         Some(self.at.to_string())
     }
 
+    fn input_name(&self, input: usize) -> String {
+        self.input_names.get(input).cloned().unwrap_or_else(|| format!("input {input}"))
+    }
+
     fn test(&self, inputs: &[Array], seed: u64) -> Option<String> {
         let source = self.source.clone().unwrap_or_else(|| format!("/* the function at {} */", self.at));
-        let name: String = self.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        let inputs: Vec<String> = inputs.iter().map(|a| format!("        {},\n", written(a))).collect();
-        Some(format!(
-            "#[test]\nfn the_gradient_of_{name}() {{\n    let inputs = [\n{}    ];\n    \
-             gradus_check::Checker::new().seed({seed}).check_fn({source}, inputs).unwrap();\n}}\n",
-            inputs.concat()
-        ))
+        let name = self.name.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        let inputs: Vec<_> = inputs.iter().enumerate().map(|(i, a)| (self.input_name(i), written(a))).collect();
+        Some((self.template)(&Test { name: &name, seed, source: &source, inputs: &inputs }))
     }
+}
+
+fn test_of_a_closure(test: &Test) -> String {
+    let Test { name, seed, source, .. } = test;
+    let inputs: Vec<String> = test.inputs.iter().map(|(_, x)| format!("        {x},\n")).collect();
+    format!(
+        "#[test]\nfn the_gradient_of_{name}() {{\n    let inputs = [\n{}    ];\n    \
+         Checker::new().seed({seed}).check_fn({source}, inputs).unwrap();\n}}\n",
+        inputs.concat()
+    )
 }
 
 /// The tensor that an array describes, in the layout that it wants.

@@ -6,6 +6,8 @@ pub(crate) struct Estimate {
     pub value: f64,
     /// How far the truth may be away: truncation as the extrapolation shows it, and round-off.
     pub error: f64,
+    /// How steep the way to the farthest neighbours is: what size of slope to expect where the slope itself is 0.
+    pub steep: f64,
     /// Whether the one-sided slopes differ by something that does not shrink with the step.
     pub bent: bool,
 }
@@ -59,7 +61,7 @@ struct Column {
 
 impl Column {
     fn new(at: f64) -> Self {
-        let best = Estimate { value: f64::NAN, error: f64::INFINITY, bent: false };
+        let best = Estimate { value: f64::NAN, error: f64::INFINITY, steep: 0.0, bent: false };
         Self { at, row: Vec::new(), best, gaps: Vec::new(), moved: false }
     }
 
@@ -68,6 +70,9 @@ impl Column {
             return;
         }
         self.moved |= up != self.at || down != self.at;
+        if self.best.steep == 0.0 {
+            self.best.steep = (up - self.at).abs().max((down - self.at).abs()) / h;
+        }
         let noise = f64::EPSILON * up.abs().max(down.abs()).max(self.at.abs()) / h;
         self.gaps.push(((up - 2.0 * self.at + down) / h, 4.0 * noise));
         let mut row = vec![(up - down) / (2.0 * h)];
@@ -78,7 +83,7 @@ impl Column {
             let better = before + (before - above) / (power - 1.0);
             let error = (better - before).abs().max((better - above).abs()).max(2.0 * noise);
             if error < self.best.error {
-                self.best = Estimate { value: better, error, bent: false };
+                self.best = Estimate { value: better, error, ..self.best };
             }
             row.push(better);
         }
@@ -87,7 +92,7 @@ impl Column {
 
     fn finish(self) -> Estimate {
         if !self.moved && !self.gaps.is_empty() {
-            return Estimate { value: 0.0, error: 0.0, bent: false };
+            return Estimate { value: 0.0, error: 0.0, steep: 0.0, bent: false };
         }
         Estimate { bent: is_bent(&self.gaps, self.best), ..self.best }
     }
@@ -145,6 +150,6 @@ mod tests {
         assert!(of(|x| if x < 0.0 { 0.0 } else { 1.0 }, 0.0).bent);
         assert!(!of(f64::abs, 0.01).bent);
         assert!(!of(|_| 3.0, 0.5).bent);
-        assert_eq!(of(|_| 3.0, 0.5), Estimate { value: 0.0, error: 0.0, bent: false });
+        assert_eq!(of(|_| 3.0, 0.5), Estimate { value: 0.0, error: 0.0, steep: 0.0, bent: false });
     }
 }
