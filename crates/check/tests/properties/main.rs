@@ -1,0 +1,4 @@
+//! What holds for every op of the table, whatever it computes.
+
+mod common;
+mod threads;
