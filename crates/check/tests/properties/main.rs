@@ -1,4 +1,5 @@
 //! What holds for every op of the table, whatever it computes.
 
 mod common;
+mod memory;
 mod threads;

@@ -24,10 +24,12 @@ fn every_op_gives_the_same_bits_on_1_2_3_and_8_threads() {
     });
 }
 
-type Call<T> = fn(&[Var<T>]) -> Var<T>;
+pub type Call<T> = fn(&[Var<T>]) -> Var<T>;
+/// A name, the operands' shapes, the call.
+type LargeCall<T> = (&'static str, Vec<Vec<usize>>, Call<T>);
 
 /// Calls so large that their kernels split: they do from 2¹⁶ elements or 2¹⁸ multiply-adds on.
-fn large_calls<T: Float>() -> Vec<(&'static str, Vec<Vec<usize>>, Call<T>)> {
+pub fn large_calls<T: Float>() -> Vec<LargeCall<T>> {
     let odd = || vec![vec![3, 401, 127]];
     let long = || vec![vec![300_001]];
     let conv: Call<T> = |v| v[0].conv2d(&v[1], Conv2dOptions::default().padding([[1, 1], [1, 1]]));
@@ -77,7 +79,7 @@ fn large_calls<T: Float>() -> Vec<(&'static str, Vec<Vec<usize>>, Call<T>)> {
     ]
 }
 
-fn run_large<T: Float>(shapes: &[Vec<usize>], call: Call<T>) -> Vec<Vec<u64>> {
+pub fn run_large<T: Float>(shapes: &[Vec<usize>], call: Call<T>) -> Vec<Vec<u64>> {
     let mut rng = Rng::seed(7);
     let xs = shapes.iter().map(|s| Var::leaf(Tensor::uniform(s.clone(), -1.0, 1.0, &mut rng)));
     let xs: Vec<Var<T>> = xs.collect();
