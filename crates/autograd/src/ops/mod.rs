@@ -6,6 +6,7 @@ mod einsum;
 mod index;
 mod join;
 mod matmul;
+mod no_nan;
 mod operators;
 mod pool;
 mod reduce;
@@ -25,6 +26,7 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     let families = [
         unary::samples::<T>(),
         binary::samples::<T>(),
+        no_nan::samples::<T>(),
         operators::samples::<T>(),
         reduce::samples::<T>(),
         view::samples::<T>(),

@@ -53,3 +53,8 @@ pub fn run<T: Float>(case: &Case<T>, seed: u64) -> Vec<Tensor<T>> {
 pub fn bits<T: Float>(results: &[Tensor<T>]) -> Vec<Vec<u64>> {
     results.iter().map(|t| t.to_vec().into_iter().map(|v| v.to_f64().to_bits()).collect()).collect()
 }
+
+/// The values in row-major order, as `f64`.
+pub fn values<T: Float>(t: &Tensor<T>) -> Vec<f64> {
+    t.to_vec().into_iter().map(|v| v.to_f64()).collect()
+}

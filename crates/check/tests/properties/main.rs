@@ -2,4 +2,6 @@
 
 mod common;
 mod memory;
+mod nan;
 mod threads;
+mod zero_gradient;
