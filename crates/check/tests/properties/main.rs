@@ -3,5 +3,8 @@
 mod common;
 mod memory;
 mod nan;
+mod precision;
+mod scales;
+mod sharing;
 mod threads;
 mod zero_gradient;
