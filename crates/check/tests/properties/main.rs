@@ -1,6 +1,7 @@
 //! What holds for every op of the table, whatever it computes.
 
 mod common;
+mod elementwise;
 mod memory;
 mod nan;
 mod precision;
