@@ -50,7 +50,7 @@ pub trait Calculus:
     fn sign(&self) -> Self;
     /// 1 where `low <= x <= high`, 0 elsewhere; a constant to further derivatives.
     fn within(&self, low: f64, high: f64) -> Self;
-    /// 1 where `x > 0`, 0 elsewhere; a constant to further derivatives.
+    /// 0 where `x <= 0`, 1 elsewhere, so that a NaN lets gradients pass; a constant to further derivatives.
     fn step(&self) -> Self;
 }
 
@@ -109,7 +109,7 @@ impl<T: Float> Calculus for Val<T> {
     }
     #[inline(always)]
     fn step(&self) -> Self {
-        Val(if self.0 > T::zero() { T::one() } else { T::zero() })
+        Val(if self.0 <= T::zero() { T::zero() } else { T::one() })
     }
 }
 

@@ -14,6 +14,8 @@
 //!
 //! First and second derivatives are held against independent witnesses ([`Oracle`]); a [`Report`] says what was
 //! compared, what disagreed, and shows the smallest inputs that still fail.
+//!
+//! With the feature `proptest`, the module `strategies` has shapes, arrays and layouts for property tests.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -28,6 +30,8 @@ mod oracle;
 mod random;
 mod report;
 mod shrink;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 
 pub use array::{Array, View};
 pub use checker::{Checker, Convention};

@@ -86,6 +86,18 @@ fn an_ignored_sample_counts_for_nothing_be_it_infinite() {
 }
 
 #[test]
+fn an_ignored_sample_has_no_gradient_be_it_infinite() {
+    for bad in [f64::NEG_INFINITY, f64::INFINITY, f64::NAN] {
+        let x = Var::leaf(Tensor::from([[0.0f64, 1.0], [bad, bad]]));
+        let alone = Var::leaf(Tensor::from([[0.0f64, 1.0]]));
+        let expected = alone.cross_entropy(&Tensor::from([1i64])).backward()[&alone].to_vec();
+        let loss = CrossEntropy::new().ignore_index(-100).loss(&x, &Tensor::from([1i64, -100]));
+        let g = loss.backward()[&x].to_vec();
+        assert_eq!((&g[..2], &g[2..]), (&expected[..], &[0.0, 0.0][..]), "a row of {bad}");
+    }
+}
+
+#[test]
 fn the_methods_are_the_losses_with_their_defaults() {
     let x = Var::leaf(Tensor::from([[0.3f64, -1.2, 2.0], [1.0, 0.0, -0.5]]));
     let (labels, t) = (Tensor::from([0i64, 2]), Tensor::from([[0.0f64, 1.0, 0.5], [0.2, 0.8, 0.0]]));

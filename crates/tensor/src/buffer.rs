@@ -4,7 +4,7 @@ use crate::element::Element;
 use std::cell::Cell;
 use std::mem;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Buffers below this many bytes are left to the system's allocator, which is faster for them.
 const SMALLEST: usize = 1 << 12;
@@ -95,6 +95,15 @@ fn tell<T>(data: &[T], made: bool) {
     }
 }
 
+static POISONED: AtomicBool = AtomicBool::new(false);
+
+/// For tests: from now on every buffer is handed out full of NaN (integers: their smallest), on all threads, so that
+/// nothing that reads memory before it is written goes unseen.
+#[doc(hidden)]
+pub fn poison_fresh_buffers(on: bool) {
+    POISONED.store(on, Ordering::Relaxed);
+}
+
 /// Freed vectors of one element type, by size class.
 pub struct Pool<T> {
     free: Mutex<[Vec<Vec<T>>; CLASSES]>,
@@ -174,10 +183,23 @@ impl<T: Element> Buffer<T> {
     /// `n` elements with whatever values a former owner left: to be written before they are read.
     #[inline]
     pub fn stale(n: usize) -> Self {
+        if POISONED.load(Ordering::Relaxed) {
+            return Self::poisoned(n);
+        }
         if n <= INLINE {
             return Self { data: Data::Inline([T::default(); INLINE]), len: n };
         }
         Self::counted(T::pool().take(n), n)
+    }
+
+    #[cold]
+    fn poisoned(n: usize) -> Self {
+        if n <= INLINE {
+            return Self { data: Data::Inline([T::POISON; INLINE]), len: n };
+        }
+        let mut data = T::pool().take(n);
+        data.fill(T::POISON);
+        Self::counted(data, n)
     }
 
     pub fn from_vec(data: Vec<T>) -> Self {

@@ -31,6 +31,9 @@ pub trait Element: sealed::Sealed + Copy + PartialEq + PartialOrd + Debug + Disp
     /// This type's name.
     const DTYPE: DType;
 
+    /// A value that shows where memory is read before it is written.
+    #[doc(hidden)]
+    const POISON: Self;
     #[doc(hidden)]
     fn pool() -> &'static Pool<Self>;
 }
@@ -66,10 +69,11 @@ pub trait Float: Num + Real + std::iter::Sum {
 }
 
 macro_rules! element {
-    ($($t:ty, $dtype:ident;)*) => {$(
+    ($($t:ty, $dtype:ident, $poison:expr;)*) => {$(
         impl sealed::Sealed for $t {}
         impl Element for $t {
             const DTYPE: DType = DType::$dtype;
+            const POISON: Self = $poison;
             fn pool() -> &'static Pool<Self> {
                 static POOL: Pool<$t> = Pool::new();
                 &POOL
@@ -77,7 +81,14 @@ macro_rules! element {
         }
     )*};
 }
-element! { f32, F32; f64, F64; i32, I32; i64, I64; u8, U8; bool, Bool; }
+element! {
+    f32, F32, f32::NAN;
+    f64, F64, f64::NAN;
+    i32, I32, i32::MIN;
+    i64, I64, i64::MIN;
+    u8, U8, 0xa5;
+    bool, Bool, true;
+}
 
 macro_rules! num_int {
     ($($t:ty),*) => {$(

@@ -28,6 +28,8 @@ pub mod shape;
 mod tensor;
 mod view;
 
+#[doc(hidden)]
+pub use buffer::poison_fresh_buffers;
 pub use buffer::{BufferEvent, BufferObserver, MemoryStats, memory_stats, observe_buffers, reset_peak};
 pub use element::{DType, Element, Float, Num};
 pub use error::{OrPanic, ShapeError};

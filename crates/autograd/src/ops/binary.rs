@@ -1,14 +1,18 @@
 //! Functions of two operands that broadcast against each other. Their rules do not mention
 //! broadcasting: [`Var::sum_to`] brings each gradient back to its operand's shape.
+//!
+//! Slopes and gradients are multiplied by [`Var::mul_no_nan`], here and in all rules of elementwise functions: a gradient
+//! of 0 gives 0, be the slope infinite or NaN.
 
 use crate::op::{Pull, op};
+use crate::ops::no_nan::quotient;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
 use gradus_tensor::{Float, Shape, Tensor};
 
 /// Records a broadcasting op; `da` and `db` give the gradients in the result's shape.
 #[track_caller]
-fn binary<T: Float>(
+pub(super) fn binary<T: Float>(
     name: &'static str,
     a: &Var<T>,
     b: &Var<T>,
@@ -73,35 +77,38 @@ binary_table! {
     /// `a - b`; also the operator `-`.
     sub on (-2.0..2.0, -2.0..2.0) => |x, y| x - y, da(g, _, _) = g.clone(), db(g, _, _) = -g;
     /// `a * b`, elementwise; also the operator `*`.
-    mul on (-2.0..2.0, -2.0..2.0) => |x, y| x * y, da(g, _, b) = g * &b, db(g, a, _) = g * &a;
+    mul on (-2.0..2.0, -2.0..2.0) => |x, y| x * y, da(g, _, b) = b.mul_no_nan(g), db(g, a, _) = a.mul_no_nan(g);
     /// `a / b`, elementwise; also the operator `/`.
-    div on (-2.0..2.0, 0.5..2.0) => |x, y| x / y, da(g, _, b) = g / &b, db(g, a, b) = -(g * (&a / &b / &b));
+    div on (-2.0..2.0, 0.5..2.0) => |x, y| x / y,
+        da(g, _, b) = quotient(g, &b), db(g, a, b) = -(&a / &b / &b).mul_no_nan(g);
     /// `a^b`, elementwise: `da = b a^(b-1) dy`, 0 where `b` is 0; `db = a^b ln a dy`, 0 where `a` is 0.
     pow on (0.4..2.0, -2.0..2.0) => |x, y| x.powf(y),
         da(g, a, b) = {
             let zero = b.value().eq(0.0);
             let slope = &b * a.pow(&(&b - 1.0));
-            g * slope.masked_fill(&zero, 0.0)
+            slope.masked_fill(&zero, 0.0).mul_no_nan(g)
         },
         db(g, a, b) = {
             // 0^b is 0 for every b > 0, but ln 0 would make it NaN.
             let zero = a.value().eq(0.0);
-            g * (a.pow(&b) * a.masked_fill(&zero, 1.0).ln()).masked_fill(&zero, 0.0)
+            (a.pow(&b) * a.masked_fill(&zero, 1.0).ln()).masked_fill(&zero, 0.0).mul_no_nan(g)
         };
     /// The angle of the point `(b, a)`: `da = b / (a² + b²) dy`, `db = -a / (a² + b²) dy`.
     atan2 on (0.3..2.0, -2.0..2.0) => |x, y| x.atan2(y),
-        da(g, a, b) = g * (&b / (a.square() + b.square())),
-        db(g, a, b) = -(g * (&a / (a.square() + b.square())));
+        da(g, a, b) = (&b / (a.square() + b.square())).mul_no_nan(g),
+        db(g, a, b) = -(&a / (a.square() + b.square())).mul_no_nan(g);
     /// The larger of two; of equals, each gets half of the gradient, as in PyTorch.
     maximum on (-2.0..-0.1, 0.1..2.0; 0.1..2.0, -2.0..-0.1) => |x, y| x.maximum(y),
-        da(g, a, b) = g * share(&a, &b, 1.0), db(g, a, b) = g * share(&a, &b, -1.0);
+        da(g, a, b) = share(&a, &b, 1.0).mul_no_nan(g), db(g, a, b) = share(&a, &b, -1.0).mul_no_nan(g);
     /// The smaller of two; of equals, each gets half of the gradient, as in PyTorch.
     minimum on (-2.0..-0.1, 0.1..2.0; 0.1..2.0, -2.0..-0.1) => |x, y| x.minimum(y),
-        da(g, a, b) = g * share(&a, &b, -1.0), db(g, a, b) = g * share(&a, &b, 1.0);
+        da(g, a, b) = share(&a, &b, -1.0).mul_no_nan(g), db(g, a, b) = share(&a, &b, 1.0).mul_no_nan(g);
 }
 
-/// 1 where `sign · (a - b)` is positive, 1/2 where it is 0, 0 elsewhere.
+/// 1 where `sign · a` is above `sign · b`, 1/2 where they are equal, 0 where it is below; NaN where either is.
 fn share<T: Float>(a: &Var<T>, b: &Var<T>, sign: f64) -> Var<T> {
     let (sign, half) = (T::lit(sign), T::lit(0.5));
-    Var::constant(a.value().zip_map("maximum", b.value(), move |a, b| half + half * sign * (a - b).sign()))
+    // Two infinities are equal, though their difference is NaN.
+    let share = move |a: T, b: T| if a == b { half } else { half + half * sign * (a - b).sign() };
+    Var::constant(a.value().zip_map("maximum", b.value(), share))
 }

@@ -7,6 +7,7 @@ mod index;
 mod join;
 mod linalg;
 mod matmul;
+mod no_nan;
 mod operators;
 mod pool;
 mod reduce;
@@ -26,6 +27,7 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     let families = [
         unary::samples::<T>(),
         binary::samples::<T>(),
+        no_nan::samples::<T>(),
         operators::samples::<T>(),
         reduce::samples::<T>(),
         view::samples::<T>(),

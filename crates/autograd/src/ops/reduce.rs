@@ -1,6 +1,7 @@
 //! Reductions. Their adjoints broadcast back; which element a maximum came from is a constant mask.
 
 use crate::op::{op, op_with_output};
+use crate::ops::no_nan::times_gradient;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
 use gradus_tensor::shape::{Axes, Axis, AxisList, reduced_shape};
@@ -114,10 +115,11 @@ impl<T: Float> Var<T> {
         op_with_output("logsumexp", [self], self.value().logsumexp(&t.axes), move |p| {
             let (y, gy) = (p.y().reshape(&t.kept), p.gy().reshape(&t.kept));
             if p.is_differentiable() {
-                return [Some(gy * (&x - y).exp())];
+                return [Some((&x - y).exp().mul_no_nan(&gy))];
             }
             let share = x.value().zip_map("logsumexp", y.value(), |x, y| (x - y).exp());
-            [Some(gy * Var::constant(share))]
+            let share = share.zip_map_into("logsumexp", gy.value(), times_gradient);
+            [Some(Var::constant(share))]
         })
     }
 
@@ -165,7 +167,7 @@ impl<T: Float> Var<T> {
             } else {
                 Var::constant(before_times_after(x.value(), axis))
             };
-            [Some(p.gy().unsqueeze(axis) * others)]
+            [Some(others.mul_no_nan(&p.gy().unsqueeze(axis)))]
         })
     }
 

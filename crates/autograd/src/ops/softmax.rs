@@ -1,6 +1,7 @@
 //! Softmax, its logarithm, and dropout.
 
 use crate::op::{op, op_with_output};
+use crate::ops::no_nan::times_gradient;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
 use gradus_tensor::shape::Axis;
@@ -15,8 +16,12 @@ impl<T: Float> Var<T> {
         let y = x.zip_map("softmax", &x.logsumexp_keep(axis), |x, l| (x - l).exp());
         op_with_output("softmax", [self], y, move |p| {
             let (y, gy) = (p.y(), p.gy());
-            let total = (gy * &y).sum_keep(axis);
-            [Some((gy - total) * y)]
+            let centred = gy - y.mul_no_nan(gy).sum_keep(axis);
+            if p.is_differentiable() {
+                return [Some(y.mul_no_nan(&centred))];
+            }
+            let share = |g: T, y: T| times_gradient(y, g);
+            [Some(Var::constant(centred.into_value().zip_map_into("softmax", y.value(), share)))]
         })
         .symmetric() // diag(y) - y yᵀ
     }
@@ -31,9 +36,9 @@ impl<T: Float> Var<T> {
             let (y, gy) = (p.y(), p.gy());
             let total = gy.sum_keep(axis);
             if p.is_differentiable() {
-                return [Some(gy - y.exp() * total)];
+                return [Some(gy - y.exp().mul_no_nan(&total))];
             }
-            let share = y.value().zip_map("log_softmax", total.value(), |y, s| y.exp() * s);
+            let share = y.value().zip_map("log_softmax", total.value(), |y, s| times_gradient(y.exp(), s));
             [Some(Var::constant(share.zip_map_into("log_softmax", gy.value(), |share, g| g - share)))]
         })
     }

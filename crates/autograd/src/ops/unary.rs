@@ -3,6 +3,7 @@
 
 use crate::calculus::{Calculus, Val, power};
 use crate::op::{Pull, op, op_with_output};
+use crate::ops::no_nan::times_gradient;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
 use gradus_tensor::{Float, Real, Tensor};
@@ -31,7 +32,8 @@ pub trait UnaryRule: Copy + Send + Sync + 'static {
 }
 
 impl<T: Float> Var<T> {
-    /// Applies a function of one element, given with its derivative.
+    /// Applies a function of one element, given with its derivative. Where the gradient of the result is 0, so is that of
+    /// the operand, even where the slope is infinite or NaN, as that of the square root at 0.
     ///
     /// ```
     /// use gradus_autograd::{Calculus, UnaryRule, Var};
@@ -72,12 +74,13 @@ impl<T: Float> Var<T> {
     }
 }
 
-/// `gy * d(read)`: one fused loop over numbers, or differentiable ops over variables.
+/// `gy * d(read)`, and 0 where `gy` is 0 whatever the slope: one fused loop over numbers, or differentiable ops over
+/// variables.
 fn pull<R: UnaryRule, T: Float>(rule: R, p: &mut Pull<'_, T>, read: &Var<T>) -> Var<T> {
     if p.is_differentiable() {
-        return p.gy() * rule.d(read, read);
+        return rule.d(read, read).mul_no_nan(p.gy());
     }
-    let d = move |g: T, v: T| g * rule.d(&Val(v), &Val(v)).0;
+    let d = move |g: T, v: T| times_gradient(rule.d(&Val(v), &Val(v)).0, g);
     Var::constant(p.take_gy().into_value().zip_map_into(R::NAME, read.value(), d))
 }
 
@@ -238,9 +241,9 @@ unary! {
     erf on -2.0..2.0 => |v| v.erf(), d(x, _) = (-x.square()).exp() * S::lit(std::f64::consts::FRAC_2_SQRT_PI);
     /// `|x|`, `dx = sign(x) dy`, 0 at 0.
     abs on 0.2..3.0, -3.0..-0.2 => |v| v.abs(), d(x, _) = x.sign();
-    /// `max(x, 0)`; the derivative at 0 is 0.
+    /// `max(x, 0)`; the derivative at 0 is 0, and 1 at NaN, as in PyTorch.
     relu on 0.2..3.0, -3.0..-0.2 => |v| v.maximum(S::zero()), d(_, y) = y.step();
-    /// `min(max(x, 0), 6)`; the derivative at 0 and at 6 is 0 (Howard et al. 2017).
+    /// `min(max(x, 0), 6)`; the derivative at 0 and at 6 is 0, and 1 at NaN (Howard et al. 2017).
     relu6 on 0.2..5.0, -3.0..-0.2, 6.5..9.0 => |v| v.maximum(S::zero()).minimum(S::lit(6.0)),
         d(_, y) = y.step() * (S::lit(6.0) - y.clone()).step();
     /// `x` for `x > 0`, `slope · x` elsewhere (Maas et al. 2013).
@@ -263,7 +266,7 @@ unary! {
         // 0 · 0^-1 would be NaN: the slope of a constant is 0 everywhere.
         d(x, _) = if p == 0.0 { S::lit(0.0) } else { S::lit(p) * x.powf(p - 1.0) };
     /// Values below `low` become `low`, above `high` become `high`; the derivative is 1 from `low` to `high`,
-    /// both included, and 0 outside.
+    /// both included, and 0 outside and at NaN, as in PyTorch.
     clamp(low: f64 = -1.0, high: f64 = 1.0) on -0.9..0.9, 1.1..2.0, -2.0..-1.1 =>
         |v| if v < S::lit(low) { S::lit(low) } else if v > S::lit(high) { S::lit(high) } else { v },
         d(x, _) = x.within(low, high);

@@ -130,10 +130,12 @@ fn softmax_cross_entropy<T: Float>(x: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
         let gy = p.gy().unsqueeze(1);
         let classes = kept.shape()[1];
         if p.is_differentiable() {
-            return [Some((kept.softmax(1) - Var::constant(labels.one_hot(classes))) * gy)];
+            return [Some((kept.softmax(1) - Var::constant(labels.one_hot(classes))).mul_no_nan(&gy))];
         }
-        let mut gx = kept.value().zip_map("softmax_cross_entropy", &lse, |x, l| (x - l).exp());
-        gx *= gy.value();
+        let share = kept.value().zip_map("softmax_cross_entropy", &lse, |x, l| (x - l).exp());
+        // A sample that is ignored has no gradient, be its logits infinite.
+        let times = |share: T, g: T| if g == T::zero() { g } else { share * g };
+        let mut gx = share.zip_map_into("softmax_cross_entropy", gy.value(), times);
         let rows = gx.as_mut_slice().chunks_exact_mut(classes.max(1));
         for ((row, label), g) in rows.zip(labels.to_vec()).zip(gy.value().to_vec()) {
             row[label as usize] -= g;

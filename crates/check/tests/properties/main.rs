@@ -1,0 +1,11 @@
+//! What holds for every op of the table, whatever it computes.
+
+mod common;
+mod elementwise;
+mod memory;
+mod nan;
+mod precision;
+mod scales;
+mod sharing;
+mod threads;
+mod zero_gradient;
