@@ -88,7 +88,8 @@ impl Checker {
         let model = Model::new(layer, vec!["input".into()]);
         let points = model.points([input]);
         let eval = |x: &[Var<f64>]| model.call(x, |layer, x| layer.forward(&x[0], &mut Mode::Eval));
-        let seeded = || Rng::seed(self.seed);
+        // Not the numbers that the input was made of.
+        let seeded = || Rng::seed(self.seed).split();
         let train = |x: &[Var<f64>]| model.call(x, |layer, x| layer.forward(&x[0], &mut Mode::Train(&mut seeded())));
         let eval = model.describe(GradusFunction::new(&eval as Call), format!("{kind} in evaluation"), test_of_a_layer);
         let train = model.describe(GradusFunction::new(&train as Call), format!("{kind} in training"), test_of_a_layer);
