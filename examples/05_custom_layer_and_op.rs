@@ -37,14 +37,24 @@ fn wavelet<T: Float>(x: &Var<T>) -> Var<T> {
     })
 }
 
-/// The same op with a mistake in its rule: the 2 is missing.
-fn wrong_wavelet<T: Float>(x: &Var<T>) -> Var<T> {
-    let y = x.value().map(|v| v * (-v * v).exp());
-    let x_kept = x.clone();
-    op("wrong_wavelet", [x], y, move |p| {
-        let squares = x_kept.square();
-        [Some(p.gy() * ((1.0 - &squares) * (-squares).exp()))]
-    })
+/// `x · sigmoid(β x)` with a trainable β for each column (Ramachandran, Zoph and Le 2017), and a mistake in its rule.
+#[derive(Module)]
+struct Swish<T: Float = f32> {
+    beta: Param<T>,
+}
+
+impl<T: Float> Layer<T> for Swish<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        let (x_kept, beta) = (x.clone(), (*self.beta).clone());
+        let y = x.value() * &(x.value() * beta.value()).sigmoid();
+        op("swish", [x, &self.beta], y, move |p| {
+            let s = (&x_kept * &beta).sigmoid();
+            let slope = &s * (1.0 - &s);
+            let dx = p.gy() * (&s + &x_kept * &slope); // β is missing: x β s (1 - s)
+            let dbeta = (p.gy() * x_kept.square() * slope).sum_to(beta.shape());
+            [Some(dx), Some(dbeta)]
+        })
+    }
 }
 
 /// Rounds on the way forward, passes the gradient straight through: not a derivative, but useful.
@@ -68,8 +78,9 @@ fn main() {
     let report = check(|v| wavelet(&v[0]), std::slice::from_ref(&x)).expect("the rule is right, and so is its own rule");
     println!("{report}");
 
-    println!("-- A wrong rule is found; the report says where, and shows the smallest input that still fails");
-    let failure = check(|v| wrong_wavelet(&v[0]), [x]).expect_err("the rule is wrong");
+    println!("-- A wrong rule is found; the report says where, and shows the smallest layer that still fails");
+    let swish = Swish { beta: Param::new(Tensor::from([0.5, 1.5, 2.0])) };
+    let failure = check_layer(swish, [4, 3]).expect_err("the rule is wrong");
     println!("{failure}");
 
     println!("-- A straight-through estimator");

@@ -42,6 +42,11 @@ pub use gradus_optim as optim;
 pub use gradus_tensor as tensor;
 pub use gradus_train as train;
 
+/// The page's examples, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/gradcheck.md")]
+struct Gradcheck;
+
 pub use gradus_autograd::{Param, Path, Visitor};
 pub use gradus_nn::Module;
 

@@ -12,6 +12,9 @@
 //! # }
 //! ```
 //!
+//! Layers (`check_layer`) and models (`check_module`) are checked with respect to every parameter, by its path;
+//! optimisers (`check_optimizer`) against their formulas.
+//!
 //! First and second derivatives are held against independent witnesses ([`Oracle`]); a [`Report`] says what was
 //! compared, what disagreed, and shows the smallest inputs that still fail.
 //!

@@ -3,20 +3,22 @@
 use crate::array::Array;
 use crate::checker::Checker;
 use crate::function::Function;
-use crate::report::{Fault, Report, Verdict};
+use crate::report::{Fault, Finding, Report, Verdict};
+use std::mem::discriminant;
 
 /// Checks at most, so that a slow function's failure is still shown soon.
 const MOST: usize = 400;
 
 /// Greedy: takes the first simplification that still fails, and starts over, until none does. Simplifications go from
 /// large to small: indices of axes away (of one input, or of all inputs' axes of one length at once), views away, values
-/// to round numbers.
+/// to round numbers. What fails must stay the same kind of thing at the same order: elsewhere the function may have another
+/// fault, or show this one as a consequence only.
 pub(crate) fn shrink(checker: &Checker, f: &dyn Function, inputs: &[Array], report: Report) -> Report {
     let (mut best, mut inputs) = (report, inputs.to_vec());
     let refused = best.failures.iter().any(|f| matches!(f.fault, Fault::Refused(_)));
-    if refused {
-        return best;
-    }
+    let Some(first) = best.failures.first().filter(|_| !refused) else { return best };
+    let kind = |f: &Finding| (f.order, discriminant(&f.fault));
+    let wanted = kind(first);
     let mut left = MOST;
     'again: loop {
         for candidate in candidates(&inputs) {
@@ -25,7 +27,7 @@ pub(crate) fn shrink(checker: &Checker, f: &dyn Function, inputs: &[Array], repo
             }
             left -= 1;
             let report = checker.run(f, &candidate);
-            let same_kind = !report.failures.iter().any(|f| matches!(f.fault, Fault::Refused(_)));
+            let same_kind = report.failures.first().is_some_and(|f| kind(f) == wanted);
             if report.verdict() == Verdict::Fail && same_kind {
                 let shrunk = best.shrunk + 1;
                 (best, inputs) = (Report { shrunk, ..report }, candidate);

@@ -60,8 +60,10 @@ pub(super) struct Test<'a> {
     /// An identifier.
     pub name: &'a str,
     pub seed: u64,
-    /// The closure's text, or where to find it.
-    pub source: &'a str,
+    /// The closure's text.
+    pub source: Option<&'a str>,
+    /// The user's line.
+    pub at: &'static Location<'static>,
     /// The names of the inputs, and the expressions that make them.
     pub inputs: &'a [(String, String)],
 }
@@ -217,15 +219,15 @@ impl<F: Fn(&[Var<f64>]) -> Var<f64>> Function for GradusFunction<F> {
     }
 
     fn test(&self, inputs: &[Array], seed: u64) -> Option<String> {
-        let source = self.source.clone().unwrap_or_else(|| format!("/* the function at {} */", self.at));
         let name = self.name.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
         let inputs: Vec<_> = inputs.iter().enumerate().map(|(i, a)| (self.input_name(i), written(a))).collect();
-        Some((self.template)(&Test { name: &name, seed, source: &source, inputs: &inputs }))
+        Some((self.template)(&Test { name: &name, seed, source: self.source.as_deref(), at: self.at, inputs: &inputs }))
     }
 }
 
 fn test_of_a_closure(test: &Test) -> String {
-    let Test { name, seed, source, .. } = test;
+    let Test { name, seed, source, at, .. } = test;
+    let source = source.map_or_else(|| format!("/* the function at {at} */"), String::from);
     let inputs: Vec<String> = test.inputs.iter().map(|(_, x)| format!("        {x},\n")).collect();
     format!(
         "#[test]\nfn the_gradient_of_{name}() {{\n    let inputs = [\n{}    ];\n    \

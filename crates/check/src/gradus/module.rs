@@ -88,7 +88,8 @@ impl Checker {
         let model = Model::new(layer, vec!["input".into()]);
         let points = model.points([input]);
         let eval = |x: &[Var<f64>]| model.call(x, |layer, x| layer.forward(&x[0], &mut Mode::Eval));
-        let seeded = || Rng::seed(self.seed);
+        // Not the numbers that the input was made of.
+        let seeded = || Rng::seed(self.seed).split();
         let train = |x: &[Var<f64>]| model.call(x, |layer, x| layer.forward(&x[0], &mut Mode::Train(&mut seeded())));
         let eval = model.describe(GradusFunction::new(&eval as Call), format!("{kind} in evaluation"), test_of_a_layer);
         let train = model.describe(GradusFunction::new(&train as Call), format!("{kind} in training"), test_of_a_layer);
@@ -188,23 +189,23 @@ impl<M: Module<f64>> Model<M> {
 }
 
 fn test_of_a_layer(test: &Test) -> String {
-    let Test { name, seed, source, inputs } = test;
+    let Test { name, seed, at, inputs, .. } = test;
     let (_, input) = &inputs[0];
     let parameters = written_parameters("layer", &inputs[1..]);
     format!(
-        "#[test]\nfn the_gradient_of_{name}() {{\n    let mut layer = {source}; // of the sizes below\n{parameters}    \
+        "#[test]\nfn the_gradient_of_{name}() {{\n    let mut layer = /* the layer at {at}, of the sizes below */;\n{parameters}    \
          Checker::new().seed({seed}).check_layer(layer, {input}).unwrap();\n}}\n"
     )
 }
 
 fn test_of_a_module(test: &Test) -> String {
-    let Test { name, seed, source, inputs } = test;
+    let Test { name, seed, at, inputs, .. } = test;
     let is_input = |(name, _): &&(String, String)| name.starts_with("input ");
     let (own, rest): (Vec<_>, Vec<_>) = inputs.iter().cloned().partition(|x| is_input(&x));
     let own: Vec<String> = own.into_iter().map(|(_, x)| format!("        {x},\n")).collect();
     let parameters = written_parameters("model", &rest);
     format!(
-        "#[test]\nfn the_gradient_of_{name}() {{\n    let mut model = {source}; // of the sizes below\n{parameters}    \
+        "#[test]\nfn the_gradient_of_{name}() {{\n    let mut model = /* the model at {at}, of the sizes below */;\n{parameters}    \
          let inputs: Vec<Tensor<f64>> = vec![\n{}    ];\n    \
          Checker::new().seed({seed}).check_module(model, inputs, |model, x| /* as there */).unwrap();\n}}\n",
         own.concat()
