@@ -8,6 +8,7 @@ use crate::samples::{Case, OpSample, draw};
 use crate::tape::next_id;
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
+use std::panic::Location;
 use std::sync::Arc;
 
 /// When [`fixed_point`] is content, and when it gives up.
@@ -95,15 +96,14 @@ pub fn fixed_point<X: Vars + Send + Sync + 'static>(
     x: &X,
     options: FixedPointOptions,
 ) -> Result<Var<X::Elem>, NotConverged> {
-    let like = x.with_vars(x.as_vars().iter().map(Var::detach).collect());
-    let f: Map<X::Elem> = Arc::new(move |z, xs| f(z, &like.with_vars(xs.to_vec())));
     let constants: Vec<_> = x.as_vars().iter().map(Var::detach).collect();
-    let first = next_id();
+    let like = x.with_vars(constants.clone());
+    let f: Map<X::Elem> = Arc::new(move |z, xs| f(z, &like.with_vars(xs.to_vec())));
+    let (first, what) = (next_id(), format!("fixed_point at {}", Location::caller()));
     let step = |z: &Tensor<X::Elem>| {
-        let z = Var::constant(z.clone());
-        let y = f(&z, &constants);
-        assert!(y.shape() == z.shape(), "fixed_point: f turned {} into {}; a map gives z's shape", z.shape(), y.shape());
-        check_closed("fixed_point", &y, first);
+        let y = f(&Var::constant(z.clone()), &constants);
+        assert!(y.shape() == z.shape(), "{what}: f turned {} into {}; a map gives z's shape", z.shape(), y.shape());
+        check_closed(&what, &y, first);
         y.into_value()
     };
     let z = iterate(step, start.clone(), options)?;

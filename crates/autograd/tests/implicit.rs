@@ -168,7 +168,7 @@ fn what_a_map_may_not_do() {
         "{message}"
     );
     let message = panic_of(|| fixed_point(|z, x: &Var<f64>| z.unsqueeze(0) * x, &start, &x, precise()));
-    assert!(message.contains("[1] into [1, 1]"), "{message}");
+    assert!(message.contains("implicit.rs") && message.contains("[1] into [1, 1]"), "{message}");
 }
 
 #[test]

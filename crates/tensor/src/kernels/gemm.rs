@@ -64,6 +64,14 @@ impl<'a, T> Mat<'a, T> {
         Self { offset: (self.offset as isize + by) as usize, ..self }
     }
 
+    /// The element in row `i` and column `j`, which must exist.
+    pub fn at(self, i: usize, j: usize) -> T
+    where
+        T: Copy,
+    {
+        self.data[(self.offset as isize + i as isize * self.row + j as isize * self.col) as usize]
+    }
+
     /// The same matrix from row `i` and column `j` on, which must exist.
     pub fn from(self, i: usize, j: usize) -> Self {
         let by = i as isize * self.row + j as isize * self.col;

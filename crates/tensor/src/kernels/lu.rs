@@ -88,39 +88,67 @@ fn subtract_product<T: Float>(a: &mut [T], n: usize, k0: usize, k1: usize) {
 
 /// Overwrites `b`, of `n` rows of `k` elements, with the solution of `A x = b`, by the factors of `A`: `L U x = P b`.
 pub fn substitute<T: Float>(lu: &[T], from: &[usize], b: &mut [T], k: usize) {
-    let n = from.len();
+    let lu = Mat::row_major(lu, from.len());
     let permuted: Vec<T> = from.iter().flat_map(|&i| b[i * k..][..k].iter().copied()).collect();
     b.copy_from_slice(&permuted);
-    for i in 0..n {
-        let (above, rest) = b.split_at_mut(i * k);
-        above.chunks_exact(k).zip(&lu[i * n..]).for_each(|(row, &l)| subtract(&mut rest[..k], l, row));
-    }
-    for i in (0..n).rev() {
-        let (x, below) = row_and_rest(b, i, k);
-        below.chunks_exact(k).zip(&lu[i * n + i + 1..]).for_each(|(row, &u)| subtract(x, u, row));
-        x.iter_mut().for_each(|x| *x /= lu[i * n + i]);
-    }
+    lower(lu, true, b, k);
+    upper(lu, false, b, k);
 }
 
 /// As [`substitute`], for `Aᵀ x = b`: `Uᵀ Lᵀ P x = b`.
 pub fn substitute_transposed<T: Float>(lu: &[T], from: &[usize], b: &mut [T], k: usize) {
-    let n = from.len();
-    for i in 0..n {
-        let (x, below) = row_and_rest(b, i, k);
-        x.iter_mut().for_each(|x| *x /= lu[i * n + i]);
-        below.chunks_exact_mut(k).zip(&lu[i * n + i + 1..]).for_each(|(row, &u)| subtract(row, u, x));
-    }
-    for i in (0..n).rev() {
-        let (above, rest) = b.split_at_mut(i * k);
-        above.chunks_exact_mut(k).zip(&lu[i * n..]).for_each(|(row, &l)| subtract(row, l, &rest[..k]));
-    }
+    let transposed = Mat::row_major(lu, from.len()).t();
+    lower(transposed, false, b, k);
+    upper(transposed, true, b, k);
     let permuted = b.to_vec();
     from.iter().zip(permuted.chunks_exact(k)).for_each(|(&i, row)| b[i * k..][..k].copy_from_slice(row));
 }
 
-/// Row `i`, and all rows after it.
-fn row_and_rest<T>(b: &mut [T], i: usize, k: usize) -> (&mut [T], &mut [T]) {
-    b[i * k..].split_at_mut(k)
+/// Solves `T x = b` in place for the lower triangle `T` of a matrix, from the top; `unit`: with 1 on the diagonal.
+fn lower<T: Float>(t: Mat<T>, unit: bool, b: &mut [T], k: usize) {
+    let n = b.len() / k;
+    for k0 in (0..n).step_by(BLOCK) {
+        let k1 = (k0 + BLOCK).min(n);
+        for i in k0..k1 {
+            let (above, rest) = b.split_at_mut(i * k);
+            let x = &mut rest[..k];
+            (k0..i).for_each(|j| subtract(x, t.at(i, j), &above[j * k..][..k]));
+            if !unit {
+                x.iter_mut().for_each(|x| *x /= t.at(i, i));
+            }
+        }
+        if k1 < n {
+            let (block, below) = b[k0 * k..].split_at_mut((k1 - k0) * k);
+            subtract_multiples(t.from(k1, k0), block, below, k);
+        }
+    }
+}
+
+/// As [`lower`], for the upper triangle, from the bottom.
+fn upper<T: Float>(t: Mat<T>, unit: bool, b: &mut [T], k: usize) {
+    let n = b.len() / k;
+    for k0 in (0..n).step_by(BLOCK).rev() {
+        let k1 = (k0 + BLOCK).min(n);
+        for i in (k0..k1).rev() {
+            let (above, below) = b.split_at_mut((i + 1) * k);
+            let x = &mut above[i * k..];
+            (i + 1..k1).for_each(|j| subtract(x, t.at(i, j), &below[(j - i - 1) * k..][..k]));
+            if !unit {
+                x.iter_mut().for_each(|x| *x /= t.at(i, i));
+            }
+        }
+        if k0 > 0 {
+            let (above, block) = b[..k1 * k].split_at_mut(k0 * k);
+            subtract_multiples(t.from(0, k0), block, above, k);
+        }
+    }
+}
+
+/// `y <- y - T x` for rows of `k` elements.
+fn subtract_multiples<T: Float>(t: Mat<T>, x: &[T], y: &mut [T], k: usize) {
+    let negated: Vec<T> = x.iter().map(|&v| -v).collect();
+    let (m, inner) = (y.len() / k, x.len() / k);
+    Gemm { m, k: inner, n: k, a: t, b: Mat::row_major(&negated, k), beta: T::one(), c: y, ldc: k }.run_parallel();
 }
 
 /// `y <- y - factor x`
