@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{profile}");
     fs::write("target/seeing/profile.json", profile.to_json())?;
     fs::write("target/seeing/trace.json", profile.to_chrome_trace())?;
-    println!("\nwrote tape.svg, tape.dot, profile.json and trace.json (for ui.perfetto.dev) to target/seeing");
+    println!("wrote tape.svg, tape.dot, profile.json and trace.json (for ui.perfetto.dev) to target/seeing");
 
     // The parts add up to no more than the whole.
     let parts: std::time::Duration = profile.by_op().iter().map(ProfileRow::time).sum();

@@ -50,7 +50,7 @@ pub(crate) struct Extras<T: Float> {
     hooks: Mutex<Vec<Hook<T>>>,
     pub forward: OnceLock<Forward<T>>,
     /// What the op took, when it ran inside a profile.
-    pub cost: OnceLock<Cost>,
+    pub cost: OnceLock<Arc<Cost>>,
 }
 
 impl<T: Float> Extras<T> {
@@ -103,7 +103,7 @@ impl<T: Float> Node<T> {
     }
 
     pub fn cost(&self) -> Option<&Cost> {
-        self.extras.get()?.cost.get()
+        Some(self.extras.get()?.cost.get()?)
     }
 
     pub fn forward_rule(&self) -> Option<&Forward<T>> {
@@ -203,7 +203,7 @@ pub(crate) fn record<T: Float>(
     at: &'static Location<'static>,
 ) -> Var<T> {
     LIVE.fetch_add(1, Ordering::Relaxed);
-    let node = Node {
+    let node = Arc::new(Node {
         id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         name,
         at,
@@ -213,6 +213,6 @@ pub(crate) fn record<T: Float>(
         rule: Some(rule),
         symmetric: AtomicBool::new(false),
         extras: OnceLock::new(),
-    };
-    Var { value: y, node: Some(Arc::new(node)) }
+    });
+    Var { value: y, node: Some(node) }
 }

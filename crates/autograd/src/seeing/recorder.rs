@@ -25,7 +25,7 @@ pub(crate) struct Cost {
     /// Of the computation, forward.
     pub time: Duration,
     /// Bytes of the buffers that it made and that are alive.
-    pub kept: Arc<AtomicUsize>,
+    pub kept: AtomicUsize,
 }
 
 /// What an op at a line came to.
@@ -77,7 +77,8 @@ struct Owned {
     bytes: usize,
     owner: usize,
     number: u64,
-    kept: Option<Arc<AtomicUsize>>,
+    /// That of the op that made it, if it did.
+    cost: Option<Arc<Cost>>,
 }
 
 struct Recorder {
@@ -94,7 +95,7 @@ struct Recorder {
     /// Those of the stretch that has not ended.
     pending: Vec<usize>,
     next_buffer: u64,
-    cost: Option<Cost>,
+    cost: Option<Arc<Cost>>,
     observer_before: Option<BufferObserver>,
 }
 
@@ -142,16 +143,17 @@ pub(super) fn end() -> Option<(Run, Vec<Site>)> {
 pub(super) fn op_ran(name: &'static str, at: &'static Location<'static>) {
     with(|r| {
         let owner = r.owner(name, at);
-        let kept = Arc::new(AtomicUsize::new(0));
-        let time = r.end_of(owner, Stretch::Op, Some(&kept));
+        let time = r.last.elapsed();
+        let cost = Arc::new(Cost { time, kept: AtomicUsize::new(0) });
+        r.end_of(owner, Stretch::Op, time, Some(&cost));
         r.walking = None;
-        r.cost = Some(Cost { time, kept });
+        r.cost = Some(cost);
         r.last = Instant::now();
     });
 }
 
 /// The cost of the op that ran last, for its node.
-pub(super) fn take_cost() -> Option<Cost> {
+pub(super) fn take_cost() -> Option<Arc<Cost>> {
     with(|r| r.cost.take()).flatten()
 }
 
@@ -166,7 +168,7 @@ pub(super) fn rule_begins(name: &'static str, at: &'static Location<'static>) {
 pub(super) fn rule_ran(name: &'static str, at: &'static Location<'static>) {
     with(|r| {
         let owner = r.owner(name, at);
-        r.end_of(owner, Stretch::Rule, None);
+        r.end_of(owner, Stretch::Rule, r.last.elapsed(), None);
         r.walking = Some(owner);
         r.last = Instant::now();
     });
@@ -185,7 +187,7 @@ pub(super) fn rules_end() {
 pub(super) fn function_ran(name: &'static str, at: &'static Location<'static>) {
     with(|r| {
         let owner = r.owner(name, at);
-        r.end_of(owner, Stretch::Op, None);
+        r.end_of(owner, Stretch::Op, r.last.elapsed(), None);
         r.walking = None;
         r.last = Instant::now();
     });
@@ -221,21 +223,21 @@ impl Recorder {
 
     /// The end of a stretch that the last rule owns if a walk goes on, and nobody else.
     fn end_of_unknown(&mut self) {
+        let time = self.last.elapsed();
         match self.walking {
-            Some(owner) => self.end_of(owner, Stretch::AfterRule, None),
-            None => self.end_of(OUTSIDE, Stretch::Outside, None),
-        };
+            Some(owner) => self.end_of(owner, Stretch::AfterRule, time, None),
+            None => self.end_of(OUTSIDE, Stretch::Outside, time, None),
+        }
     }
 
-    /// The end of a stretch of `owner`; how long it was.
-    fn end_of(&mut self, owner: usize, stretch: Stretch, kept: Option<&Arc<AtomicUsize>>) -> Duration {
-        let time = self.last.elapsed();
+    /// The end of a stretch of `owner`, which took `time`.
+    fn end_of(&mut self, owner: usize, stretch: Stretch, time: Duration, cost: Option<&Arc<Cost>>) {
         for address in std::mem::take(&mut self.pending) {
             let Some(buffer) = self.buffers.get_mut(&address).filter(|b| b.owner == PENDING) else { continue };
             buffer.owner = owner;
-            buffer.kept = kept.cloned();
-            if let Some(kept) = kept {
-                kept.fetch_add(buffer.bytes, Ordering::Relaxed);
+            buffer.cost = cost.cloned();
+            if let Some(cost) = cost {
+                cost.kept.fetch_add(buffer.bytes, Ordering::Relaxed);
             }
             for run in self.runs.iter_mut().filter(|run| buffer.number >= run.first_buffer) {
                 run.account.moved(PENDING, owner, buffer.bytes);
@@ -245,7 +247,6 @@ impl Recorder {
             run.account.attribute_peak(PENDING, owner);
             run.note(owner, stretch, self.last, time);
         }
-        time
     }
 
     fn made(&mut self, BufferEvent { address, bytes, .. }: BufferEvent) {
@@ -259,14 +260,14 @@ impl Recorder {
         if owner == PENDING {
             self.pending.push(address);
         }
-        self.buffers.insert(address, Owned { bytes, owner, number, kept: None });
+        self.buffers.insert(address, Owned { bytes, owner, number, cost: None });
     }
 
     /// Buffers of before the profiles, or of other threads, are not known.
     fn freed(&mut self, event: BufferEvent) {
         let Some(buffer) = self.buffers.remove(&event.address) else { return };
-        if let Some(kept) = &buffer.kept {
-            kept.fetch_sub(buffer.bytes, Ordering::Relaxed);
+        if let Some(cost) = &buffer.cost {
+            cost.kept.fetch_sub(buffer.bytes, Ordering::Relaxed);
         }
         for run in self.runs.iter_mut().filter(|run| buffer.number >= run.first_buffer) {
             run.account.freed(buffer.owner, buffer.bytes);

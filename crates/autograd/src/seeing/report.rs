@@ -16,17 +16,16 @@ impl fmt::Display for Profile {
         self.write_table(f, "op", self.by_op())?;
         let mut lines = self.by_line();
         for row in &mut lines {
-            row.name = shortened(&row.name);
+            row.name = table::short_path(&row.name);
         }
         writeln!(f)?;
         self.write_table(f, "line", lines)?;
         write!(f, "{} in all, {} of it in no op; ", table::time(self.wall), table::time(self.outside))?;
-        writeln!(
-            f,
-            "at the peak {} of tensors, {} of it of no op",
-            table::bytes(self.peak_bytes),
-            table::bytes(self.outside_bytes)
-        )
+        write!(f, "at the peak {} of tensors", table::bytes(self.peak_bytes))?;
+        match self.outside_bytes {
+            0 => writeln!(f),
+            bytes => writeln!(f, ", {} of it of no op", table::bytes(bytes)),
+        }
     }
 }
 
@@ -106,10 +105,4 @@ impl Profile {
 
 fn nanoseconds(t: Duration) -> u64 {
     u64::try_from(t.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// The last two parts of a path.
-fn shortened(place: &str) -> String {
-    let parts: Vec<&str> = place.rsplit(['/', '\\']).take(2).collect();
-    parts.into_iter().rev().collect::<Vec<_>>().join("/")
 }

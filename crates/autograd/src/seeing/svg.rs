@@ -194,5 +194,9 @@ fn write_box(svg: &mut String, e: &TapeEntry, rect: &Rect, longest: Duration) ->
 fn tip(e: &TapeEntry) -> String {
     let inputs: Vec<String> = e.inputs.iter().map(u64::to_string).collect();
     let from = if inputs.is_empty() { String::new() } else { format!(" of {}", inputs.join(", ")) };
-    format!("{}: {}{from}\nshape {}, {}\n{}", e.id, e.label(), e.shape, table::bytes(e.bytes), e.at)
+    let cost = match (e.time, e.kept) {
+        (Some(time), Some(kept)) => format!("\n{}, keeps {}", table::time(time), table::bytes(kept)),
+        _ => String::new(),
+    };
+    format!("{}: {}{from}\nshape {}, {}{cost}\n{}", e.id, e.label(), e.shape, table::bytes(e.bytes), e.at)
 }

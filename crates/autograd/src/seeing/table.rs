@@ -92,13 +92,18 @@ pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
     format!("{} {}", thousands(n), if n == 1 { one } else { many })
 }
 
-/// The last two parts of a path, which tell a file well enough: `layers/conv.rs:74`.
+/// Where an op was called, short: `layers/conv.rs:74`.
 pub(crate) fn short_place(at: &std::panic::Location<'_>) -> String {
-    let mut parts = at.file().rsplit(['/', '\\']);
+    short_path(&format!("{}:{}", at.file(), at.line()))
+}
+
+/// The last two parts of a path, which tell a file well enough; one if the other is `src`.
+pub(crate) fn short_path(path: &str) -> String {
+    let mut parts = path.rsplit(['/', '\\']);
     let file = parts.next().unwrap_or_default();
     match parts.next().filter(|folder| !folder.is_empty() && *folder != "src") {
-        Some(folder) => format!("{folder}/{file}:{}", at.line()),
-        None => format!("{file}:{}", at.line()),
+        Some(folder) => format!("{folder}/{file}"),
+        None => file.to_string(),
     }
 }
 
@@ -117,6 +122,12 @@ mod tests {
             ["1.0 µs", "1.0 µs", "999.4 µs", "1.000 ms", "2.500 s"]
         );
         assert_eq!([7, 1000, 431_080, 1_000_000].map(thousands), ["7", "1,000", "431,080", "1,000,000"]);
+    }
+
+    #[test]
+    fn paths_are_shortened() {
+        let paths = ["crates/nn/src/layers/conv.rs:74", "src/main.rs:3", "main.rs:3", "/main.rs:3", r"C:\a\b.rs:1"];
+        assert_eq!(paths.map(short_path), ["layers/conv.rs:74", "main.rs:3", "main.rs:3", "main.rs:3", "a/b.rs:1"]);
     }
 
     #[test]
