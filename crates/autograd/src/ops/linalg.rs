@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 impl<T: Float> Var<T> {
     /// The solution `x` of `self x = b`, as `torch.linalg.solve`: of one system, for a vector `b` of `[n]`; of one a
-    /// column, for `b` of `[.., n, columns]`. Axes before the matrices' are a batch and broadcast. With `A` for `self`:
-    /// `db = A⁻ᵀ dx`, `dA = -db xᵀ` (Giles 2008). A matrix is factored once, for derivatives of any order.
+    /// column, for `b` of `[.., n, columns]`. Axes before the matrices' are a batch and broadcast. A vector has one
+    /// axis, as in NumPy 2; what PyTorch takes for vectors of `[batch, n]` is `b.unsqueeze(-1)` here. With `A` for
+    /// `self`: `db = A⁻ᵀ dx`, `dA = -db xᵀ` (Giles 2008). A matrix is factored once, for derivatives of any order.
     ///
     /// # Errors
     /// When a matrix is singular to working precision; see [`Tensor::lu`].

@@ -77,6 +77,8 @@ fn products_and_convolutions(ops: &mut Ops) {
     ops.check("matmul of batches", inputs, |x| x[0].matmul(&x[1]));
     let inputs = [ops.draw.any([2, 3, 4]), ops.draw.any([4, 2])];
     ops.check("broadcast_matmul", inputs, |x| x[0].broadcast_matmul(&x[1]));
+    let inputs = [Draw::seed(1).any([2, 2, 3]), Draw::seed(2).any([1, 2, 1])];
+    ops.check("matmul, transposed by broadcast", inputs, |x| x[0].transpose(1, 2)?.matmul(&x[1].broadcast_as((2, 2, 1))?));
     let inputs = [ops.draw.any([2, 4, 7]), ops.draw.any([6, 4, 3])];
     ops.check("conv1d", inputs.clone(), |x| x[0].conv1d(&x[1], 0, 1, 1, 1));
     ops.check("conv1d, padding 1", inputs.clone(), |x| x[0].conv1d(&x[1], 1, 1, 1, 1));

@@ -110,8 +110,9 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The solution `x` of `self x = b`, as `torch.linalg.solve`: of one system, for a vector `b` of `[n]`; of one a
-    /// column, for `b` of `[.., n, columns]`. Axes before the matrices' are a batch and broadcast. The inverse is the
-    /// solution for `Tensor::eye(n)`, and rarely wanted.
+    /// column, for `b` of `[.., n, columns]`. Axes before the matrices' are a batch and broadcast. A vector has one
+    /// axis, as in NumPy 2; what PyTorch takes for vectors of `[batch, n]` is `b.unsqueeze(-1)` here. The inverse is
+    /// the solution for `Tensor::eye(n)`, and rarely wanted.
     ///
     /// # Errors
     /// When a matrix is singular: a pivot is zero, within the rounding of the terms that it is the sum of.
