@@ -178,7 +178,7 @@ impl Checker {
         if let Err(why) = second {
             report.failures.push(refusal(2, why));
         } else if report.failures.is_empty() {
-            invariants::hessian_is_symmetric(f, inputs, &gy, &mut random, report)?;
+            invariants::hessian_is_symmetric(f, inputs, (&y, &gy), &mut random, report)?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ pub(crate) fn examine(
     }
     let mixed = y.with_data(u.data().iter().zip(v.data()).map(|(u, v)| 0.5 * u - 2.0 * v).collect());
     let expected = gu.with_data(gu.data().iter().zip(gv.data()).map(|(u, v)| 0.5 * u - 2.0 * v).collect());
-    let size = largest(gu.data()).max(largest(gv.data()));
+    let size = largest(gu.data()).max(largest(gv.data())) + cancelled(&mixed, y, inputs);
     if let Some(off) = differs(joined(&f.vjp(inputs, &mixed)?).data(), expected.data(), size) {
         broken(report, 1, format!("the gradient is not linear in the cotangent: {off}"));
     }
@@ -45,7 +45,8 @@ fn layouts(
     if let Some(off) = differs(f.value(&relaid)?.data(), y.data(), largest(y.data())) {
         broken(report, 1, format!("inputs laid out as {} gave another value: {off}", described(&relaid)));
     }
-    if let Some(off) = differs(joined(&f.vjp(&relaid, u)?).data(), gu.data(), largest(gu.data())) {
+    let size = largest(gu.data()) + cancelled(u, y, inputs);
+    if let Some(off) = differs(joined(&f.vjp(&relaid, u)?).data(), gu.data(), size) {
         broken(report, 1, format!("inputs laid out as {} gave another gradient: {off}", described(&relaid)));
     }
     for expand in [false, true] {
@@ -54,7 +55,8 @@ fn layouts(
             continue;
         }
         let plain = joined(&f.vjp(inputs, &cotangent.plain())?);
-        if let Some(off) = differs(joined(&f.vjp(inputs, &cotangent)?).data(), plain.data(), largest(plain.data())) {
+        let size = largest(plain.data()) + cancelled(&cotangent, y, inputs);
+        if let Some(off) = differs(joined(&f.vjp(inputs, &cotangent)?).data(), plain.data(), size) {
             broken(report, 1, format!("a cotangent laid out as {} gave another gradient: {off}", described(&[cotangent])));
         }
     }
@@ -65,7 +67,7 @@ fn layouts(
 pub(crate) fn hessian_is_symmetric(
     f: &dyn Function,
     inputs: &[Array],
-    gy: &Array,
+    (y, gy): (&Array, &Array),
     random: &mut Random,
     report: &mut Report,
 ) -> Result<(), String> {
@@ -78,7 +80,8 @@ pub(crate) fn hessian_is_symmetric(
         (products().sum(), products().map(f64::abs).sum())
     };
     let ((left, m), (right, n)) = (dot(&b, &ha), dot(&a, &hb));
-    if (left - right).abs() > 1e-10 * (m + n) {
+    let probes: usize = inputs.iter().map(|x| x.data().len()).sum();
+    if (left - right).abs() > 1e-10 * (m + n + probes as f64 * cancelled(gy, y, inputs)) {
         broken(report, 2, format!("the Hessian is not symmetric: <b, H a> = {left:e}, <a, H b> = {right:e}"));
     }
     Ok(())
@@ -90,6 +93,13 @@ fn broken(report: &mut Report, order: usize, what: String) {
 
 fn largest(values: &[f64]) -> f64 {
     values.iter().filter(|v| v.is_finite()).fold(0.0, |m, v| m.max(v.abs()))
+}
+
+/// A hundredth of the size of the terms that a derivative is a sum of, as far as it shows from outside: where they cancel, as
+/// in `atan2(x, x)`, round-off is measured against them, and not against what is left.
+fn cancelled(cotangent: &Array, y: &Array, inputs: &[Array]) -> f64 {
+    let x = inputs.iter().map(|x| largest(x.data())).fold(1.0, f64::max);
+    0.01 * largest(cotangent.data()) * largest(y.data()) / x
 }
 
 /// Where two results differ by more than round-off; NaN equals NaN.

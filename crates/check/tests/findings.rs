@@ -172,3 +172,13 @@ fn views_are_realised_as_asked() {
     );
     assert_eq!(report.unwrap().opinion(2, Oracle::Adjoint), Some(Opinion::Agrees));
 }
+
+#[test]
+fn what_cancels_to_round_off_is_symmetric_and_linear_enough() {
+    for seed in 0..20 {
+        let checker = || Checker::new().seed(seed).floor(0.0);
+        checker().check_fn(|v| v[0].atan2(&v[0]), [Tensor::from([0.7, 1.3, -2.1, 0.01])]).unwrap();
+        checker().check_fn(|v| v[0].softmax(0), [Tensor::full([5], 0.4)]).unwrap();
+        checker().check_fn(|v| v[0].sin().square() + v[0].cos().square(), [Tensor::from([0.3, 2.0])]).unwrap();
+    }
+}
