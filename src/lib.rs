@@ -46,8 +46,8 @@ pub use gradus_nn::Module;
 /// What most programs need: `use gradus::prelude::*;`
 pub mod prelude {
     pub use gradus_autograd::{Buffer, GradMode, Grads, Module, Param, UnaryRule, Var, grad, no_grad, op, op_with_output};
+    pub use gradus_autograd::{checkpoint, checkpoint_with_rng, custom_vjp, gauss_newton_product, per_example_grads};
     pub use gradus_autograd::{directional_derivative, hessian, hvp, jacobian, jvp, nth_derivative, value_and_grad, vjp};
-    pub use gradus_autograd::{gauss_newton_product, per_example_grads};
     pub use gradus_data::*;
     pub use gradus_nn::*;
     pub use gradus_optim::*;

@@ -1,11 +1,14 @@
 //! Walking the tape: gradients.
 
+use crate::checkpoint::replay;
+use crate::custom::{Nodes, nodes_since};
 use crate::seeing::anomaly::watch_rule;
-use crate::tape::{MODE, Node, Pull, enable_grad, no_grad};
+use crate::tape::{MODE, Node, Pull, Rule, enable_grad, no_grad};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
+use smallvec::SmallVec;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Index;
 use std::sync::Arc;
 
@@ -21,7 +24,7 @@ pub enum GradMode {
 /// Why [`grad`] has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct GradError(String);
+pub struct GradError(pub(crate) String);
 
 /// The gradients of one backward pass: those of all leaves that the result depends on, and those that
 /// [`Var::retain_grad`] asked for.
@@ -136,17 +139,11 @@ impl<T: Float> Var<T> {
         drop(self.value);
         let mut by_id = HashMap::new();
         let walked = no_grad(|| {
-            walk(
-                node,
-                Var::constant(gy),
-                GradMode::Plain,
-                |_| true,
-                |node, g| {
-                    if node.is_leaf() || node.retains_grad() {
-                        by_id.insert(node.id, g.value.clone());
-                    }
-                },
-            )
+            walk(node, Var::constant(gy), GradMode::Plain, &Wanted::All, |node, g| {
+                if node.is_leaf() || node.retains_grad() {
+                    by_id.insert(node.id, g.value.clone());
+                }
+            })
         });
         if let Err(error) = walked {
             panic!("backward: {error}");
@@ -204,20 +201,15 @@ pub(crate) fn gradients<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode:
     let mut found: BTreeMap<u64, Option<Var<T>>> = xs.iter().filter_map(|x| Some((x.id()?, None))).collect();
     if let Some(root) = &y.node {
         let leads = leading_to(root, &found);
-        if leads.get(&root.id) == Some(&true) {
+        if leads.contains(&root.id) {
             let seed = if mode == GradMode::Plain { gy.detach() } else { gy.clone() };
+            let wanted = Wanted::Leading(RefCell::new(leads));
             let mut run = || {
-                walk(
-                    root.clone(),
-                    seed.clone(),
-                    mode,
-                    |id| leads.get(&id) == Some(&true),
-                    |node, g| {
-                        if let Some(slot) = found.get_mut(&node.id) {
-                            *slot = Some(g.clone());
-                        }
-                    },
-                )
+                walk(root.clone(), seed.clone(), mode, &wanted, |node, g| {
+                    if let Some(slot) = found.get_mut(&node.id) {
+                        *slot = Some(g.clone());
+                    }
+                })
             };
             match mode {
                 GradMode::Plain => no_grad(run),
@@ -228,23 +220,54 @@ pub(crate) fn gradients<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode:
     Ok(xs.iter().map(|x| found.get(&x.id()?)?.clone()).collect())
 }
 
-/// For every node under `root`, whether a path leads from it to one of `targets`.
-fn leading_to<T: Float>(root: &Arc<Node<T>>, targets: &BTreeMap<u64, Option<Var<T>>>) -> HashMap<u64, bool> {
+/// The nodes under `root` from which a path leads to one of `targets`.
+fn leading_to<T: Float>(root: &Arc<Node<T>>, targets: &BTreeMap<u64, Option<Var<T>>>) -> HashSet<u64> {
+    // Inputs are older than what is made of them: nothing older than every target leads to one.
     let oldest = *targets.keys().next().unwrap_or(&0);
-    let mut order: BTreeMap<u64, &Arc<Node<T>>> = BTreeMap::new();
-    let mut stack = vec![root];
-    while let Some(node) = stack.pop() {
-        // Inputs are older than what is made of them: nothing older than every target leads to one.
-        if node.id >= oldest && order.insert(node.id, node).is_none() {
-            stack.extend(node.inputs.iter().flatten());
+    let (newer, _) = nodes_since(root, oldest);
+    let mut leads = HashSet::with_capacity(newer.len());
+    for (id, node) in newer {
+        if targets.contains_key(&id) || node.inputs.iter().flatten().any(|i| leads.contains(&i.id)) {
+            leads.insert(id);
         }
     }
-    let mut leads = HashMap::with_capacity(order.len());
-    for (id, node) in order {
-        let on_path = node.inputs.iter().flatten().any(|i| leads.get(&i.id) == Some(&true));
-        leads.insert(id, on_path || targets.contains_key(&id));
-    }
     leads
+}
+
+/// The nodes whose gradients a walk is for.
+pub(crate) enum Wanted {
+    /// All.
+    All,
+    /// Those from which a path leads to what was asked for.
+    Leading(RefCell<HashSet<u64>>),
+    /// Of a single node, the inputs of these numbers.
+    Inputs(SmallVec<[bool; 2]>),
+}
+
+impl Wanted {
+    /// The `i`-th input of `node`, if it is on the tape and its gradient is wanted.
+    #[inline]
+    pub fn input<'a, T: Float>(&self, node: &'a Node<T>, i: usize) -> Option<&'a Arc<Node<T>>> {
+        let input = node.inputs[i].as_ref()?;
+        let wanted = match self {
+            Wanted::All => true,
+            Wanted::Leading(leads) => leads.borrow().contains(&input.id),
+            Wanted::Inputs(these) => these[i],
+        };
+        wanted.then_some(input)
+    }
+
+    /// Takes in nodes that were recorded during the walk, oldest first.
+    fn extend<T: Float>(&self, new: &Nodes<'_, T>) {
+        if let Wanted::Leading(leads) = self {
+            let mut leads = leads.borrow_mut();
+            for (id, node) in new {
+                if node.inputs.iter().flatten().any(|i| leads.contains(&i.id)) {
+                    leads.insert(*id);
+                }
+            }
+        }
+    }
 }
 
 /// The nodes that a walk has reached but not passed, each with the sum of the gradients that it got so far.
@@ -283,7 +306,7 @@ fn walk<T: Float>(
     root: Arc<Node<T>>,
     seed: Var<T>,
     mode: GradMode,
-    wanted: impl Fn(u64) -> bool,
+    wanted: &Wanted,
     mut visit: impl FnMut(&Node<T>, &Var<T>),
 ) -> Result<(), GradError> {
     let mut queue = Queue { newest: Some((root, seed)), older: BTreeMap::new() };
@@ -291,8 +314,17 @@ fn walk<T: Float>(
     while let Some((node, gy)) = queue.pop_newest() {
         let gy = node.run_hooks(gy);
         visit(&node, &gy);
-        let Some(pullback) = &node.pullback else { continue };
-        let pull = Pull { gy: &gy, node: &node, mode, wanted: &wanted, refused: RefCell::new(None) };
+        let pullback = match &node.rule {
+            None => continue,
+            Some(Rule::Pullback(pullback)) => pullback,
+            Some(Rule::Replay(segment)) => {
+                // What it records is newer than all that waits, and so comes next.
+                let root = replay(&node, segment, |new| wanted.extend(new))?;
+                queue.add(&root, gy);
+                continue;
+            }
+        };
+        let pull = Pull { gy: &gy, node: &node, mode, wanted, refused: RefCell::new(None) };
         if MODE.get().watching {
             watch_rule(&node, &gy, &mut grads, |grads| pullback(&pull, grads));
         } else {
@@ -302,8 +334,8 @@ fn walk<T: Float>(
             return Err(GradError(why));
         }
         drop(gy);
-        for (input, g) in node.inputs.iter().zip(grads.drain(..)) {
-            if let Some(input) = input.as_ref().filter(|i| wanted(i.id)) {
+        for (i, g) in grads.drain(..).enumerate() {
+            if let Some(input) = wanted.input(&node, i) {
                 queue.add(input, checked(&node, input, g));
             }
         }

@@ -16,9 +16,11 @@
 mod backward;
 mod calculus;
 pub mod check;
+mod checkpoint;
 mod custom;
 mod derivatives;
 mod dual;
+mod journal;
 mod module;
 mod ops;
 mod param;
@@ -29,6 +31,7 @@ mod var;
 
 pub use backward::{GradError, GradMode, Grads, grad, grad_with};
 pub use calculus::{Calculus, Val};
+pub use checkpoint::{checkpoint, checkpoint_with_rng};
 pub use custom::custom_vjp;
 pub use derivatives::{
     Push, Vars, directional_derivative, gauss_newton_product, hessian, hvp, jacfwd, jacobian, jacrev, jvp, nth_derivative,

@@ -1,9 +1,11 @@
 //! What training changes: parameters, which have gradients, and buffers, which have not.
 
+use crate::journal;
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use std::fmt;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{RwLock, RwLockReadGuard};
 
 /// A trainable weight: a leaf variable with an identity, living in a model.
@@ -91,24 +93,27 @@ impl<T: Float> fmt::Debug for Param<T> {
 }
 
 /// State that a model keeps beside its parameters, saved with them but not trained: running statistics. A
-/// layer may write it during a forward pass.
+/// layer may write it during a forward pass. When a [`checkpoint`](crate::checkpoint) runs that pass again, it reads what
+/// it read at first, and writes nothing.
 pub struct Buffer<T: Float = f32> {
+    number: u64,
     value: RwLock<Tensor<T>>,
 }
 
 impl<T: Float> Buffer<T> {
     /// A buffer that starts as `value`.
     pub fn new(value: Tensor<T>) -> Self {
-        Self { value: RwLock::new(value) }
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), value: RwLock::new(value) }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Tensor<T>> {
+    fn lock(&self) -> RwLockReadGuard<'_, Tensor<T>> {
         self.value.read().unwrap_or_else(|e| e.into_inner())
     }
 
     /// The value.
     pub fn get(&self) -> Tensor<T> {
-        self.read().clone()
+        journal::read(self.number, || self.lock().clone())
     }
 
     /// Replaces the value.
@@ -117,9 +122,11 @@ impl<T: Float> Buffer<T> {
     /// When the shape would change.
     #[track_caller]
     pub fn set(&self, value: Tensor<T>) {
-        let mut held = self.value.write().unwrap_or_else(|e| e.into_inner());
-        assert!(value.shape() == held.shape(), "a value of shape {} for a buffer of shape {}", value.shape(), held.shape());
-        *held = value;
+        let held = self.lock().shape().clone();
+        assert!(*value.shape() == held, "a value of shape {} for a buffer of shape {held}", value.shape());
+        if let Some(value) = journal::write(self.number, value, || self.lock().clone()) {
+            *self.value.write().unwrap_or_else(|e| e.into_inner()) = value;
+        }
     }
 }
 
@@ -131,6 +138,6 @@ impl<T: Float> Clone for Buffer<T> {
 
 impl<T: Float> fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Buffer {:?}", self.read())
+        write!(f, "Buffer {:?}", self.get())
     }
 }

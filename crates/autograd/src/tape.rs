@@ -1,6 +1,6 @@
 //! The tape: numbered nodes, and the one way to make them.
 
-use crate::backward::GradMode;
+use crate::backward::{GradMode, Wanted};
 use crate::derivatives::Forward;
 use crate::seeing::anomaly;
 use crate::var::Var;
@@ -16,6 +16,14 @@ pub(crate) type Hook<T> = Box<dyn Fn(&Var<T>) -> Option<Var<T>> + Send + Sync>;
 /// A rule; it appends a gradient for each input, `None` where none is needed.
 type Pullback<T> = Box<dyn Fn(&Pull<'_, T>, &mut Vec<Option<Var<T>>>) + Send + Sync>;
 
+/// How derivatives pass a node.
+pub(crate) enum Rule<T: Float> {
+    /// By a rule.
+    Pullback(Pullback<T>),
+    /// By the nodes of the computation that it stands for, which this records anew.
+    Replay(Box<dyn Fn() -> Var<T> + Send + Sync>),
+}
+
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 static LIVE: AtomicI64 = AtomicI64::new(0);
 
@@ -29,7 +37,7 @@ pub(crate) struct Node<T: Float> {
     /// Kept only when the rule reads it; captured by the rule it would be a constant to second derivatives.
     pub output: Option<Tensor<T>>,
     /// `None` for a leaf.
-    pub pullback: Option<Pullback<T>>,
+    pub rule: Option<Rule<T>>,
     /// The Jacobian is symmetric: what the pullback makes of a tangent is the result's tangent.
     pub symmetric: AtomicBool,
     extras: OnceLock<Box<Extras<T>>>,
@@ -61,14 +69,14 @@ impl<T: Float> Node<T> {
             inputs: SmallVec::new(),
             shape,
             output: None,
-            pullback: None,
+            rule: None,
             symmetric: AtomicBool::new(false),
             extras: OnceLock::new(),
         }
     }
 
     pub fn is_leaf(&self) -> bool {
-        self.pullback.is_none()
+        self.rule.is_none()
     }
 
     /// The kept output; a constant unless what is made of it is to be differentiated.
@@ -131,7 +139,7 @@ impl<T: Float> Drop for Node<T> {
         LIVE.fetch_sub(1, Ordering::Relaxed);
         // Everything through which this may be the last owner of an older node: its links, and what its rule and its
         // hooks captured.
-        let parts = (mem::take(&mut self.inputs), self.pullback.take(), self.extras.take());
+        let parts = (mem::take(&mut self.inputs), self.rule.take(), self.extras.take());
         let depth = DEPTH.get();
         if depth >= DEEPEST {
             let parts = Box::new(parts);
@@ -219,7 +227,7 @@ pub struct Pull<'a, T: Float> {
     pub(crate) gy: &'a Var<T>,
     pub(crate) node: &'a Arc<Node<T>>,
     pub(crate) mode: GradMode,
-    pub(crate) wanted: &'a dyn Fn(u64) -> bool,
+    pub(crate) wanted: &'a Wanted,
     /// Why the rule has no gradient to give: `grad` returns it as an error.
     pub(crate) refused: RefCell<Option<String>>,
 }
@@ -242,7 +250,7 @@ impl<T: Float> Pull<'_, T> {
     /// Whether input `i` wants a gradient; a rule may skip the work for one that does not.
     #[inline]
     pub fn needs(&self, i: usize) -> bool {
-        self.node.inputs[i].as_ref().is_some_and(|input| (self.wanted)(input.id))
+        self.wanted.input(self.node, i).is_some()
     }
 
     /// Whether the gradients must be differentiable themselves. A rule may take a fused short cut on plain
@@ -284,7 +292,7 @@ pub fn op<T: Float, const N: usize>(
     if !records(name, &inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
-    record(name, &inputs, y, false, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
+    record(name, &inputs, y, false, Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p)))), Location::caller())
 }
 
 /// As [`op`], for a rule that reads the op's own result through [`Pull::y`]. Capturing the result in the
@@ -300,7 +308,7 @@ pub fn op_with_output<T: Float, const N: usize>(
     if !records(name, &inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
-    record(name, &inputs, y, true, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
+    record(name, &inputs, y, true, Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p)))), Location::caller())
 }
 
 /// As [`op`], for any number of inputs known at run time only.
@@ -314,7 +322,12 @@ pub fn op_of_many<T: Float>(
     if !records(name, inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
-    record(name, inputs, y, false, Box::new(move |p, grads| grads.extend(pullback(p))), Location::caller())
+    let rule = move |p: &Pull<'_, T>, grads: &mut Vec<Option<Var<T>>>| {
+        grads.extend(pullback(p));
+        let (given, wanted) = (grads.len(), p.node.inputs.len());
+        assert!(given == wanted, "the rule of `{name}` (called at {}) gave {given} gradients for {wanted} inputs", p.node.at);
+    };
+    record(name, inputs, y, false, Rule::Pullback(Box::new(rule)), Location::caller())
 }
 
 #[inline]
@@ -326,12 +339,12 @@ fn records<T: Float>(name: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: 
     mode.recording && inputs.iter().any(|v| v.node.is_some())
 }
 
-fn record<T: Float>(
+pub(crate) fn record<T: Float>(
     name: &'static str,
     inputs: &[&Var<T>],
     y: Tensor<T>,
     keep_output: bool,
-    pullback: Pullback<T>,
+    rule: Rule<T>,
     at: &'static Location<'static>,
 ) -> Var<T> {
     LIVE.fetch_add(1, Ordering::Relaxed);
@@ -342,7 +355,7 @@ fn record<T: Float>(
         inputs: inputs.iter().map(|v| v.node.clone()).collect(),
         shape: y.shape().clone(),
         output: keep_output.then(|| y.clone()),
-        pullback: Some(pullback),
+        rule: Some(rule),
         symmetric: AtomicBool::new(false),
         extras: OnceLock::new(),
     };

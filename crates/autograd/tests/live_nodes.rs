@@ -1,7 +1,9 @@
 //! A test binary of its own: other tests' tapes would be counted too.
 
-use gradus_autograd::{Var, live_nodes, no_grad};
+use gradus_autograd::{Var, checkpoint, live_nodes, no_grad};
 use gradus_tensor::{Rng, Tensor};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 #[test]
 fn no_node_outlives_its_step() {
@@ -24,5 +26,27 @@ fn no_node_outlives_its_step() {
     no_grad(|| leaf.exp().sum(..));
     assert_eq!(live_nodes(), 0);
     drop(leaf.exp().ln());
+    assert_eq!(live_nodes(), 0);
+
+    checkpoints_keep_one_node_a_segment();
+}
+
+fn checkpoints_keep_one_node_a_segment() {
+    let most = Arc::new(AtomicI64::new(0));
+    let seen = most.clone();
+    let segment = move |x: &Var<f64>| {
+        let y = (0..100).fold(x.clone(), |y, _| y.sin());
+        seen.fetch_max(live_nodes(), Ordering::Relaxed);
+        y
+    };
+    let x = Var::leaf(Tensor::<f64>::ones([4]));
+    let y = (0..10).fold(x.clone(), |y, _| checkpoint(segment.clone(), &y));
+    assert_eq!(live_nodes(), 10);
+    assert_eq!(most.swap(0, Ordering::Relaxed), 109);
+    let loss = y.sum(..);
+    drop(y);
+    loss.backward();
+    // The last segment is met first, while the nodes of all others are there.
+    assert_eq!(most.load(Ordering::Relaxed), 9 + 1 + 100);
     assert_eq!(live_nodes(), 0);
 }

@@ -1,9 +1,11 @@
 //! Layers one after the other.
 
 use crate::layer::{Layer, Mode};
+use crate::layers::checkpoint::{changeable, run_checkpointed};
 use gradus_autograd::{Module, Param, Path, Var, Visitor, no_grad};
 use gradus_tensor::{Float, Shape, Tensor};
 use std::fmt;
+use std::sync::Arc;
 
 /// A list of layers, each fed with the output of the one before.
 ///
@@ -20,13 +22,23 @@ use std::fmt;
 /// ```
 #[derive(Default)]
 pub struct Sequential<T: Float = f32> {
-    entries: Vec<(String, Box<dyn Layer<T>>)>,
+    entries: Vec<(String, Arc<dyn Layer<T>>)>,
+    segments: Segments,
+}
+
+/// How many parts of the list are run as checkpoints of their own.
+#[derive(Clone, Copy, Default)]
+enum Segments {
+    #[default]
+    None,
+    SquareRoot,
+    Count(usize),
 }
 
 impl<T: Float> Sequential<T> {
     /// An empty list.
     pub fn new() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: Vec::new(), segments: Segments::None }
     }
 
     /// Appends a layer; its name is its number.
@@ -47,8 +59,38 @@ impl<T: Float> Sequential<T> {
         let name = name.into();
         assert!(!name.contains('.'), "the layer name `{name}` has a dot in it; dots separate the parts of a path");
         assert!(self.get(&name).is_none(), "there already is a layer `{name}`");
-        self.entries.push((name, Box::new(layer)));
+        self.entries.push((name, Arc::new(layer)));
         self
+    }
+
+    /// Saves memory in training: of `n` layers, `√n` segments of as many layers keep only their inputs, and run again in
+    /// the backward pass (Chen et al. 2016, "Training deep nets with sublinear memory cost"). The last segment, which
+    /// would be needed again at once, is kept. Outputs, gradients and running statistics are the same, bit for bit; a
+    /// step takes up to a forward pass longer.
+    ///
+    /// Parameters must not be changed while a result of a forward pass is alive; an optimiser's step after
+    /// `loss.backward()` is right.
+    ///
+    /// ```
+    /// use gradus_nn::{Layer, Linear, Mode, Sequential, Tanh};
+    /// use gradus_tensor::{Rng, Tensor};
+    /// let rng = &mut Rng::seed(0);
+    /// let block = |net: Sequential, rng: &mut Rng| net.add(Linear::new(4, 4, rng)).add(Tanh);
+    /// let net = (0..8).fold(Sequential::new(), |net, _| block(net, rng)).checkpointed();
+    /// let y = net.forward(&Tensor::ones([2, 4]).into(), &mut Mode::Train(rng));
+    /// let names = y.tape().iter().filter(|e| e.name == "checkpoint").count();
+    /// assert_eq!(names, 3); // 16 layers in 4 segments, of which the last is plain
+    /// ```
+    #[must_use]
+    pub fn checkpointed(self) -> Self {
+        Self { segments: Segments::SquareRoot, ..self }
+    }
+
+    /// As [`checkpointed`](Self::checkpointed), with this many segments of nearly equal length
+    /// (`torch.utils.checkpoint.checkpoint_sequential`); 1 or fewer checkpoints nothing.
+    #[must_use]
+    pub fn checkpoint_segments(self, segments: usize) -> Self {
+        Self { segments: Segments::Count(segments), ..self }
     }
 
     /// The layer under `name`.
@@ -100,22 +142,33 @@ impl<T: Float> Module<T> for Sequential<T> {
     }
     fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&Path, &mut Param<T>)) {
         for (name, layer) in &mut self.entries {
-            path.at(name, |path| layer.visit_mut(path, f));
+            path.at(name, |path| changeable(layer, path).visit_mut(path, f));
         }
     }
 }
 
 impl<T: Float> Layer<T> for Sequential<T> {
+    #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        // Each output is handed on and let go at once: what the tape does not need is free for the next layer.
-        let mut entries = self.entries.iter();
-        let Some((_, first)) = entries.next() else { return x.clone() };
-        let mut x = first.forward(x, mode);
-        for (_, layer) in entries {
-            x = layer.forward(&x, mode);
+        let n = self.len();
+        let segments = match self.segments {
+            Segments::None => 1,
+            Segments::SquareRoot => (n as f64).sqrt().round() as usize,
+            Segments::Count(count) => count.min(n),
         }
-        x
+        .max(1);
+        let mut x = x.clone();
+        for s in 1..segments {
+            let layers = self.entries[n * (s - 1) / segments..n * s / segments].to_vec();
+            x = run_checkpointed(&x, mode, move |x, mode| run(&layers, x.clone(), mode));
+        }
+        run(&self.entries[n * (segments - 1) / segments..], x, mode)
     }
+}
+
+/// Each output is handed on and let go at once: what the tape does not need is free for the next layer.
+fn run<T: Float>(layers: &[(String, Arc<dyn Layer<T>>)], x: Var<T>, mode: &mut Mode) -> Var<T> {
+    layers.iter().fold(x, |x, (_, layer)| layer.forward(&x, mode))
 }
 
 /// One layer in a [`Summary`].

@@ -7,8 +7,9 @@
 //! products").
 
 use super::recorded::Recorded;
-use crate::backward::{GradMode, checked, gradients};
-use crate::tape::{Node, Pull, enable_grad, no_grad};
+use crate::backward::{GradMode, Wanted, checked, gradients};
+use crate::checkpoint::replay;
+use crate::tape::{Node, Pull, Rule, enable_grad, no_grad};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use smallvec::SmallVec;
@@ -98,15 +99,7 @@ impl<T: Float> Recorded<T> {
         let moving = self.inputs.iter().zip(us).filter_map(|(x, u)| Some((x.id()?, (*u)?.clone())));
         let mut tangents: HashMap<u64, Var<T>> = moving.collect();
         let mut run = || {
-            for node in &self.nodes {
-                let us: Tangents<T> = node.inputs.iter().map(|i| tangents.get(&i.as_ref()?.id).cloned()).collect();
-                if us.iter().all(Option::is_none) {
-                    continue;
-                }
-                if let Some(u) = push_through(node, us, mode) {
-                    tangents.insert(node.id, u);
-                }
-            }
+            push_along(&self.nodes, &mut tangents, mode);
         };
         match mode {
             GradMode::Plain => no_grad(&mut run),
@@ -114,6 +107,41 @@ impl<T: Float> Recorded<T> {
         }
         self.outputs.iter().map(|y| tangents.get(&y.id()?).cloned()).collect()
     }
+}
+
+/// Finds the tangents of the results of `nodes`, oldest first.
+fn push_along<T: Float>(nodes: &[Arc<Node<T>>], tangents: &mut HashMap<u64, Var<T>>, mode: GradMode) {
+    for node in nodes {
+        let us: Tangents<T> = node.inputs.iter().map(|i| tangents.get(&i.as_ref()?.id).cloned()).collect();
+        if us.iter().all(Option::is_none) {
+            continue;
+        }
+        let tangent = match &node.rule {
+            Some(Rule::Replay(segment)) => push_again(node, segment, tangents, mode),
+            _ => push_through(node, us, mode),
+        };
+        if let Some(u) = tangent {
+            tangents.insert(node.id, u);
+        }
+    }
+}
+
+/// The tangent of a checkpoint's result, carried along what its segment records.
+fn push_again<T: Float>(
+    node: &Node<T>,
+    segment: &dyn Fn() -> Var<T>,
+    tangents: &mut HashMap<u64, Var<T>>,
+    mode: GradMode,
+) -> Option<Var<T>> {
+    let mut within: Vec<Arc<Node<T>>> = Vec::new();
+    let root = replay(node, segment, |nodes| within.extend(nodes.values().map(|&n| n.clone())));
+    let root = root.unwrap_or_else(|error| panic!("jvp: {error}"));
+    push_along(&within, tangents, mode);
+    let tangent = tangents.get(&root.id).cloned();
+    for node in &within {
+        tangents.remove(&node.id);
+    }
+    tangent
 }
 
 /// The tangent of a node's result; `None` for zero.
@@ -169,14 +197,14 @@ fn differentiated_pullback<T: Float>(node: &Arc<Node<T>>, us: &Tangents<T>, mode
 
 /// What the node's rule makes of the gradient `gy`, for the inputs of which a gradient is needed.
 fn pull_back<T: Float>(node: &Arc<Node<T>>, gy: &Var<T>, mode: GradMode, needs: SmallVec<[bool; 2]>) -> Tangents<T> {
-    let Some(pullback) = &node.pullback else { return SmallVec::new() };
-    let wanted = |id| node.inputs.iter().zip(&needs).any(|(i, &needed)| needed && i.as_ref().is_some_and(|i| i.id == id));
+    let Some(Rule::Pullback(pullback)) = &node.rule else { return SmallVec::new() };
+    let wanted = Wanted::Inputs(needs);
     let pull = Pull { gy, node, mode, wanted: &wanted, refused: RefCell::new(None) };
     let mut grads = Vec::new();
     pullback(&pull, &mut grads);
     if let Some(why) = pull.refused.take() {
         panic!("jvp: {why}");
     }
-    let pairs = node.inputs.iter().zip(grads);
-    pairs.map(|(input, g)| input.as_ref().filter(|i| wanted(i.id)).map(|input| checked(node, input, g))).collect()
+    let used = grads.into_iter().enumerate();
+    used.map(|(i, g)| wanted.input(node, i).map(|input| checked(node, input, g))).collect()
 }

@@ -40,6 +40,7 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
         softmax::samples::<T>(),
         straight_through::samples::<T>(),
         crate::derivatives::samples::<T>(),
+        crate::checkpoint::samples::<T>(),
     ];
     families.into_iter().flatten().collect()
 }

@@ -1,6 +1,7 @@
 //! The layers, a kind a file.
 
 mod activation;
+pub(crate) mod checkpoint;
 mod conv;
 mod dropout;
 mod embedding;
@@ -11,6 +12,7 @@ mod pool;
 mod shape;
 
 pub use activation::{ELU, GELU, LeakyReLU, LogSoftmax, ReLU, ReLU6, SiLU, Sigmoid, Softmax, Softplus, Tanh};
+pub use checkpoint::Checkpoint;
 pub use conv::{Conv2d, Padding, Pair};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
