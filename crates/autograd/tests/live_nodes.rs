@@ -30,6 +30,7 @@ fn no_node_outlives_its_step() {
 
     checkpoints_keep_one_node_a_segment();
     fixed_points_hold_no_tape();
+    a_gradient_in_a_loss_frees_its_tape();
 }
 
 fn fixed_points_hold_no_tape() {
@@ -59,5 +60,14 @@ fn checkpoints_keep_one_node_a_segment() {
     loss.backward();
     // The last segment is met first, while the nodes of all others are there.
     assert_eq!(most.load(Ordering::Relaxed), 9 + 1 + 100);
+    assert_eq!(live_nodes(), 0);
+}
+
+fn a_gradient_in_a_loss_frees_its_tape() {
+    let x = Var::leaf(Tensor::<f64>::ones([4]));
+    for _ in 0..10 {
+        let slope = grad(&x.tanh().sum(..), &[&x], GradMode::Differentiable).unwrap().remove(0);
+        (slope - 1.0).square().sum(..).backward();
+    }
     assert_eq!(live_nodes(), 0);
 }

@@ -161,7 +161,7 @@ impl Checker {
         let mut random = Random::new(self.seed);
         let y = f.value(inputs)?;
         invariants::examine(f, inputs, &y, &mut random, report)?;
-        Engine { checker: self, f, order: 1, inputs, random: random.clone() }.examine(&y, report)?;
+        Engine { checker: self, f, order: 1, inputs, terms: 0.0, random: random.clone() }.examine(&y, report)?;
         // Derivatives at a kink are a convention, and have no derivative themselves.
         let kinked = report.opinions.contains_key(&(1, Oracle::Differences)) && report.coverage[&1].kinks > 0;
         if self.order < 2 || kinked || !report.failures.is_empty() {
@@ -173,7 +173,8 @@ impl Checker {
         let Some(answer) = f.vjp_of_vjp(inputs, &gy, &zeros) else { return Ok(()) };
         let pullback = Pullback { f };
         let second = answer.and_then(|_| pullback.value(&with_gy)).and_then(|g| {
-            Engine { checker: self, f: &pullback, order: 2, inputs: &with_gy, random: random.clone() }.examine(&g, report)
+            let terms = invariants::terms(&gy, &y, inputs);
+            Engine { checker: self, f: &pullback, order: 2, inputs: &with_gy, terms, random: random.clone() }.examine(&g, report)
         });
         if let Err(why) = second {
             report.failures.push(refusal(2, why));

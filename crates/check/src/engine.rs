@@ -16,6 +16,8 @@ pub(crate) struct Engine<'a> {
     /// The order of derivative that this is to the user.
     pub order: usize,
     pub inputs: &'a [Array],
+    /// The size of the terms that the values are sums of, where these may have cancelled to round-off.
+    pub terms: f64,
     pub random: Random,
 }
 
@@ -124,7 +126,7 @@ impl Engine<'_> {
                     derivative(&mut |t| self.moved(&unit, t), y.data(), x.data()[flat].abs())
                 })
                 .collect::<Result<_, String>>()?;
-            let scale = scale_of(y, x, columns.iter().flatten());
+            let scale = scale_of(y, x, columns.iter().flatten()).max(self.terms);
             largest = largest.max(scale);
             let mut bent = Vec::new();
             for (flat, column) in columns.iter().enumerate() {
@@ -169,7 +171,7 @@ impl Engine<'_> {
             if column.iter().any(|e| e.bent) {
                 continue;
             }
-            let scale = scale_of(y, x, column.iter());
+            let scale = scale_of(y, x, column.iter()).max(self.terms);
             for claim in claims {
                 let estimate = project(&column, &claim.gy);
                 let analytic = tied.iter().map(|&flat| claim.grads[input].data()[flat]).sum();
@@ -209,7 +211,7 @@ impl Engine<'_> {
         let column = derivative(&mut |t| self.moved(&along, t), y.data(), reach)?;
         let estimate = project(&column, &claim.gy);
         let analytic = dot(claim.grads[input].data(), direction);
-        let scale = scale_of(y, x, column.iter());
+        let scale = scale_of(y, x, column.iter()).max(self.terms);
         let outcome = self.judge(estimate, analytic, scale, &along, claim, y, false)?;
         Ok((estimate, analytic, outcome))
     }

@@ -20,7 +20,7 @@ pub(crate) fn examine(
     }
     let mixed = y.with_data(u.data().iter().zip(v.data()).map(|(u, v)| 0.5 * u - 2.0 * v).collect());
     let expected = gu.with_data(gu.data().iter().zip(gv.data()).map(|(u, v)| 0.5 * u - 2.0 * v).collect());
-    let size = largest(gu.data()).max(largest(gv.data())) + cancelled(&mixed, y, inputs);
+    let size = largest(gu.data()).max(largest(gv.data())) + 0.01 * terms(&mixed, y, inputs);
     if let Some(off) = differs(joined(&f.vjp(inputs, &mixed)?).data(), expected.data(), size) {
         broken(report, 1, format!("the gradient is not linear in the cotangent: {off}"));
     }
@@ -45,7 +45,7 @@ fn layouts(
     if let Some(off) = differs(f.value(&relaid)?.data(), y.data(), largest(y.data())) {
         broken(report, 1, format!("inputs laid out as {} gave another value: {off}", described(&relaid)));
     }
-    let size = largest(gu.data()) + cancelled(u, y, inputs);
+    let size = largest(gu.data()) + 0.01 * terms(u, y, inputs);
     if let Some(off) = differs(joined(&f.vjp(&relaid, u)?).data(), gu.data(), size) {
         broken(report, 1, format!("inputs laid out as {} gave another gradient: {off}", described(&relaid)));
     }
@@ -55,7 +55,7 @@ fn layouts(
             continue;
         }
         let plain = joined(&f.vjp(inputs, &cotangent.plain())?);
-        let size = largest(plain.data()) + cancelled(&cotangent, y, inputs);
+        let size = largest(plain.data()) + 0.01 * terms(&cotangent, y, inputs);
         if let Some(off) = differs(joined(&f.vjp(inputs, &cotangent)?).data(), plain.data(), size) {
             broken(report, 1, format!("a cotangent laid out as {} gave another gradient: {off}", described(&[cotangent])));
         }
@@ -81,7 +81,7 @@ pub(crate) fn hessian_is_symmetric(
     };
     let ((left, m), (right, n)) = (dot(&b, &ha), dot(&a, &hb));
     let probes: usize = inputs.iter().map(|x| x.data().len()).sum();
-    if (left - right).abs() > 1e-10 * (m + n + probes as f64 * cancelled(gy, y, inputs)) {
+    if (left - right).abs() > 1e-10 * (m + n + probes as f64 * 0.01 * terms(gy, y, inputs)) {
         broken(report, 2, format!("the Hessian is not symmetric: <b, H a> = {left:e}, <a, H b> = {right:e}"));
     }
     Ok(())
@@ -95,11 +95,11 @@ fn largest(values: &[f64]) -> f64 {
     values.iter().filter(|v| v.is_finite()).fold(0.0, |m, v| m.max(v.abs()))
 }
 
-/// A hundredth of the size of the terms that a derivative is a sum of, as far as it shows from outside: where they cancel, as
-/// in `atan2(x, x)`, round-off is measured against them, and not against what is left.
-fn cancelled(cotangent: &Array, y: &Array, inputs: &[Array]) -> f64 {
+/// The size of the terms that a derivative is a sum of, as far as it shows from outside: where they cancel, as in
+/// `atan2(x, x)`, round-off is measured against them, and not against what is left.
+pub(crate) fn terms(cotangent: &Array, y: &Array, inputs: &[Array]) -> f64 {
     let x = inputs.iter().map(|x| largest(x.data())).fold(1.0, f64::max);
-    0.01 * largest(cotangent.data()) * largest(y.data()) / x
+    largest(cotangent.data()) * largest(y.data()) / x
 }
 
 /// Where two results differ by more than round-off; NaN equals NaN.

@@ -69,6 +69,10 @@ fn a_nan_reaches_what_depends_on_it_and_nothing_else() {
         if sample.name == "gather" && !sample.ties {
             return;
         }
+        // These have no result then, but an error.
+        if ["solve", "fixed_point"].contains(&sample.name) {
+            return;
+        }
         let name = format!("`{}`, case {seed}", sample.name);
         let xs = leaves(&case);
         let y = (case.apply)(&xs);

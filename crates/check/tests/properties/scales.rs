@@ -105,7 +105,8 @@ fn functions_of_one_number_agree_with_dual_numbers_at_every_scale() {
 #[test]
 fn negative_zeros_are_zeros() {
     each_case::<f64>(6, |sample, seed, case| {
-        let pole = ["recip", "sqrt", "ln", "log2", "log10", "div", "atan2", "pow", "mul_scalar"];
+        // A matrix of zeros is singular.
+        let pole = ["recip", "sqrt", "ln", "log2", "log10", "div", "atan2", "pow", "mul_scalar", "solve"];
         if pole.contains(&sample.name) {
             return;
         }
