@@ -65,7 +65,7 @@ impl<T: Float> Pull<'_, T> {
 /// The rule turns the gradient of the result ([`Pull::gy`]) into a gradient for each input, each of its
 /// input's shape. Written with ops on [`Var`]s, it is differentiable again, to any order.
 ///
-/// When no input is on the tape, or inside [`no_grad`], the result is a constant and the rule is dropped.
+/// When no input is on the tape, or inside [`no_grad`](crate::no_grad), the result is a constant and the rule is dropped.
 ///
 /// ```
 /// use gradus_autograd::{Var, op};

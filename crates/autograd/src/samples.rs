@@ -4,7 +4,7 @@ use crate::dual::Dual;
 use crate::var::Var;
 use gradus_tensor::{Float, Rng, Tensor};
 
-type Apply<T> = Box<dyn Fn(&[Var<T>]) -> Var<T>>;
+type Apply<T> = Box<dyn Fn(&[Var<T>]) -> Var<T> + Send + Sync>;
 
 /// One random call of an op, on operands that do not depend on the element type of the call.
 pub struct Case<T: Float = f64> {
@@ -18,7 +18,7 @@ pub struct Case<T: Float = f64> {
 
 impl<T: Float> Case<T> {
     /// A call of `apply` on `inputs`.
-    pub fn new<const N: usize>(inputs: [Tensor<f64>; N], apply: impl Fn(&[Var<T>]) -> Var<T> + 'static) -> Self {
+    pub fn new<const N: usize>(inputs: [Tensor<f64>; N], apply: impl Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static) -> Self {
         Self { inputs: inputs.into(), apply: Box::new(apply), dual: None }
     }
 

@@ -1,5 +1,6 @@
 //! What holds for every op of the table, whatever it computes.
 
+mod checkpointed;
 mod common;
 mod elementwise;
 mod memory;
