@@ -1,7 +1,7 @@
 //! Run again in the backward pass, every op gives the same bits.
 
 use crate::common::{bits, cotangent, each_case, gradients, leaves};
-use gradus_autograd::{GradMode, checkpoint, grad_with};
+use gradus_autograd::{GradMode, Var, checkpoint, grad_with};
 use gradus_tensor::Float;
 
 fn checkpointed_equals_plain<T: Float>() {
@@ -11,7 +11,7 @@ fn checkpointed_equals_plain<T: Float>() {
         let gy = cotangent(&plain, seed);
         let others = xs[1..].to_vec();
         let apply = case.apply;
-        let segment = move |x: &gradus_autograd::Var<T>| apply(&[&[x.clone()], &others[..]].concat());
+        let segment = move |x: &Var<T>| apply(&[std::slice::from_ref(x), &others[..]].concat());
         let again = checkpoint(segment, &xs[0]);
         let what = format!("`{}`, case {seed}", sample.name);
         assert_eq!(bits(&[plain.value().clone()]), bits(&[again.value().clone()]), "{what}: value");
