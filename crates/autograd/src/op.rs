@@ -87,11 +87,7 @@ pub fn op<T: Float, const N: usize>(
     y: Tensor<T>,
     pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
-    if !records(name, &inputs, &y, Location::caller()) {
-        return Var::constant(y);
-    }
-    let rule = Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p))));
-    seen(record(name, nodes_of(&inputs), y, false, rule, Location::caller()))
+    record_few(name, inputs, y, false, pullback)
 }
 
 /// As [`op`], for a rule that reads the op's own result through [`Pull::y`]. Capturing the result in the
@@ -104,11 +100,23 @@ pub fn op_with_output<T: Float, const N: usize>(
     y: Tensor<T>,
     pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
+    record_few(name, inputs, y, true, pullback)
+}
+
+#[track_caller]
+#[inline]
+fn record_few<T: Float, const N: usize>(
+    name: &'static str,
+    inputs: [&Var<T>; N],
+    y: Tensor<T>,
+    keep_output: bool,
+    pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+) -> Var<T> {
     if !records(name, &inputs, &y, Location::caller()) {
         return Var::constant(y);
     }
     let rule = Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p))));
-    seen(record(name, nodes_of(&inputs), y, true, rule, Location::caller()))
+    seen(record(name, nodes_of(&inputs), y, keep_output, rule, Location::caller()))
 }
 
 /// As [`op`], for any number of inputs known at run time only.
