@@ -158,21 +158,28 @@ macro_rules! unary {
         $name:ident $(($($p:ident: $pt:ty = $sample:expr),+))? on $($domain:expr),+ => |$v:ident| $f:expr, d($x:tt, $y:tt) = $d:expr;
     )*) => {
         $(
-            #[allow(non_camel_case_types)] // the table makes a type of each op's name
-            #[derive(Clone, Copy)]
-            struct $name { $($($p: $pt),+)? }
-            impl UnaryRule for $name {
-                const NAME: &'static str = stringify!($name);
-                const READS: Reads = reads!($x, $y);
-                #[inline(always)]
-                fn f<S: Real>(self, $v: S) -> S {
-                    $(let Self { $($p),+ } = self;)?
-                    $f
-                }
-                #[inline(always)]
-                fn d<S: Calculus>(self, $x: &S, $y: &S) -> S {
-                    $(#[allow(unused_variables)] let Self { $($p),+ } = self;)? // a formula may need no parameter
-                    $d
+            mod $name {
+                use super::*;
+
+                #[derive(Clone, Copy)]
+                pub(super) struct Rule { $($(pub(super) $p: $pt),+)? }
+
+                impl UnaryRule for Rule {
+                    const NAME: &'static str = stringify!($name);
+                    const READS: Reads = reads!($x, $y);
+                    #[inline(always)]
+                    fn f<S: Real>(self, $v: S) -> S {
+                        $(let Self { $($p),+ } = self;)?
+                        $f
+                    }
+                    #[inline(always)]
+                    fn d<S: Calculus>(self, $x: &S, $y: &S) -> S {
+                        $(
+                            let Self { $($p),+ } = self;
+                            $(let _ = $p;)+ // a formula may need no parameter
+                        )?
+                        $d
+                    }
                 }
             }
         )*
@@ -180,7 +187,7 @@ macro_rules! unary {
             $(#[$doc])*
             #[track_caller]
             pub fn $name(&self $($(, $p: $pt)+)?) -> Var<T> {
-                self.apply($name { $($($p),+)? })
+                self.apply($name::Rule { $($($p),+)? })
             }
         )*}
         pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
@@ -189,7 +196,7 @@ macro_rules! unary {
                     let domains = [$($domain),+];
                     let domain = domains[rng.below(domains.len())].clone();
                     Case::new([draw::tensor(rng, domain)], |v| v[0].$name($($($sample),+)?))
-                        .with_dual(|x| $name { $($($p: $sample),+)? }.f(x))
+                        .with_dual(|x| $name::Rule { $($($p: $sample),+)? }.f(x))
                 }),
             )*]
         }
