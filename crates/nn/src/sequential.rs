@@ -3,7 +3,7 @@
 use crate::layer::{Layer, Mode};
 use crate::layers::checkpoint::{changeable, run_checkpointed};
 use gradus_autograd::{Module, Param, Path, Var, Visitor, no_grad};
-use gradus_tensor::{Float, Shape, Tensor};
+use gradus_tensor::{Float, Shape, Tensor, thousands};
 use std::fmt;
 use std::sync::Arc;
 
@@ -205,19 +205,6 @@ impl Summary {
     }
 }
 
-/// A number with commas between thousands.
-fn with_commas(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, d) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(d);
-    }
-    out
-}
-
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layers: Vec<String> = self.rows.iter().map(|row| format!("{} ({})", row.name, row.kind)).collect();
@@ -228,13 +215,13 @@ impl fmt::Display for Summary {
         writeln!(f, "{}", "=".repeat(width))?;
         for (row, layer) in self.rows.iter().zip(layers) {
             let shape: String = row.output_shape.iter().map(|n| format!(", {n}")).collect();
-            writeln!(f, "{layer:<first$}{:<24}{:>12}", format!("(N{shape})"), with_commas(row.parameters))?;
+            writeln!(f, "{layer:<first$}{:<24}{:>12}", format!("(N{shape})"), thousands(row.parameters))?;
         }
         let (total, trainable) = (self.total_parameters(), self.trainable_parameters());
         writeln!(f, "{}", "=".repeat(width))?;
-        writeln!(f, "Total params: {}", with_commas(total))?;
-        writeln!(f, "Trainable params: {}", with_commas(trainable))?;
-        writeln!(f, "Non-trainable params: {}", with_commas(total - trainable))?;
+        writeln!(f, "Total params: {}", thousands(total))?;
+        writeln!(f, "Trainable params: {}", thousands(trainable))?;
+        writeln!(f, "Non-trainable params: {}", thousands(total - trainable))?;
         write!(f, "{}", "_".repeat(width))
     }
 }

@@ -12,6 +12,19 @@ const EDGE: usize = 3;
 /// Rows of numbers wrap at this width.
 const WIDTH: usize = 75;
 
+/// A count with commas between thousands: `431,080`.
+pub fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, d) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(d);
+    }
+    out
+}
+
 /// Rows in brackets, numbers in columns with up to 4 decimals, or as many as `{:.6}` asks for;
 /// powers of ten when the range demands them. Of more than 1000 elements, only the ends of each axis.
 ///

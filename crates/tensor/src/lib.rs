@@ -19,7 +19,7 @@ mod display;
 mod element;
 mod error;
 #[doc(hidden)]
-#[allow(unsafe_code, missing_docs)] // the kernels are the one place that may: raw pointers and processor features
+#[allow(unsafe_code)] // the kernels are the one place that may: raw pointers and processor features
 pub mod kernels;
 mod ops;
 mod real;
@@ -31,6 +31,8 @@ mod view;
 #[doc(hidden)]
 pub use buffer::poison_fresh_buffers;
 pub use buffer::{BufferEvent, BufferObserver, MemoryStats, memory_stats, observe_buffers, reset_peak};
+#[doc(hidden)]
+pub use display::thousands;
 pub use element::{DType, Element, Float, Num};
 pub use error::{OrPanic, ShapeError};
 pub use ops::compare::Rhs;

@@ -2,7 +2,8 @@
 
 use super::profile::{Profile, ProfileRow};
 use super::recorder::{OUTSIDE, Stretch};
-use super::table::{self, Table, thousands};
+use super::table::{self, Table};
+use gradus_tensor::thousands;
 use serde_json::{Value, json};
 use std::fmt;
 use std::time::Duration;

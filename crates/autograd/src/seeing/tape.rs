@@ -1,9 +1,10 @@
 //! The tape as a list to print and to draw.
 
-use super::table::{self, Table, count, short_place, thousands};
+use super::table::{self, Table, count, short_place};
 use crate::module::Module;
 use crate::tape::Node;
 use crate::var::Var;
+use gradus_tensor::thousands;
 use gradus_tensor::{Float, Shape};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

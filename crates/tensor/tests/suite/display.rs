@@ -112,3 +112,8 @@ fn a_large_expanded_tensor_costs_what_is_printed() {
     let x = Tensor::full([1_000_000, 1_000_000], 1.0f32);
     assert_eq!(x.to_string().lines().count(), 7);
 }
+
+#[test]
+fn counts_have_commas() {
+    assert_eq!([7, 1000, 431_080, 1_000_000].map(gradus_tensor::thousands), ["7", "1,000", "431,080", "1,000,000"]);
+}
