@@ -1,0 +1,6 @@
+//! The tests of this crate, in one binary: linking is most of what they take to build.
+
+mod dataset;
+mod files;
+mod mutations;
+mod sets;

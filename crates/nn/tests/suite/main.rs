@@ -1,0 +1,10 @@
+//! The tests of this crate, in one binary: linking is most of what they take to build.
+
+mod checkpoint;
+mod gradients;
+mod init;
+mod layers;
+mod losses;
+mod metrics;
+mod pytorch;
+mod sequential;

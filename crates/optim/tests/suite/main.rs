@@ -1,0 +1,5 @@
+//! The tests of this crate, in one binary: linking is most of what they take to build.
+
+mod against_pytorch;
+mod driver;
+mod properties;

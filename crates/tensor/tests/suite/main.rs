@@ -1,0 +1,21 @@
+//! The tests of this crate, in one binary: linking is most of what they take to build.
+//! Those that read the accounts of a whole process are binaries of their own, beside this folder.
+
+mod common;
+mod compare;
+mod conv;
+mod create;
+mod display;
+mod einsum;
+mod elementwise;
+mod index;
+mod join;
+mod layouts;
+mod linalg;
+mod math;
+mod matmul;
+mod operators;
+mod pool;
+mod reduce;
+mod sort;
+mod views;
