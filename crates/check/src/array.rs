@@ -197,6 +197,11 @@ fn axes_of(view: View) -> (usize, usize) {
     }
 }
 
+/// The largest finite size.
+pub(crate) fn largest(values: &[f64]) -> f64 {
+    values.iter().filter(|v| v.is_finite()).fold(0.0, |m, v| m.max(v.abs()))
+}
+
 /// The index of the `flat`-th place in row-major order.
 pub(crate) fn unravel(mut flat: usize, shape: &[usize]) -> Vec<usize> {
     let mut index = vec![0; shape.len()];

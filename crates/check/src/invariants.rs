@@ -1,6 +1,6 @@
 //! What every gradient must satisfy, whatever its function.
 
-use crate::array::{Array, View};
+use crate::array::{Array, View, largest};
 use crate::function::{Function, joined};
 use crate::random::Random;
 use crate::report::{Fault, Finding, Report};
@@ -89,10 +89,6 @@ pub(crate) fn hessian_is_symmetric(
 
 fn broken(report: &mut Report, order: usize, what: String) {
     report.failures.push(Finding { fault: Fault::Broken(what), ..Finding::nowhere(order) });
-}
-
-fn largest(values: &[f64]) -> f64 {
-    values.iter().filter(|v| v.is_finite()).fold(0.0, |m, v| m.max(v.abs()))
 }
 
 /// The size of the terms that a derivative is a sum of, as far as it shows from outside: where they cancel, as in

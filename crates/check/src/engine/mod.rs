@@ -3,7 +3,7 @@
 mod judgement;
 mod witnesses;
 
-use crate::array::{Array, unravel};
+use crate::array::{Array, largest, unravel};
 use crate::checker::Checker;
 use crate::function::Function;
 use crate::oracle::difference::{Estimate, derivative};
@@ -129,15 +129,16 @@ impl Engine<'_> {
         coverage: &mut Coverage,
         report: &mut Report,
     ) -> Result<f64, String> {
+        let column = |input: usize, flat: usize| {
+            let unit = self.unit(input, flat);
+            derivative(&mut |t| self.moved(&unit, t), y.data(), self.inputs[input].data()[flat].abs())
+        };
+        let columns = |(input, x): (usize, &Array)| (0..x.len()).map(|flat| column(input, flat)).collect();
+        let columns: Vec<Vec<Vec<Estimate>>> = self.inputs.iter().enumerate().map(columns).collect::<Result<_, String>>()?;
+        let size = size_of(y, self.inputs, &columns);
         let mut largest = 0.0f64;
-        for (input, x) in self.inputs.iter().enumerate() {
-            let columns: Vec<Vec<Estimate>> = (0..x.len())
-                .map(|flat| {
-                    let unit = self.unit(input, flat);
-                    derivative(&mut |t| self.moved(&unit, t), y.data(), x.data()[flat].abs())
-                })
-                .collect::<Result<_, String>>()?;
-            let scale = scale_of(y, x, columns.iter().flatten()).max(self.terms);
+        for (input, (x, columns)) in self.inputs.iter().zip(&columns).enumerate() {
+            let scale = scale_of(size, x, columns.iter().flatten()).max(self.terms);
             largest = largest.max(scale);
             let mut bent = Vec::new();
             for (flat, column) in columns.iter().enumerate() {
@@ -151,7 +152,7 @@ impl Engine<'_> {
                     self.note(outcome, slope, (input, unravel(flat, x.shape())), coverage, report);
                 }
             }
-            self.ties(input, &bent, y, claims, coverage, report)?;
+            self.ties((input, &bent), size, y, claims, coverage, report)?;
         }
         Ok(largest)
     }
@@ -159,8 +160,8 @@ impl Engine<'_> {
     /// Equal elements at a kink, as of a maximum, move together without one: there the sum of their gradients is known.
     fn ties(
         &self,
-        input: usize,
-        bent: &[usize],
+        (input, bent): (usize, &[usize]),
+        size: f64,
         y: &Array,
         claims: &[Claim],
         coverage: &mut Coverage,
@@ -182,7 +183,7 @@ impl Engine<'_> {
             if column.iter().any(|e| e.bent) {
                 continue;
             }
-            let scale = scale_of(y, x, column.iter()).max(self.terms);
+            let scale = scale_of(size, x, column.iter()).max(self.terms);
             for claim in claims {
                 let analytic = tied.iter().map(|&flat| claim.grads[input].data()[flat]).sum();
                 let slope = Slope { estimate: project(&column, &claim.gy), analytic, scale };
@@ -222,7 +223,7 @@ impl Engine<'_> {
         let column = derivative(&mut |t| self.moved(&along, t), y.data(), reach)?;
         let estimate = project(&column, &claim.gy);
         let analytic = dot(claim.grads[input].data(), direction);
-        let scale = scale_of(y, x, column.iter()).max(self.terms);
+        let scale = scale_of(largest(y.data()), x, column.iter()).max(self.terms);
         let slope = Slope { estimate, analytic, scale };
         let outcome = self.judge(slope, &along, claim, y, false)?;
         Ok((slope, outcome))
@@ -266,11 +267,18 @@ fn misshapen(inputs: &[Array], grads: &[Array]) -> Option<String> {
     Some(format!("the gradient of input {i} has shape {:?}, the input {:?}", g.shape(), x.shape()))
 }
 
-/// What size of derivative to expect: the largest slope seen, here or on the way to the neighbours, or that of the result
-/// over that of the input.
-fn scale_of<'a>(y: &Array, x: &Array, estimates: impl Iterator<Item = &'a Estimate>) -> f64 {
-    let largest = |values: &[f64]| values.iter().filter(|v| v.is_finite()).fold(0.0f64, |m, v| m.max(v.abs()));
-    let natural = largest(y.data()) / largest(x.data()).max(1.0);
+/// The size of the terms that the result is a sum of: its own, or that of what an input contributes, slope times value.
+/// Where these cancel, as in the variance of equal elements, the result is their round-off.
+fn size_of(y: &Array, inputs: &[Array], columns: &[Vec<Vec<Estimate>>]) -> f64 {
+    let slopes = inputs.iter().zip(columns).flat_map(|(x, columns)| x.data().iter().zip(columns));
+    let terms = slopes.flat_map(|(x, column)| column.iter().map(move |e| (e.value * x).abs()));
+    terms.filter(|v| v.is_finite()).fold(largest(y.data()), f64::max)
+}
+
+/// What size of derivative to expect: the largest slope seen, here or on the way to the neighbours, or the `size` of the
+/// result's terms over that of the input.
+fn scale_of<'a>(size: f64, x: &Array, estimates: impl Iterator<Item = &'a Estimate>) -> f64 {
+    let natural = size / largest(x.data()).max(1.0);
     estimates.map(|e| e.value.abs().max(e.steep)).filter(|v| v.is_finite()).fold(natural, f64::max)
 }
 
