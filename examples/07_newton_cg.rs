@@ -45,8 +45,8 @@ fn conjugate_gradients(product: impl Fn(&Var<f64>) -> Var<f64>, g: &Tensor<f64>)
 
 type Path = Vec<(f64, f64)>;
 
-/// Steps along `direction`, halved until the function falls, until the gradient is gone.
-fn descend(name: &str, direction: impl Fn(&Var<f64>, &Tensor<f64>) -> Tensor<f64>) -> Path {
+/// Steps along `direction`, until the gradient is gone: whole ones, or halved until the function falls.
+fn descend(name: &str, halved: bool, direction: impl Fn(&Var<f64>, &Tensor<f64>) -> Tensor<f64>) -> Path {
     let mut x = Tensor::from(START);
     let mut path = vec![(START[0], START[1])];
     println!("{name}\n  step  {:>10} {:>10} {:>12} {:>12}", "x", "y", "height", "gradient");
@@ -62,7 +62,8 @@ fn descend(name: &str, direction: impl Fn(&Var<f64>, &Tensor<f64>) -> Tensor<f64
         let p = direction(&at, &g);
         let slope = p.dot(&g).item();
         let falls = |t: &f64| rosenbrock(&Var::constant(&x + &p * *t)).item() <= height.item() + 1e-4 * t * slope;
-        let Some(t) = (0..40).map(|k| 0.5f64.powi(k)).find(falls) else { break };
+        let t = if halved { (0..40).map(|k| 0.5f64.powi(k)).find(falls) } else { Some(1.0) };
+        let Some(t) = t else { break };
         x = x + p * t;
         path.push((x.at([0]), x.at([1])));
     }
@@ -86,22 +87,30 @@ fn height(p: (f64, f64)) -> f64 {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let newton = descend("Newton-CG, by Hessian products", |x, g| conjugate_gradients(|v| hvp(rosenbrock, x, v), g));
-    let gauss_newton = descend("Gauss-Newton, by Jᵀ J products", |x, g| {
+    let by_hessian = |x: &Var<f64>, g: &Tensor<f64>| conjugate_gradients(|v| hvp(rosenbrock, x, v), g);
+    let whole = descend("Newton-CG, by Hessian products, whole steps", false, by_hessian);
+    let newton = descend("Newton-CG, steps halved until the function falls", true, by_hessian);
+    let gauss_newton = descend("Gauss-Newton, by Jᵀ J products", true, |x, g| {
         conjugate_gradients(|v| gauss_newton_product(residuals, |r| r.square().sum(..), x, v), g)
     });
 
-    println!("{:<18} {:>6} {:>10} {:>10} {:>12}", "", "steps", "x", "y", "height");
+    println!("{:<22} {:>6} {:>10} {:>10} {:>12}", "", "steps", "x", "y", "height");
     let (adam, sgd) = (thousand(Adam::new(0.02))?, thousand(Sgd::new(1e-3))?);
-    let paths = [("Newton-CG", newton), ("Gauss-Newton", gauss_newton), ("Adam, lr 0.02", adam), ("SGD, lr 0.001", sgd)];
+    let paths = [
+        ("Newton-CG, whole steps", whole),
+        ("Newton-CG, halved", newton),
+        ("Gauss-Newton", gauss_newton),
+        ("Adam, lr 0.02", adam),
+        ("SGD, lr 0.001", sgd),
+    ];
     for (name, path) in &paths {
         let end = path[path.len() - 1];
-        println!("{name:<18} {:>6} {:10.6} {:10.6} {:12.4e}", path.len() - 1, end.0, end.1, height(end));
+        println!("{name:<22} {:>6} {:10.6} {:10.6} {:12.4e}", path.len() - 1, end.0, end.1, height(end));
     }
-    assert!(paths[..2].iter().all(|(_, path)| height(path[path.len() - 1]) < 1e-18 && path.len() < 30));
+    assert!(paths[..3].iter().all(|(_, path)| height(path[path.len() - 1]) < 1e-18 && path.len() < 30));
 
     let valley = |title: &str| {
-        let chart = Chart::new(title, "x", "y").range((-1.6, 1.6), (-0.7, 2.0));
+        let chart = Chart::new(title, "x", "y").range((-1.6, 1.6), (-3.4, 2.0));
         chart.contour(|x, y| height((x, y)))
     };
     let alone = |i: usize| {
@@ -109,7 +118,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         valley(&format!("{name}: {} steps", path.len() - 1)).series(Series::new("", path.clone()).with_points())
     };
     let line = |i: usize| Series::new(paths[i].0, paths[i].1.clone());
-    let slow = valley("a thousand steps by the gradient alone").series(line(2)).series(line(3));
+    let slow = valley("a thousand steps by the gradient alone").series(line(3)).series(line(4));
     let heights = |(name, path): &(&str, Path)| {
         let falls = path.iter().take(60).enumerate().map(|(i, &p)| (i as f64, height(p).max(1e-30).log10()));
         Series::new(*name, falls.collect())
@@ -117,7 +126,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let race =
         paths.iter().fold(Chart::new("how far down after each step", "step", "log10 of the height"), |c, p| c.series(heights(p)));
     std::fs::create_dir_all("target/newton_cg")?;
-    save_charts("target/newton_cg/rosenbrock.png", &[alone(0), alone(1), slow, race])?;
+    save_charts("target/newton_cg/rosenbrock.png", &[alone(0), alone(1), alone(2), slow, race])?;
     println!("wrote target/newton_cg/rosenbrock.png");
     Ok(())
 }

@@ -198,3 +198,26 @@ fn newtons_method_by_hessian_products_crosses_rosenbrocks_valley() {
         assert!(b < 1.0 && c / b.powi(2) < 100.0 * (b / a.powi(2)).max(1.0), "{a:.1e} {b:.1e} {c:.1e}");
     }
 }
+
+/// From the usual start, whole steps need no more than six: the heights on the way are those of Newton's method with an
+/// exact Hessian, worked out by hand from its 2 x 2 system.
+#[test]
+fn whole_newton_steps_take_six() {
+    let mut x = Tensor::from([-1.2, 1.0]);
+    let (mut a, mut b) = (-1.2f64, 1.0f64);
+    for _ in 0..6 {
+        let at = Var::constant(x.clone());
+        let g = grad_of(&at);
+        x = x + newton_direction(&at, &g);
+        let (ga, gb) = (-400.0 * a * (b - a * a) - 2.0 * (1.0 - a), 200.0 * (b - a * a));
+        let (aa, ab, bb) = (1200.0 * a * a - 400.0 * b + 2.0, -400.0 * a, 200.0);
+        let det = aa * bb - ab * ab;
+        (a, b) = (a - (bb * ga - ab * gb) / det, b - (aa * gb - ab * ga) / det);
+        assert!((x.at([0]) - a).abs() < 1e-6 && (x.at([1]) - b).abs() < 1e-6, "{x} where ({a}, {b}) is right");
+    }
+    assert!(rosenbrock(&Var::constant(x)).item() < 1e-15);
+}
+
+fn grad_of(at: &Var<f64>) -> Tensor<f64> {
+    value_and_grad(rosenbrock, at).1.into_value()
+}
