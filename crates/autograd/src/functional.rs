@@ -1,6 +1,7 @@
 //! Models as functions of their parameters.
 
-use crate::module::{Module, Path};
+use crate::module::Module;
+use crate::path::Path;
 use crate::var::Var;
 use gradus_tensor::Float;
 use std::collections::BTreeMap;

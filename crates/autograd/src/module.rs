@@ -1,36 +1,9 @@
 //! Models as trees of parameters and buffers, visited by path.
 
 use crate::param::{Buffer, Param};
+use crate::path::{Path, path_matches};
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;
-
-/// Where in a model a visit stands: `features.0.weight`.
-#[derive(Clone, Debug, Default)]
-pub struct Path(String);
-
-impl Path {
-    /// The path as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Runs `f` one level further down, at `name`.
-    pub fn at<R>(&mut self, name: &str, f: impl FnOnce(&mut Self) -> R) -> R {
-        let len = self.0.len();
-        if len > 0 {
-            self.0.push('.');
-        }
-        self.0.push_str(name);
-        let result = f(self);
-        self.0.truncate(len);
-        result
-    }
-
-    /// As [`at`](Self::at), for item `index` of a list.
-    pub fn at_index<R>(&mut self, index: usize, f: impl FnOnce(&mut Self) -> R) -> R {
-        self.at(&index.to_string(), f)
-    }
-}
 
 /// Sees each parameter and buffer of a model.
 pub trait Visitor<'a, T: Float> {
@@ -90,6 +63,40 @@ pub trait Module<T: Float = f32> {
         Self: Sized,
     {
         self.for_each_parameter(|_, p| p.set_trainable(trainable));
+    }
+
+    /// Freezes what lies at paths that fit `pattern`, in which `*` stands for any run of characters: parameters become
+    /// constants, for which no gradient is computed, and buffers keep their values. A batch normalisation whose running
+    /// statistics are frozen goes by them in training too. So a part of a network is a fixed function, as Keras'
+    /// `trainable = False` makes it; [`unfreeze`](Self::unfreeze) undoes it.
+    ///
+    /// ```
+    /// use gradus_autograd::{Module, Param};
+    /// let mut net = (Param::<f32>::new([1.0, 2.0].into()), Param::new([3.0].into()));
+    /// net.freeze("0*");
+    /// assert_eq!((net.num_trainable(), net.num_parameters()), (1, 3));
+    /// ```
+    ///
+    /// # Panics
+    /// When no parameter and no buffer has such a path.
+    #[track_caller]
+    fn freeze(&mut self, pattern: &str)
+    where
+        Self: Sized,
+    {
+        set_frozen(self, pattern, true);
+    }
+
+    /// Undoes [`freeze`](Self::freeze) at paths that fit `pattern`.
+    ///
+    /// # Panics
+    /// When no parameter and no buffer has such a path.
+    #[track_caller]
+    fn unfreeze(&mut self, pattern: &str)
+    where
+        Self: Sized,
+    {
+        set_frozen(self, pattern, false);
     }
 
     /// The values of all parameters and buffers by path; the tensors share the model's memory until either
@@ -162,6 +169,21 @@ fn collect<T: Float, M: Module<T> + ?Sized>(module: &M) -> Collected<'_, T> {
     let mut found = Collect(Vec::new(), Vec::new());
     module.visit(&mut Path::default(), &mut found);
     (found.0, found.1)
+}
+
+#[track_caller]
+fn set_frozen<T: Float, M: Module<T>>(module: &mut M, pattern: &str, frozen: bool) {
+    let (params, buffers) = collect(module);
+    let paths: Vec<&str> = params.iter().map(|(p, _)| p.as_str()).chain(buffers.iter().map(|(p, _)| p.as_str())).collect();
+    if !paths.iter().any(|path| path_matches(pattern, path)) {
+        panic!("no parameter or buffer has a path that fits `{pattern}`; there are {}", paths.join(", "));
+    }
+    buffers.iter().filter(|(path, _)| path_matches(pattern, path)).for_each(|(_, b)| b.set_frozen(frozen));
+    module.for_each_parameter(|path, p| {
+        if path_matches(pattern, path) {
+            p.set_trainable(!frozen);
+        }
+    });
 }
 
 impl<T: Float> Module<T> for Param<T> {

@@ -5,7 +5,7 @@ use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{RwLock, RwLockReadGuard};
 
 /// A trainable weight: a leaf variable with an identity, living in a model.
@@ -99,9 +99,11 @@ impl<T: Float> fmt::Debug for Param<T> {
 
 /// State that a model keeps beside its parameters, saved with them but not trained: running statistics. A
 /// layer may write it during a forward pass. When a [`checkpoint`](crate::checkpoint) runs that pass again, it reads what
-/// it read at first, and writes nothing.
+/// it read at first, and writes nothing. A frozen buffer keeps its value in forward passes; a layer with running statistics
+/// goes by them.
 pub struct Buffer<T: Float = f32> {
     number: u64,
+    frozen: AtomicBool,
     value: RwLock<Tensor<T>>,
 }
 
@@ -109,7 +111,17 @@ impl<T: Float> Buffer<T> {
     /// A buffer that starts as `value`.
     pub fn new(value: Tensor<T>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), value: RwLock::new(value) }
+        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), frozen: AtomicBool::new(false), value: RwLock::new(value) }
+    }
+
+    /// Whether layers are to leave the value as it is.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Relaxed)
+    }
+
+    /// Freezes or unfreezes; [`set`](Self::set) works all the same, for loading.
+    pub fn set_frozen(&self, frozen: bool) {
+        self.frozen.store(frozen, Ordering::Relaxed);
     }
 
     fn lock(&self) -> RwLockReadGuard<'_, Tensor<T>> {
@@ -137,12 +149,14 @@ impl<T: Float> Buffer<T> {
 
 impl<T: Float> Clone for Buffer<T> {
     fn clone(&self) -> Self {
-        Self::new(self.get())
+        let new = Self::new(self.get());
+        new.set_frozen(self.is_frozen());
+        new
     }
 }
 
 impl<T: Float> fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Buffer {:?}", self.get())
+        write!(f, "Buffer{} {:?}", if self.is_frozen() { "(frozen)" } else { "" }, self.get())
     }
 }

@@ -1,6 +1,7 @@
 //! Settings for some of the parameters, chosen by path.
 
 use crate::rule::assert_option;
+use gradus_autograd::path_matches;
 
 /// Settings of their own for the parameters whose path fits a pattern. In a pattern `*` stands for any run of
 /// characters, dots included: `features.*`, `*.bias`, `encoder.*.weight`.
@@ -58,50 +59,6 @@ impl Group {
     }
 
     pub(crate) fn fits(&self, path: &str) -> bool {
-        glob(&self.pattern, path)
-    }
-}
-
-/// Whether `text` fits `pattern`, in which `*` stands for any run of characters.
-fn glob(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(head) else { return false };
-    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
-    // The earliest place for each part leaves the most to the others.
-    for part in middle.split('*') {
-        match text.find(part) {
-            Some(at) => text = &text[at + part.len()..],
-            None => return false,
-        }
-    }
-    text.ends_with(tail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// By the definition, in exponential time.
-    fn naive(p: &[u8], t: &[u8]) -> bool {
-        match p {
-            [] => t.is_empty(),
-            [b'*', rest @ ..] => (0..=t.len()).any(|n| naive(rest, &t[n..])),
-            [c, rest @ ..] => t.first() == Some(c) && naive(rest, &t[1..]),
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
-        #[test]
-        fn glob_is_what_it_says(pattern in "[ab.*]{0,7}", text in "[ab.]{0,9}") {
-            prop_assert_eq!(glob(&pattern, &text), naive(pattern.as_bytes(), text.as_bytes()));
-        }
-    }
-
-    #[test]
-    fn patterns_cross_dots() {
-        assert!(glob("features.*", "features.0.weight") && glob("*.bias", "features.0.bias") && glob("*", "w"));
-        assert!(!glob("features.*", "features") && !glob("*.bias", "bias") && !glob("feat", "features"));
+        path_matches(&self.pattern, path)
     }
 }

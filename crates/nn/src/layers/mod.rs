@@ -1,6 +1,7 @@
 //! The layers, a kind a file.
 
 mod activation;
+mod branches;
 pub(crate) mod checkpoint;
 mod conv;
 mod dropout;
@@ -12,6 +13,7 @@ mod pool;
 mod shape;
 
 pub use activation::{ELU, GELU, LeakyReLU, LogSoftmax, ReLU, ReLU6, SiLU, Sigmoid, Softmax, Softplus, Tanh};
+pub use branches::{Concat, Residual};
 pub use checkpoint::Checkpoint;
 pub use conv::{Conv2d, Padding, Pair};
 pub use dropout::Dropout;

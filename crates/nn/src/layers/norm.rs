@@ -13,7 +13,7 @@ macro_rules! batch_norm {
         ///
         /// `y = (x - mean) / √(var + eps) · weight + bias`, per channel (Ioffe and Szegedy 2015). Training takes mean and
         /// (biased) variance from the batch and moves the running ones by `momentum`, the variance by the unbiased one;
-        /// evaluation takes the running ones.
+        /// evaluation takes the running ones. So does training when they are [frozen](Self::frozen), and leaves them.
         ///
         /// # Panics
         /// On the forward pass: when axis 1 has another size than the number of channels; in training, when a channel
@@ -64,6 +64,17 @@ macro_rules! batch_norm {
                 Self { weight: weight.filter(|_| affine), bias: bias.filter(|_| affine), ..self }
             }
 
+            /// With running statistics that training goes by and does not move, or not so: what a pretrained network
+            /// wants that is trained on small batches. Weight and bias are trained all the same, unless
+            /// [`Module::freeze`](gradus_autograd::Module::freeze) has them; that reaches the statistics too, by path,
+            /// wherever in a network they are.
+            #[must_use]
+            pub fn frozen(self, frozen: bool) -> Self {
+                self.running_mean.set_frozen(frozen);
+                self.running_var.set_frozen(frozen);
+                self
+            }
+
             /// Moves the running statistics towards those of a batch with `count` values a channel.
             fn update(&self, mean: &Tensor<T>, var: &Tensor<T>, count: usize) {
                 let m = self.momentum;
@@ -86,7 +97,8 @@ macro_rules! batch_norm {
                 }
                 let across: AxisList = (0..x.rank()).filter(|&a| a != 1).collect();
                 let per_channel: Shape = (0..x.rank()).map(|a| if a == 1 { channels } else { 1 }).collect();
-                let y = if mode.is_train() {
+                let frozen = self.running_mean.is_frozen() || self.running_var.is_frozen();
+                let y = if mode.is_train() && !frozen {
                     let count = x.shape().numel() / channels.max(1);
                     if count == 1 {
                         let detail = format!("one value a channel in training (input {}); its variance is 0", x.shape());

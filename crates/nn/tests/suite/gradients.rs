@@ -98,6 +98,7 @@ fn normalisation() -> Vec<Entry> {
         layer(scaled(BatchNorm1d::new(2)), [2, 2, 3]),
         layer(scaled(BatchNorm2d::new(2)), [2, 2, 2, 3]),
         layer(BatchNorm2d::new(2).affine(false).eps(0.1), [2, 2, 2, 2]),
+        layer(scaled(BatchNorm2d::new(2)).frozen(true), [1, 2, 1, 2]),
         layer(scaled(LayerNorm::new([4])), [2, 3, 4]),
         layer(scaled(LayerNorm::new([3, 2])), [2, 3, 2]),
         layer(LayerNorm::new([3]).affine(false), [2, 3]),
@@ -135,7 +136,16 @@ fn networks() -> Vec<Entry> {
         .add(Dropout::new(0.3))
         .add(Flatten)
         .push("head", Linear::new(8, 2, rng));
-    vec![layer(net, [2, 1, 4, 4]), checkpointed()]
+    let body = Sequential::new().add(Conv2d::new(2, 3, 3, rng).stride(2).padding(1)).add(Tanh);
+    let inception = Concat::new().add(Conv2d::new(2, 1, 1, rng)).add(Identity).push("wide", Conv2d::new(2, 2, 3, rng).same());
+    vec![
+        layer(net, [2, 1, 4, 4]),
+        layer(Residual::new(Sequential::new().add(Linear::new(3, 3, rng)).add(Tanh)), [2, 3]),
+        layer(Residual::new(body).shortcut(Conv2d::new(2, 3, 1, rng).stride(2)), [1, 2, 3, 4]),
+        layer(inception, [2, 2, 3, 2]),
+        layer(Concat::new().axis(-1).add(Tanh).add(Linear::new(3, 2, rng)), [2, 3]),
+        checkpointed(),
+    ]
 }
 
 /// With respect to its input and to what its layer reads; as `functional_call` cannot lend parameters to a backward pass
@@ -274,7 +284,7 @@ fn assert_all(found: BTreeSet<String>, at_least: usize, others: &[&str], entries
 fn no_layer_is_missing() {
     let entries = vec![dense_and_convolution(), pooling(), normalisation(), without_parameters(), networks()];
     // Options, and a box of any layer.
-    assert_all(in_source("layers", "Layer"), 28, &["Padding", "Pair", "Box"], entries);
+    assert_all(in_source("layers", "Layer"), 30, &["Padding", "Pair", "Box"], entries);
 }
 
 #[test]

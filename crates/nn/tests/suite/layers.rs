@@ -80,6 +80,45 @@ fn batch_norm_standardises_in_training_and_only_there() {
 }
 
 #[test]
+fn frozen_running_statistics_stay_and_are_gone_by_in_training() {
+    let rng = &mut Rng::seed(0);
+    let x = Tensor::normal([4, 3, 2, 2], 5.0, 3.0, rng);
+    let norm = BatchNorm2d::<f64>::new(3);
+    let moving = norm.clone();
+    let norm = norm.frozen(true);
+    let before = norm.state_dict();
+    assert_eq!(forward(&norm, &x, &mut Mode::Train(rng)), forward(&norm, &x, &mut Mode::Eval));
+    assert_eq!(norm.state_dict(), before);
+    assert_ne!(forward(&moving, &x, &mut Mode::Train(rng)), forward(&norm, &x, &mut Mode::Eval));
+    // A clone is frozen as well, and thaws.
+    let thawed = norm.clone().frozen(false);
+    let _ = forward(&thawed, &x, &mut Mode::Train(rng));
+    assert_eq!(thawed.state_dict(), moving.state_dict());
+    // Its own parameters are trained.
+    let grads = norm.forward(&Var::constant(x), &mut Mode::Train(rng)).sum(..).backward();
+    assert_eq!(grads.len(), 2);
+}
+
+#[test]
+fn what_is_frozen_by_path_is_a_constant() {
+    let rng = &mut Rng::seed(0);
+    let base = Sequential::new().add(Conv2d::new(1, 2, 3, rng)).add(BatchNorm2d::new(2)).add(Flatten);
+    let mut net: Sequential =
+        Sequential::new().push("base", Residual::new(Flatten).shortcut(base)).push("head", Linear::new(8, 1, rng));
+    net.freeze("base.*");
+    assert_eq!((net.num_trainable(), net.num_parameters()), (9, 9 + 20 + 4));
+    let x = Tensor::normal([3, 8], 0.0, 1.0, rng);
+    assert!(net.get("head").unwrap().forward(&x.into(), &mut Mode::Eval).requires_grad());
+    let base = net.get("base").unwrap().named_buffers().into_iter().filter(|(_, b)| b.is_frozen()).count();
+    assert_eq!(base, 2);
+    net.unfreeze("*.1.*");
+    assert_eq!(net.num_trainable(), 9 + 4);
+    assert!(net.named_buffers().iter().all(|(_, b)| !b.is_frozen()));
+    let m = message(|| net.freeze("bsae.*"));
+    assert!(m.contains("fits `bsae.*`; there are base.shortcut.0.weight, ") && m.contains("base.shortcut.1.running_mean"), "{m}");
+}
+
+#[test]
 fn layers_say_what_they_refuse() {
     let rng = &mut Rng::seed(0);
     let mut said = |layer: &dyn Layer<f32>, shape: &[usize]| {
@@ -98,6 +137,10 @@ fn layers_say_what_they_refuse() {
     assert!(m.contains("[2, 3]") && m.contains("[4, 2]"), "{m}");
     let m = said(&Conv2d::new(3, 2, 3, &mut Rng::seed(0)).same(), &[2, 5, 5]);
     assert!(m.contains("wanted [N, C, H, W]"), "{m}");
+    let m = said(&Residual::new(Linear::new(3, 1, &mut Rng::seed(0))), &[2, 3]);
+    assert!(m.ends_with("the body makes [2, 1] of [2, 3], the shortcut [2, 3]; wanted the same shape"), "{m}");
+    let m = message(|| Concat::<f32>::new().push("a", ReLU).push("a", Tanh));
+    assert!(m.contains("already is a branch `a`"), "{m}");
     assert!(message(|| Conv2d::<f32>::grouped(3, 4, 1, 2, &mut Rng::seed(0))).contains("do not divide into 2 groups"));
     assert!(message(|| Embedding::<f32>::new(3, 2, &mut Rng::seed(0)).padding_index(3)).contains("padding index 3 of 3"));
     let table = Embedding::<f32>::new(3, 2, &mut Rng::seed(0));

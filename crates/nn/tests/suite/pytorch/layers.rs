@@ -1,9 +1,6 @@
-use super::{assert_close, floats, integers, read};
-use gradus_autograd::{Module, Var};
+use super::{assert_close, check_all, floats, integers, read};
 use gradus_nn::*;
-use gradus_tensor::{Rng, Tensor};
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use gradus_tensor::Rng;
 
 /// The layer that a case is about; its weights come from the file.
 fn layer(name: &str, rng: &mut Rng) -> Box<dyn Layer<f64>> {
@@ -55,43 +52,9 @@ fn layer(name: &str, rng: &mut Rng) -> Box<dyn Layer<f64>> {
     }
 }
 
-fn state(v: &Value) -> BTreeMap<String, Tensor<f64>> {
-    v.as_object().unwrap().iter().map(|(path, v)| (path.clone(), floats(v))).collect()
-}
-
-fn check(case: &Value) {
-    let name = case["name"].as_str().unwrap();
-    let rng = &mut Rng::seed(0);
-    let mut layer = layer(name, rng);
-    layer.load_state_dict(&state(&case["state"])).unwrap();
-    let mut mode = if case["train"].as_bool().unwrap() { Mode::Train(rng) } else { Mode::Eval };
-    let x = floats(&case["x"]);
-    for i in 0..case["steps"].as_u64().unwrap() - 1 {
-        layer.forward(&(&x + i as f64).into(), &mut mode);
-    }
-    let x = Var::leaf(x);
-    let y = layer.forward(&x, &mut mode);
-    assert_close(&format!("{name}: output"), y.value(), &case["y"]);
-    let grads = y.backward_with(floats(&case["gy"]));
-    assert_close(&format!("{name}: input's gradient"), &grads[&x], &case["gx"]);
-    let expected = case["grads"].as_object().unwrap();
-    assert_eq!(layer.named_parameters().len(), expected.len(), "{name}");
-    for (path, p) in layer.named_parameters() {
-        assert_close(&format!("{name}: gradient of {path}"), &grads[p], &expected[&path]);
-    }
-    let now = layer.state_dict();
-    for (path, expected) in case["after"].as_object().unwrap() {
-        assert_close(&format!("{name}: {path} after the step"), &now[path], expected);
-    }
-}
-
 #[test]
 fn layers_agree() {
-    let file = read("layers.json");
-    let cases = file["layers"].as_array().unwrap();
-    let names: BTreeSet<&str> = cases.iter().map(|c| c["name"].as_str().unwrap()).collect();
-    assert_eq!(names.len(), 44);
-    cases.iter().for_each(check);
+    check_all(&read("layers.json")["layers"], 44, layer);
 }
 
 #[test]
