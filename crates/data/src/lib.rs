@@ -19,7 +19,8 @@
 //! # Ok::<(), gradus_data::DataError>(())
 //! ```
 //!
-//! Arrays are read and written in the formats of MNIST ([`idx`]) and NumPy ([`npy`], [`npz`]). Readers
+//! Arrays are read and written in the formats of MNIST ([`idx`]), NumPy ([`npy`], [`npz`]) and [`safetensors`], and read
+//! from the files of PyTorch ([`pth`]). Readers
 //! never panic and take no more memory than the file has bytes to fill; what a file claims is checked first.
 //! Writers replace a file as a whole or not at all ([`atomic_write`]).
 #![forbid(unsafe_code)]
@@ -38,7 +39,9 @@ pub mod images;
 pub mod mnist;
 pub mod npy;
 pub mod npz;
+pub mod pth;
 mod rows;
+pub mod safetensors;
 mod source;
 mod stored;
 mod write;

@@ -1,6 +1,7 @@
 //! How the elements of tensors lie in files.
 
-use gradus_tensor::{DType, Element, Tensor};
+use gradus_tensor::{DType, Element, Float, Num, Tensor};
+use std::any::Any;
 use std::io::{self, Write};
 
 /// Runs the same expression on the tensor inside, whatever its type.
@@ -85,6 +86,49 @@ impl Array {
     pub fn get<T: Stored>(&self) -> Option<Tensor<T>> {
         T::unwrap(self).cloned()
     }
+
+    /// A tensor of floats, by its own element type.
+    ///
+    /// ```
+    /// # use gradus_data::Array;
+    /// # use gradus_tensor::{DType, Tensor};
+    /// assert_eq!(Array::of(&Tensor::from([1.0f64])).dtype(), DType::F64);
+    /// ```
+    pub fn of<T: Float>(tensor: &Tensor<T>) -> Self {
+        let any: &dyn Any = tensor;
+        match (any.downcast_ref::<Tensor<f32>>(), any.downcast_ref::<Tensor<f64>>()) {
+            (Some(t), _) => Self::F32(t.clone()),
+            (_, Some(t)) => Self::F64(t.clone()),
+            _ => Self::F64(converted(tensor, Num::to_f64)),
+        }
+    }
+
+    /// The numbers as floats of type `T`, rounded where `T` is coarser; truth values are 0 and 1. Shares the buffer when
+    /// they are of type `T`.
+    ///
+    /// ```
+    /// # use gradus_data::Array;
+    /// # use gradus_tensor::Tensor;
+    /// assert_eq!(Array::from(Tensor::from([3i64, -1])).cast::<f32>(), Tensor::from([3.0, -1.0]));
+    /// ```
+    pub fn cast<T: Float>(&self) -> Tensor<T> {
+        let any: &dyn Any = each!(self, t => t);
+        if let Some(same) = any.downcast_ref::<Tensor<T>>() {
+            return same.clone();
+        }
+        match self {
+            Self::F32(t) => converted(t, |v| T::from_f64(v.into())),
+            Self::F64(t) => converted(t, T::from_f64),
+            Self::I32(t) => converted(t, |v| T::from_f64(v.into())),
+            Self::I64(t) => converted(t, |v| T::from_f64(v as f64)),
+            Self::U8(t) => converted(t, |v| T::from_f64(v.into())),
+            Self::Bool(t) => converted(t, |v| T::from_f64(u8::from(v).into())),
+        }
+    }
+}
+
+fn converted<A: Element, B: Element>(from: &Tensor<A>, f: impl Fn(A) -> B) -> Tensor<B> {
+    Tensor::from_vec(from.to_vec().into_iter().map(f).collect(), from.shape().clone())
 }
 
 fn dtype_of<T: Element>(_: &Tensor<T>) -> DType {

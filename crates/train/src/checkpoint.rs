@@ -3,7 +3,8 @@
 use crate::error::TrainError;
 use crate::history::{History, StepRecord};
 use crate::run::{CallbackState, Position};
-use crate::weights::{self, Stored};
+use crate::weights;
+use gradus_data::{Array, safetensors};
 use gradus_optim::OptimizerState;
 use gradus_tensor::{RngState, Tensor};
 use std::collections::BTreeMap;
@@ -50,7 +51,7 @@ impl Checkpoint {
     pub fn save(&self, path: &Path) -> Result<(), TrainError> {
         let mut tensors = prefixed("model.", &self.weights);
         // The header has an end; steps, of which there may be millions, are data.
-        tensors.insert(STEPS.to_string(), Stored::F64(table_of(&self.history.steps)));
+        tensors.insert(STEPS.to_string(), table_of(&self.history.steps).into());
         tensors.extend(prefixed("optimizer.", &self.optimizer.tensors));
         let mut meta = prefixed_numbers("optimizer.", &self.optimizer.scalars);
         for (name, state) in &self.callbacks {
@@ -81,12 +82,12 @@ impl Checkpoint {
         ] {
             meta.insert(name.to_string(), value);
         }
-        weights::write(path, &tensors, &meta)
+        Ok(safetensors::write(path, &tensors, &meta)?)
     }
 
     /// What [`save`](Self::save) wrote.
     pub fn load(path: &Path) -> Result<Self, TrainError> {
-        let (tensors, meta) = weights::read(path)?;
+        let (tensors, meta) = safetensors::read(path)?;
         Reader { tensors, meta }
             .checkpoint()
             .map_err(|reason| TrainError::in_file(path, format!("not a whole training checkpoint: {reason}")))
@@ -99,8 +100,8 @@ fn table_of(steps: &[StepRecord]) -> Tensor<f64> {
     Tensor::from_vec(rows.collect(), [steps.len(), 4])
 }
 
-fn prefixed(prefix: &str, map: &BTreeMap<String, Tensor<f32>>) -> BTreeMap<String, Stored> {
-    map.iter().map(|(name, t)| (format!("{prefix}{name}"), Stored::of(t))).collect()
+fn prefixed(prefix: &str, map: &BTreeMap<String, Tensor<f32>>) -> BTreeMap<String, Array> {
+    map.iter().map(|(name, t)| (format!("{prefix}{name}"), Array::of(t))).collect()
 }
 
 fn prefixed_numbers(prefix: &str, map: &BTreeMap<String, f64>) -> BTreeMap<String, String> {
@@ -109,7 +110,7 @@ fn prefixed_numbers(prefix: &str, map: &BTreeMap<String, f64>) -> BTreeMap<Strin
 
 /// The file's content, being taken apart.
 struct Reader {
-    tensors: BTreeMap<String, Stored>,
+    tensors: BTreeMap<String, Array>,
     meta: BTreeMap<String, String>,
 }
 
@@ -170,7 +171,7 @@ impl Reader {
 
     fn tensors_under(&self, prefix: &str) -> Result<BTreeMap<String, Tensor<f32>>, String> {
         let entries = self.tensors.iter().filter_map(|(n, t)| Some((n.strip_prefix(prefix)?, t)));
-        let tensor = |(n, t): (&str, &Stored)| match t.tensor() {
+        let tensor = |(n, t): (&str, &Array)| match weights::tensor(t) {
             Ok(tensor) => Ok((n.to_string(), tensor)),
             Err(reason) => Err(format!("the tensor `{prefix}{n}` {reason}")),
         };
@@ -180,7 +181,7 @@ impl Reader {
     fn history(&self) -> Result<History, String> {
         let epochs = History::from_json(self.text("history")?).map_err(|e| e.to_string())?.epochs;
         let table = self.tensors.get(STEPS).ok_or_else(|| format!("there is no tensor `{STEPS}`"))?;
-        let table = table.tensor::<f64>().map_err(|reason| format!("the tensor `{STEPS}` {reason}"))?;
+        let table = weights::tensor::<f64>(table).map_err(|reason| format!("the tensor `{STEPS}` {reason}"))?;
         if table.rank() != 2 || table.size(1) != 4 {
             return Err(format!("the tensor `{STEPS}` is {}; wanted [steps, 4]", table.shape()));
         }

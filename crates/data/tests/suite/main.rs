@@ -4,3 +4,4 @@ mod dataset;
 mod files;
 mod mutations;
 mod sets;
+mod weights;

@@ -1,7 +1,7 @@
 //! Valid files with a few bytes changed, cut or added: an error or a result, and never a panic.
 
 use gradus_data::npz::Npz;
-use gradus_data::{Cifar10, Csv, Dataset, ImageFolder, Mnist, idx, npy};
+use gradus_data::{Cifar10, Csv, Dataset, ImageFolder, Mnist, idx, npy, pth, safetensors};
 use gradus_tensor::Tensor;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -79,6 +79,26 @@ proptest! {
                     let _ = file.read_any(&name);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn weights(damage in Damage::any(), head in prop_oneof![Just(60usize), Just(3000), Just(usize::MAX)], tail in any::<bool>()) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        for name in ["state.pth", "state_stream.pth", "checkpoint.pth", "state.safetensors"] {
+            let mut bytes = fixture(name);
+            if tail {
+                bytes.reverse();
+            }
+            let mut bytes = damage.apply(bytes, head);
+            if tail {
+                bytes.reverse();
+            }
+            fs::write(&path, &bytes).unwrap();
+            let read = if name.ends_with("pth") { pth::read(&path).ok() } else { safetensors::read(&path).ok().map(|r| r.0) };
+            let elements: usize = read.into_iter().flatten().map(|(_, array)| array.shape().numel()).sum();
+            prop_assert!(elements <= 8 * bytes.len());
         }
     }
 

@@ -120,8 +120,8 @@ fn damaged_files_are_refused_with_path_and_reason() {
         (file(&tensor("F32", "[1000000,1000000]", 4_000_000_000_000), &[0; 8]), "not a whole safetensors file"),
         (file(&tensor("F32", "[9223372036854775807,9]", 4), &[0; 4]), "not a whole safetensors file"),
         (file(&tensor("F32", "[2]", 4), &[0; 4]), "not a whole safetensors file"),
-        (file(&tensor("I64", "[1]", 8), &[0; 8]), "the tensor `w` is of type I64; wanted F32 or F64"),
-        (file(&tensor("F64", "[1]", 8), &[0; 8]), "the tensor `w` is of type F64; wanted F32"),
+        (file(&tensor("I64", "[1]", 8), &[0; 8]), "tensor `w`: is of type I64; wanted F32"),
+        (file(&tensor("F64", "[1]", 8), &[0; 8]), "tensor `w`: is of type F64; wanted F32"),
         (file(&tensor("F32", "[0,4611686018427387904,4611686018427387904]", 0), &[]), "too large"),
     ] {
         std::fs::write(&path, &bytes).unwrap();
