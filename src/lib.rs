@@ -30,6 +30,7 @@
 //! | [`nn`] | layers, losses, metrics, initialisers |
 //! | [`optim`] | optimisers, schedules, clipping |
 //! | [`data`] | data sets, batches, file formats |
+//! | [`models`] | networks for pictures, and pretrained weights |
 //! | [`train`] | fit, evaluate, predict; progress, history, plots, checkpoints |
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -37,6 +38,7 @@
 pub use gradus_autograd as autograd;
 pub use gradus_check as check;
 pub use gradus_data as data;
+pub use gradus_models as models;
 pub use gradus_nn as nn;
 pub use gradus_optim as optim;
 pub use gradus_tensor as tensor;

@@ -5,12 +5,14 @@ use crate::write::atomic_write;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ureq::Agent;
 
 /// A file that mirrors offer.
-pub(crate) struct Remote {
+#[derive(Clone, Copy, Debug)]
+pub struct Remote {
+    /// Its name, there and here.
     pub name: &'static str,
     /// Its exact size in bytes.
     pub size: u64,
@@ -20,7 +22,10 @@ pub(crate) struct Remote {
 
 /// Brings those of `files` into `dir` that are not there yet, each from the first of the `mirrors` that
 /// delivers it right.
-pub(crate) fn fetch(mirrors: &[&str], files: &[Remote], dir: &Path) -> Result<(), DataError> {
+///
+/// # Errors
+/// When no mirror has a file of the right size and sum, or the folder cannot be written to.
+pub fn fetch(mirrors: &[&str], files: &[Remote], dir: &Path) -> Result<(), DataError> {
     fs::create_dir_all(dir).map_err(|e| DataError::io(dir, "create the folder", e))?;
     let agent: Agent = Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(15)))
@@ -29,6 +34,19 @@ pub(crate) fn fetch(mirrors: &[&str], files: &[Remote], dir: &Path) -> Result<()
         .build()
         .into();
     files.iter().try_for_each(|file| fetch_one(&agent, mirrors, file, dir))
+}
+
+/// Where fetched files are kept: the folder of the environment variable `GRADUS_CACHE`, else `gradus` in the user's cache
+/// folder (`XDG_CACHE_HOME`, `LOCALAPPDATA` on Windows, or `~/.cache`).
+///
+/// # Errors
+/// When none of these variables is set.
+pub fn cache_dir() -> Result<PathBuf, DataError> {
+    let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let user = || folder("XDG_CACHE_HOME").or_else(|| folder("LOCALAPPDATA")).or_else(|| Some(folder("HOME")?.join(".cache")));
+    folder("GRADUS_CACHE").or_else(|| Some(user()?.join("gradus"))).ok_or_else(|| {
+        DataError::new("no folder for fetched files is known; wanted GRADUS_CACHE, XDG_CACHE_HOME or HOME to be set")
+    })
 }
 
 fn fetch_one(agent: &Agent, mirrors: &[&str], file: &Remote, dir: &Path) -> Result<(), DataError> {

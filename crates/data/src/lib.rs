@@ -31,7 +31,7 @@ pub mod cifar;
 pub mod csv;
 pub mod dataset;
 #[cfg(feature = "download")]
-mod download;
+pub mod download;
 mod error;
 pub mod idx;
 pub mod image_folder;

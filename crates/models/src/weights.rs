@@ -1,0 +1,179 @@
+//! Weights from files, and how their names and layouts become those of a network here.
+
+use gradus_autograd::Module;
+use gradus_data::npz::Npz;
+use gradus_data::{Array, DataError, pth, safetensors};
+use gradus_tensor::{Float, Tensor};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Named arrays from a file, on their way into a network.
+///
+/// ```no_run
+/// use gradus_models::{ResNet18, Weights};
+/// use gradus_tensor::Rng;
+/// let mut net = ResNet18::new::<f32>(10, &mut Rng::seed(0));
+/// // The base of a network that was trained elsewhere; its classifier is left alone.
+/// Weights::open("mine.pth")?.within("features")?.load(&mut net.features)?;
+/// # Ok::<(), gradus_data::DataError>(())
+/// ```
+#[derive(Clone)]
+pub struct Weights {
+    path: PathBuf,
+    arrays: BTreeMap<String, Array>,
+}
+
+impl fmt::Debug for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.path.display())?;
+        self.arrays.iter().try_for_each(|(name, array)| writeln!(f, "  {name} {}", array.shape()))
+    }
+}
+
+impl Weights {
+    /// Reads a file by its extension: PyTorch's `.pth`, `.pt` and `.bin`, `.safetensors`, NumPy's `.npz`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or has another extension.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        let path = path.as_ref();
+        let extension = path.extension().map(|e| e.to_ascii_lowercase());
+        let arrays = match extension.as_ref().and_then(|e| e.to_str()) {
+            Some("pth" | "pt" | "bin") => pth::read(path)?,
+            Some("safetensors") => safetensors::read(path)?.0,
+            Some("npz") => {
+                let mut file = Npz::open(path)?;
+                let names: Vec<String> = file.names().into_iter().map(str::to_owned).collect();
+                names.into_iter().map(|name| Ok((name.clone(), file.read_any(&name)?))).collect::<Result<_, DataError>>()?
+            }
+            _ => return Err(DataError::in_file(path, "", "of no known kind; wanted .pth, .pt, .bin, .safetensors or .npz")),
+        };
+        Ok(Self { path: path.to_owned(), arrays })
+    }
+
+    /// The names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.arrays.keys().map(String::as_str)
+    }
+
+    /// The array of a name.
+    pub fn get(&self, name: &str) -> Option<&Array> {
+        self.arrays.get(name)
+    }
+
+    /// Under other names; those for which `f` gives none are left out.
+    ///
+    /// # Errors
+    /// When two arrays would have the same name.
+    pub fn rename(self, mut f: impl FnMut(&str) -> Option<String>) -> Result<Self, DataError> {
+        let mut arrays = BTreeMap::new();
+        let mut first = BTreeMap::new();
+        for (name, array) in self.arrays {
+            let Some(new) = f(&name) else { continue };
+            if let Some(other) = first.insert(new.clone(), name.clone()) {
+                return Err(DataError::in_file(&self.path, "", format!("`{other}` and `{name}` would both be `{new}`")));
+            }
+            arrays.insert(new, array);
+        }
+        Ok(Self { path: self.path, arrays })
+    }
+
+    /// What lies under `prefix` alone, named from there: `features.0.weight` within `features` is `0.weight`.
+    ///
+    /// # Errors
+    /// When there is nothing.
+    pub fn within(self, prefix: &str) -> Result<Self, DataError> {
+        let path = self.path.clone();
+        let inner = self.rename(|name| Some(name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned()))?;
+        if inner.arrays.is_empty() {
+            return Err(DataError::in_file(path, "", format!("there are no weights under `{prefix}.`")));
+        }
+        Ok(inner)
+    }
+
+    /// Keras' names and layouts (`conv1/kernel`, `[KH, KW, C, F]`; a dense layer's `[in, out]`) as PyTorch's and ours
+    /// (`conv1.weight`, `[F, C, KH, KW]`; `[out, in]`). Batch normalisations' `gamma`, `beta`, `moving_mean` and
+    /// `moving_variance` become `weight`, `bias`, `running_mean` and `running_var`. Of longer paths the last two parts count.
+    ///
+    /// # Errors
+    /// When an array is of no known name, or its shape is not that of its kind.
+    pub fn from_keras(self) -> Result<Self, DataError> {
+        let mut arrays = BTreeMap::new();
+        for (name, array) in self.arrays {
+            let wrong = |reason: String| DataError::in_file(&self.path, format!("array `{name}`"), reason);
+            let mut parts = name.trim_end_matches(":0").rsplit('/');
+            let (Some(kind), Some(layer)) = (parts.next(), parts.next()) else {
+                return Err(wrong("is not named LAYER/KIND, as Keras names its weights".into()));
+            };
+            let (kind, array) = convert(kind, array).map_err(wrong)?;
+            let new = format!("{layer}.{kind}");
+            if arrays.insert(new.clone(), array).is_some() {
+                return Err(wrong(format!("is a second `{new}`")));
+            }
+        }
+        Ok(Self { path: self.path, arrays })
+    }
+
+    /// Reorders the inputs of a dense layer `[out, H · W · C]` that follows a flattened map, from Keras' order, channels
+    /// last, to `[out, C · H · W]`. Nothing happens when there is no such array.
+    ///
+    /// # Errors
+    /// When the layer has another number of inputs.
+    pub fn unflatten(mut self, name: &str, [channels, height, width]: [usize; 3]) -> Result<Self, DataError> {
+        if let Some(array) = self.arrays.get_mut(name) {
+            let weight: Tensor<f32> = array.cast();
+            let inputs = channels * height * width;
+            if weight.rank() != 2 || weight.size(1) != inputs {
+                let reason = format!("has shape {}; wanted [out, {inputs}]", weight.shape());
+                return Err(DataError::in_file(&self.path, format!("array `{name}`"), reason));
+            }
+            let out = weight.size(0);
+            *array = Array::of(&weight.reshape([out, height, width, channels]).permute([0, 3, 1, 2]).reshape([out, inputs]));
+        }
+        Ok(self)
+    }
+
+    /// Sets the parameters and buffers of a network, or of a part of one.
+    ///
+    /// # Errors
+    /// When entries are missing, left over or mis-shaped: all are named, and the network is left as it was.
+    pub fn load<T: Float, M: Module<T>>(&self, module: &mut M) -> Result<(), DataError> {
+        let state = self.arrays.iter().map(|(name, array)| (name.clone(), array.cast())).collect();
+        module.load_state_dict(&state).map_err(|e| DataError::in_file(&self.path, "", e.to_string()))
+    }
+}
+
+/// What Keras calls `kind`, in our words and layout.
+fn convert(kind: &str, array: Array) -> Result<(&'static str, Array), String> {
+    let tensor: Tensor<f32> = array.cast();
+    let rank = tensor.rank();
+    Ok(match kind {
+        "kernel" => {
+            let order: &[usize] = match rank {
+                2 => &[1, 0],
+                3 => &[2, 1, 0],
+                4 => &[3, 2, 0, 1],
+                5 => &[4, 3, 0, 1, 2],
+                _ => return Err(format!("is a kernel of shape {}; wanted 2 to 5 axes", tensor.shape())),
+            };
+            ("weight", Array::of(&tensor.permute(order)))
+        }
+        "depthwise_kernel" => {
+            let [height, width, channels, multiplier] = tensor.shape()[..] else {
+                return Err(format!("is of shape {}; wanted [KH, KW, C, multiplier]", tensor.shape()));
+            };
+            let ordered = tensor.permute([2, 3, 0, 1]).reshape([channels * multiplier, 1, height, width]);
+            ("weight", Array::of(&ordered))
+        }
+        "bias" | "beta" => ("bias", array),
+        "gamma" | "embeddings" => ("weight", array),
+        "moving_mean" => ("running_mean", array),
+        "moving_variance" => ("running_var", array),
+        _ => {
+            return Err(format!(
+                "is a `{kind}`; wanted kernel, depthwise_kernel, bias, gamma, beta, moving_mean, moving_variance or embeddings"
+            ));
+        }
+    })
+}
