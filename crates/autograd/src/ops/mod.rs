@@ -1,5 +1,6 @@
 //! The ops, each in one place: its documentation, its rule and its samples.
 
+mod activation;
 mod binary;
 mod conv;
 mod einsum;
@@ -26,6 +27,7 @@ use gradus_tensor::Float;
 pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     let families = [
         unary::samples::<T>(),
+        activation::samples::<T>(),
         binary::samples::<T>(),
         no_nan::samples::<T>(),
         operators::samples::<T>(),

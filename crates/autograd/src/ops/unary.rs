@@ -1,4 +1,4 @@
-//! Functions of one element. An entry of the table yields the method, its documentation, the rule for
+//! Functions of one element; those made for networks are in `activation.rs`. An entry of the table yields the method, its documentation, the rule for
 //! derivatives of any order, and the samples that it is checked on.
 
 use crate::calculus::{Calculus, Val, power};
@@ -150,6 +150,7 @@ macro_rules! reads {
         Reads::Output
     };
 }
+pub(crate) use reads;
 
 /// `name(parameters: type) on low..high = |v| value, d(x, y) = derivative;`
 macro_rules! unary {
@@ -203,6 +204,8 @@ macro_rules! unary {
     };
 }
 
+pub(crate) use unary;
+
 unary! {
     /// `y = x²`, `dx = 2 x dy`.
     square on -2.0..2.0 => |v| v * v, d(x, _) = S::lit(2.0) * x.clone();
@@ -248,26 +251,6 @@ unary! {
     erf on -2.0..2.0 => |v| v.erf(), d(x, _) = (-x.square()).exp() * S::lit(std::f64::consts::FRAC_2_SQRT_PI);
     /// `|x|`, `dx = sign(x) dy`, 0 at 0.
     abs on 0.2..3.0, -3.0..-0.2 => |v| v.abs(), d(x, _) = x.sign();
-    /// `max(x, 0)`; the derivative at 0 is 0, and 1 at NaN, as in PyTorch.
-    relu on 0.2..3.0, -3.0..-0.2 => |v| v.maximum(S::zero()), d(_, y) = y.step();
-    /// `min(max(x, 0), 6)`; the derivative at 0 and at 6 is 0, and 1 at NaN (Howard et al. 2017).
-    relu6 on 0.2..5.0, -3.0..-0.2, 6.5..9.0 => |v| v.maximum(S::zero()).minimum(S::lit(6.0)),
-        d(_, y) = y.step() * (S::lit(6.0) - y.clone()).step();
-    /// `x` for `x > 0`, `slope · x` elsewhere (Maas et al. 2013).
-    leaky_relu(slope: f64 = 0.1) on 0.2..3.0, -3.0..-0.2 => |v| if v > S::zero() { v } else { v * S::lit(slope) },
-        d(x, _) = x.step() * S::lit(1.0 - slope) + S::lit(slope);
-    /// `x` for `x > 0`, `alpha (e^x - 1)` elsewhere (Clevert et al. 2016).
-    elu(alpha: f64 = 1.3) on 0.2..3.0, -3.0..-0.2 => |v| if v > S::zero() { v } else { S::lit(alpha) * v.exp_m1() },
-        d(x, _) = x.step() + (S::lit(1.0) - x.step()) * S::lit(alpha) * (x.clone() * (S::lit(1.0) - x.step())).exp();
-    /// `x Φ(x)`, the Gaussian error linear unit in its exact form (Hendrycks and Gimpel 2016).
-    gelu on -3.0..3.0 => |v| v * S::lit(0.5) * (S::one() + (v * S::lit(std::f64::consts::FRAC_1_SQRT_2)).erf()),
-        d(x, _) = S::lit(0.5) * (S::lit(1.0) + (x.clone() * S::lit(std::f64::consts::FRAC_1_SQRT_2)).erf())
-            + x.clone() * (x.square() * S::lit(-0.5)).exp() * S::lit(0.398_942_280_401_432_7);
-    /// `x · sigmoid(x)`, also called swish (Elfwing et al. 2018).
-    silu on -4.0..4.0 => |v| v * v.sigmoid(),
-        d(x, _) = x.sigmoid() * (S::lit(1.0) + x.clone() * (S::lit(1.0) - x.sigmoid()));
-    /// `ln(1 + e^x)`, without overflow; `dx = sigmoid(x) dy`.
-    softplus on -4.0..4.0 => |v| v.maximum(S::zero()) + (-v.abs()).exp().ln_1p(), d(x, _) = x.sigmoid();
     /// `x^p` for a fixed power `p`: `dx = p x^(p-1) dy`.
     powf(p: f64 = 3.0) on 0.3..2.0, -2.0..-0.3 => |v| power(v, p),
         // 0 · 0^-1 would be NaN: the slope of a constant is 0 everywhere.

@@ -19,7 +19,8 @@ const NAMES: [(Kind, &str); 6] = [
         Kind::Elementwise,
         "add sub mul div pow atan2 maximum minimum neg add_scalar mul_scalar div_scalar scalar_sub square recip sqrt exp \
          exp_m1 exp2 ln ln_1p log2 log10 sin cos tan asin acos atan sinh cosh tanh sigmoid erf abs relu relu6 leaky_relu elu \
-         gelu silu softplus powf clamp sign dropout straight_through where masked_fill",
+         gelu silu softplus selu celu gelu_tanh mish softsign log_sigmoid hardtanh hardsigmoid hardswish threshold softshrink \
+         hardshrink powf clamp sign dropout straight_through where masked_fill",
     ),
     (
         Kind::Reduction,

@@ -6,7 +6,18 @@ use gradus_tensor::Tensor;
 
 /// Functions whose slope is constant in pieces: at a NaN, one of those slopes. PyTorch's choice, but for `leaky_relu`'s, which
 /// there is that of the negative side.
-const PIECEWISE: [(&str, f64); 5] = [("relu", 1.0), ("relu6", 1.0), ("leaky_relu", 1.0), ("clamp", 0.0), ("sign", 0.0)];
+const PIECEWISE: [(&str, f64); 10] = [
+    ("relu", 1.0),
+    ("relu6", 1.0),
+    ("leaky_relu", 1.0),
+    ("clamp", 0.0),
+    ("sign", 0.0),
+    ("hardtanh", 1.0),
+    ("hardsigmoid", 1.0 / 6.0),
+    ("threshold", 1.0),
+    ("softshrink", 1.0),
+    ("hardshrink", 1.0),
+];
 
 fn with_nan(t: &Tensor<f64>, at: usize) -> Tensor<f64> {
     let mut data = t.to_vec();

@@ -1,9 +1,10 @@
 //! Activations as layers; each is the method of the same name on [`Var`].
 
 use crate::layer::{Layer, Mode};
-use gradus_autograd::Var;
+use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::Float;
+use gradus_tensor::shape::Axis;
+use gradus_tensor::{Float, OrPanic, Shape, ShapeError};
 
 macro_rules! activations {
     ($($(#[$doc:meta])* $name:ident => $f:ident;)*) => {$(
@@ -34,43 +35,160 @@ activations! {
     Tanh => tanh;
     /// `ln(1 + e^x)`.
     Softplus => softplus;
+    /// `scale · x` for `x > 0`, `scale · alpha (e^x - 1)` elsewhere (Klambauer et al. 2017).
+    SELU => selu;
+    /// `x Φ(x)` with `tanh` in the place of the error function: PyTorch's `GELU(approximate="tanh")`.
+    GELUTanh => gelu_tanh;
+    /// `x · tanh(ln(1 + e^x))` (Misra 2020).
+    Mish => mish;
+    /// `x / (1 + |x|)`.
+    Softsign => softsign;
+    /// `ln sigmoid(x)`.
+    LogSigmoid => log_sigmoid;
+    /// `min(max(x + 3, 0), 6) / 6`.
+    Hardsigmoid => hardsigmoid;
+    /// `x · min(max(x + 3, 0), 6) / 6` (Howard et al. 2019).
+    Hardswish => hardswish;
 }
 
-/// `x` for `x > 0`, `slope · x` elsewhere.
+/// Those with numbers, which have PyTorch's defaults.
+macro_rules! activations_with_numbers {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident = $default:expr),+ } => $f:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Module)]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: f64,)+
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default),+ }
+            }
+        }
+
+        impl<T: Float> Layer<T> for $name {
+            fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+                x.$f($(self.$field),+)
+            }
+        }
+    )*};
+}
+
+activations_with_numbers! {
+    /// `x` for `x > 0`, `slope · x` elsewhere.
+    LeakyReLU {
+        /// The slope below 0; PyTorch's default is 0.01.
+        slope = 0.01
+    } => leaky_relu;
+    /// `x` for `x > 0`, `alpha (e^x - 1)` elsewhere.
+    ELU {
+        /// Minus the value at minus infinity; PyTorch's default is 1.
+        alpha = 1.0
+    } => elu;
+    /// `x` for `x > 0`, `alpha (e^(x / alpha) - 1)` elsewhere.
+    CELU {
+        /// Minus the value at minus infinity; PyTorch's default is 1.
+        alpha = 1.0
+    } => celu;
+    /// `min(max(x, low), high)`.
+    Hardtanh {
+        /// The smallest value; PyTorch's default is -1.
+        low = -1.0,
+        /// The largest value; PyTorch's default is 1.
+        high = 1.0
+    } => hardtanh;
+    /// `x` for `x > threshold`, `value` elsewhere.
+    Threshold {
+        /// What passes is larger; 0 unless set.
+        threshold = 0.0,
+        /// What takes the place of what does not pass; 0 unless set.
+        value = 0.0
+    } => threshold;
+    /// `x` drawn towards 0 by `lambda`, and 0 within it.
+    Softshrink {
+        /// How far; PyTorch's default is 0.5.
+        lambda = 0.5
+    } => softshrink;
+    /// `x`, and 0 within `-lambda..=lambda`.
+    Hardshrink {
+        /// What is no larger becomes 0; PyTorch's default is 0.5.
+        lambda = 0.5
+    } => hardshrink;
+}
+
+/// `x - tanh x`.
 #[derive(Clone, Copy, Debug, Module)]
-pub struct LeakyReLU {
-    /// The slope below 0; PyTorch's default is 0.01.
-    pub slope: f64,
-}
+pub struct Tanhshrink;
 
-impl Default for LeakyReLU {
-    fn default() -> Self {
-        Self { slope: 0.01 }
-    }
-}
-
-impl<T: Float> Layer<T> for LeakyReLU {
+impl<T: Float> Layer<T> for Tanhshrink {
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-        x.leaky_relu(self.slope)
+        x - x.tanh()
     }
 }
 
-/// `x` for `x > 0`, `alpha (e^x - 1)` elsewhere.
+/// `x` for `x > 0`, `weight · x` elsewhere, the slope being learnt (He et al. 2015): one for all, or one a channel, axis 1.
+///
+/// ```
+/// use gradus_nn::{Layer, Mode, PReLU};
+/// use gradus_tensor::Tensor;
+/// let y = PReLU::new(1).forward(&Tensor::from([[2.0f32, -2.0]]).into(), &mut Mode::Eval);
+/// assert_eq!(y.value().to_vec(), [2.0, -0.5]);
+/// ```
+///
+/// # Panics
+/// On the forward pass, when axis 1 has another size than the number of slopes, if that is not 1.
+#[derive(Clone, Debug, Module)]
+pub struct PReLU<T: Float = f32> {
+    /// `[slopes]`, 0.25 at first.
+    pub weight: Param<T>,
+}
+
+impl<T: Float> PReLU<T> {
+    /// With this many slopes: 1, or as many as there are channels.
+    pub fn new(slopes: usize) -> Self {
+        Self { weight: Param::new(crate::init::constant([slopes], 0.25)) }
+    }
+}
+
+impl<T: Float> Layer<T> for PReLU<T> {
+    #[track_caller]
+    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        let slopes = self.weight.shape()[0];
+        if slopes != 1 && (x.rank() < 2 || x.shape()[1] != slopes) {
+            Err(ShapeError::new("prelu", format!("input {}; wanted [N, {slopes}, ..] for {slopes} slopes", x.shape()))).or_panic()
+        }
+        let each: Shape = (0..x.rank()).map(|a| if a == 1 { slopes } else { 1 }).collect();
+        // At 0 the slope is that of the negative side, as in PyTorch: `relu` has 0 there, `clamp` 1.
+        x.relu() + x.clamp(f64::NEG_INFINITY, 0.0) * self.weight.reshape(&each)
+    }
+}
+
+/// The gated linear unit `a · sigmoid(b)`, where `a` and `b` are the halves of an axis (Dauphin et al. 2017).
+///
+/// # Panics
+/// On the forward pass, when the axis cannot be halved.
 #[derive(Clone, Copy, Debug, Module)]
-pub struct ELU {
-    /// Minus the value at minus infinity; PyTorch's default is 1.
-    pub alpha: f64,
-}
+pub struct GLU(/** The axis; negative counts from the back. */ pub isize);
 
-impl Default for ELU {
-    fn default() -> Self {
-        Self { alpha: 1.0 }
+impl<T: Float> Layer<T> for GLU {
+    #[track_caller]
+    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        let axis = self.0.resolve("glu", x.rank()).or_panic();
+        let size = x.shape()[axis];
+        if !size.is_multiple_of(2) {
+            Err(ShapeError::new("glu", format!("axis {axis} of input {} cannot be halved", x.shape()))).or_panic()
+        }
+        x.slice(axis, ..size / 2) * x.slice(axis, size / 2..).sigmoid()
     }
 }
 
-impl<T: Float> Layer<T> for ELU {
+/// `e^-x / Σ e^-x` along an axis.
+#[derive(Clone, Copy, Debug, Module)]
+pub struct Softmin(/** The axis; negative counts from the back. */ pub isize);
+
+impl<T: Float> Layer<T> for Softmin {
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-        x.elu(self.alpha)
+        (-x).softmax(self.0)
     }
 }
 

@@ -102,11 +102,20 @@ fn normalisation() -> Vec<Entry> {
         layer(scaled(LayerNorm::new([4])), [2, 3, 4]),
         layer(scaled(LayerNorm::new([3, 2])), [2, 3, 2]),
         layer(LayerNorm::new([3]).affine(false), [2, 3]),
+        layer(scaled(BatchNorm3d::new(2)), [2, 2, 2, 1, 2]),
+        layer(scaled(GroupNorm::new(2, 4)), [2, 4, 3]),
+        layer(GroupNorm::new(1, 2).affine(false).eps(0.1), [2, 2, 1, 2]),
+        layer(scaled(InstanceNorm1d::new(2).affine(true).track_running_stats(true)), [2, 2, 3]),
+        layer(InstanceNorm2d::new(2).eps(0.1), [2, 2, 2, 2]),
+        layer(scaled(InstanceNorm3d::new(2).affine(true)), [1, 2, 2, 1, 2]),
+        layer(scaled(RMSNorm::new([3, 2])), [2, 3, 2]),
+        layer(RMSNorm::new([3]).affine(false).eps(0.1), [2, 3]),
     ]
 }
 
 fn without_parameters() -> Vec<Entry> {
     let shape = [3, 4];
+    let wide = || Tensor::uniform(shape, -5.0, 5.0, &mut rng());
     vec![
         layer(ReLU, shape),
         layer(ReLU6, Tensor::uniform(shape, -4.0, 10.0, &mut rng())),
@@ -117,9 +126,29 @@ fn without_parameters() -> Vec<Entry> {
         layer(Softplus, shape),
         layer(LeakyReLU::default(), shape),
         layer(ELU { alpha: 1.5 }, shape),
+        layer(SELU, shape),
+        layer(CELU { alpha: 1.5 }, shape),
+        layer(GELUTanh, shape),
+        layer(Mish, shape),
+        layer(Softsign, shape),
+        layer(LogSigmoid, shape),
+        layer(Hardsigmoid, wide()),
+        layer(Hardswish, wide()),
+        layer(Hardtanh::default(), shape),
+        layer(Threshold { threshold: 0.3, value: 2.0 }, shape),
+        layer(Softshrink::default(), shape),
+        layer(Hardshrink::default(), shape),
+        layer(Tanhshrink, shape),
+        layer(PReLU::new(1), shape),
+        layer(PReLU::new(2), [2, 2, 3]),
+        layer(GLU(1), shape),
+        layer(Softmin(-1), shape),
         layer(Softmax(1), shape),
         layer(LogSoftmax(0), shape),
         layer(Dropout::new(0.4), shape),
+        layer(Dropout1d::new(0.4), [2, 3, 2]),
+        layer(Dropout2d::new(0.4), [2, 3, 2, 2]),
+        layer(Dropout3d::new(0.4), [2, 3, 2, 1, 2]),
         layer(Identity, shape),
         layer(Flatten, [2, 2, 3]),
         layer(Lambda(|x: &Var<f64>| x.square().sin()), shape),
@@ -143,6 +172,7 @@ fn networks() -> Vec<Entry> {
         layer(Residual::new(Sequential::new().add(Linear::new(3, 3, rng)).add(Tanh)), [2, 3]),
         layer(Residual::new(body).shortcut(Conv2d::new(2, 3, 1, rng).stride(2)), [1, 2, 3, 4]),
         layer(inception, [2, 2, 3, 2]),
+        layer(SqueezeExcite::new(3, 2, rng).activation(SiLU), [2, 3, 2, 2]),
         layer(Concat::new().axis(-1).add(Tanh).add(Linear::new(3, 2, rng)), [2, 3]),
         checkpointed(),
     ]
@@ -284,7 +314,7 @@ fn assert_all(found: BTreeSet<String>, at_least: usize, others: &[&str], entries
 fn no_layer_is_missing() {
     let entries = vec![dense_and_convolution(), pooling(), normalisation(), without_parameters(), networks()];
     // Options, and a box of any layer.
-    assert_all(in_source("layers", "Layer"), 30, &["Padding", "Pair", "Box"], entries);
+    assert_all(in_source("layers", "Layer"), 58, &["Padding", "Pair", "Box"], entries);
 }
 
 #[test]

@@ -56,6 +56,26 @@ fn the_gradient_of_dropout_has_the_mask_of_its_output() {
 }
 
 #[test]
+fn spatial_dropout_drops_whole_channels() {
+    let layers: [(&dyn Layer<f64>, &[usize]); 3] = [
+        (&Dropout1d::new(0.3), &[40, 50, 3]),
+        (&Dropout2d::new(0.3), &[40, 50, 2, 3]),
+        (&Dropout3d::new(0.3), &[40, 50, 2, 1, 3]),
+    ];
+    for (layer, shape) in layers {
+        let x = Var::constant(Tensor::ones(shape));
+        let y = layer.forward(&x, &mut Mode::Train(&mut Rng::seed(4))).into_value();
+        let channels = y.reshape([2000, -1]);
+        let (low, high) = (channels.min(1).to_vec(), channels.max(1).to_vec());
+        assert!(low.iter().zip(&high).all(|(l, h)| l == h && (*l == 0.0 || (l - 1.0 / 0.7).abs() < 1e-12)));
+        let dropped = low.iter().filter(|l| **l == 0.0).count() as f64 / 2000.0;
+        // Five standard deviations of a share of 2,000 draws.
+        assert!((dropped - 0.3).abs() < 5.0 * (0.3f64 * 0.7 / 2000.0).sqrt(), "{dropped}");
+        assert_eq!(layer.forward(&x, &mut Mode::Eval).value(), x.value());
+    }
+}
+
+#[test]
 fn dropout_refuses_what_is_no_probability() {
     for p in [-0.1, 1.0, f64::NAN] {
         assert!(message(|| Dropout::new(p)).contains("dropout: the probability is"));
@@ -139,6 +159,17 @@ fn layers_say_what_they_refuse() {
     assert!(m.contains("wanted [N, C, H, W]"), "{m}");
     let m = said(&Residual::new(Linear::new(3, 1, &mut Rng::seed(0))), &[2, 3]);
     assert!(m.ends_with("the body makes [2, 1] of [2, 3], the shortcut [2, 3]; wanted the same shape"), "{m}");
+    let m = said(&Dropout2d::new(0.5), &[2, 3]);
+    assert!(m.ends_with("input [2, 3]; wanted 4 axes, the second the channels"), "{m}");
+    let m = said(&InstanceNorm2d::new(3), &[2, 3, 1, 1]);
+    assert!(m.ends_with("one value a channel (input [2, 3, 1, 1]); its variance is 0"), "{m}");
+    let m = said(&GroupNorm::new(2, 4), &[2, 3]);
+    assert!(m.ends_with("input [2, 3]; wanted [N, 4, ..]"), "{m}");
+    let m = said(&PReLU::new(4), &[2, 3]);
+    assert!(m.ends_with("input [2, 3]; wanted [N, 4, ..] for 4 slopes"), "{m}");
+    let m = said(&GLU(-1), &[2, 3]);
+    assert!(m.ends_with("axis 1 of input [2, 3] cannot be halved"), "{m}");
+    assert!(message(|| GroupNorm::<f32>::new(3, 4)).contains("4 channels do not divide into 3 groups"));
     let m = message(|| Concat::<f32>::new().push("a", ReLU).push("a", Tanh));
     assert!(m.contains("already is a branch `a`"), "{m}");
     assert!(message(|| Conv2d::<f32>::grouped(3, 4, 1, 2, &mut Rng::seed(0))).contains("do not divide into 2 groups"));

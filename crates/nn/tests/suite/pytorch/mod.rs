@@ -1,5 +1,6 @@
 //! Layers and losses against figures that PyTorch computed (`fixtures/make_fixtures.py`, `fixtures/make_groups.py`).
 
+mod activations;
 mod containers;
 mod layers;
 mod losses;

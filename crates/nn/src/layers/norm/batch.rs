@@ -1,10 +1,11 @@
-//! Normalisation layers.
+//! Normalisation over a batch, per channel.
 
+use super::{affine, per_channel, standardize};
 use crate::layer::{Layer, Mode};
-use gradus_autograd::{Buffer, Param, Var, op_with_output};
+use gradus_autograd::{Buffer, Param, Var};
 use gradus_derive::Module;
 use gradus_tensor::shape::AxisList;
-use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
+use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
 /// What batch normalisation of any rank shares: channels are axis 1.
 macro_rules! batch_norm {
@@ -96,7 +97,7 @@ macro_rules! batch_norm {
                     Err(ShapeError::new($op, detail)).or_panic()
                 }
                 let across: AxisList = (0..x.rank()).filter(|&a| a != 1).collect();
-                let per_channel: Shape = (0..x.rank()).map(|a| if a == 1 { channels } else { 1 }).collect();
+                let per_channel = per_channel(channels, x.rank());
                 let frozen = self.running_mean.is_frozen() || self.running_var.is_frozen();
                 let y = if mode.is_train() && !frozen {
                     let count = x.shape().numel() / channels.max(1);
@@ -139,93 +140,7 @@ batch_norm! {
     BatchNorm2d, "batch_norm2d", [4]
 }
 
-/// `y · weight + bias`, each laid out as `shape` where given.
-#[track_caller]
-fn affine<T: Float>(y: Var<T>, weight: Option<&Var<T>>, bias: Option<&Var<T>>, shape: &Shape) -> Var<T> {
-    let y = match weight {
-        Some(w) => y * w.reshape(shape),
-        None => y,
-    };
-    match bias {
-        Some(b) => y + b.reshape(shape),
-        None => y,
-    }
-}
-
-/// `y = (x - mean) / √(var + eps)` with the mean and (biased) variance of `x` over `axes`, and those two, the axes kept:
-/// `dx = (dy - mean(dy) - y mean(dy y)) / √(var + eps)`.
-#[track_caller]
-fn standardize<T: Float>(x: &Var<T>, axes: AxisList, eps: f64) -> (Var<T>, Tensor<T>, Tensor<T>) {
-    let mean = x.value().mean_keep(&axes);
-    let centred = x.value() - &mean;
-    let var = centred.square().mean_keep(&axes);
-    let scale = var.map(move |v| (v + T::lit(eps)).sqrt().recip());
-    let (y, from) = (centred * &scale, x.clone());
-    let y = op_with_output("standardize", [x], y, move |p| {
-        let scale =
-            if p.is_differentiable() { (from.var_keep(&axes, 0) + eps).sqrt().recip() } else { Var::constant(scale.clone()) };
-        let (gy, y) = (p.gy(), p.y());
-        let along = (gy * &y).mean_keep(&axes);
-        [Some((gy - gy.mean_keep(&axes) - y * along) * scale)]
-    });
-    (y, mean, var)
-}
-
-/// `y = (x - mean) / √(var + eps) · weight + bias`, mean and (biased) variance being those of the last axes of each sample
-/// (Ba, Kiros and Hinton 2016).
-///
-/// ```
-/// use gradus_nn::{Layer, LayerNorm, Mode};
-/// use gradus_tensor::Tensor;
-/// let norm: LayerNorm = LayerNorm::new([2]);
-/// let y = norm.forward(&Tensor::from([[1.0, 3.0], [10.0, 30.0]]).into(), &mut Mode::Eval);
-/// assert!((y.value() - &Tensor::from([[-1.0, 1.0], [-1.0, 1.0]])).abs().max(..).item() < 1e-4);
-/// ```
-///
-/// # Panics
-/// On the forward pass, when the input does not end in the normalised shape.
-#[derive(Clone, Debug, Module)]
-pub struct LayerNorm<T: Float = f32> {
-    /// Of the normalised shape, 1 at first.
-    pub weight: Option<Param<T>>,
-    /// Of the normalised shape, 0 at first.
-    pub bias: Option<Param<T>>,
-    #[module(skip)]
-    shape: Shape,
-    eps: f64,
-}
-
-impl<T: Float> LayerNorm<T> {
-    /// Over the last axes, which have this shape; eps is 1e-5, as in PyTorch.
-    pub fn new(shape: impl Into<Shape>) -> Self {
-        let shape = shape.into();
-        let weight = Some(Param::new(Tensor::ones(shape.clone())));
-        let bias = Some(Param::new(Tensor::zeros(shape.clone())));
-        Self { weight, bias, shape, eps: 1e-5 }
-    }
-
-    /// What is added to the variance.
-    #[must_use]
-    pub fn eps(self, eps: f64) -> Self {
-        Self { eps, ..self }
-    }
-
-    /// With or without weight and bias.
-    #[must_use]
-    pub fn affine(self, affine: bool) -> Self {
-        let Self { weight, bias, .. } = self;
-        Self { weight: weight.filter(|_| affine), bias: bias.filter(|_| affine), ..self }
-    }
-}
-
-impl<T: Float> Layer<T> for LayerNorm<T> {
-    #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-        let wanted = &self.shape;
-        if !x.shape().ends_with(wanted) {
-            Err(ShapeError::new("layer_norm", format!("input {}; its last axes must be {wanted}", x.shape()))).or_panic()
-        }
-        let (y, _, _) = standardize(x, (x.rank() - wanted.rank()..x.rank()).collect(), self.eps);
-        affine(y, self.weight.as_deref(), self.bias.as_deref(), wanted)
-    }
+batch_norm! {
+    /// Batch normalisation of volumes `[N, C, D, H, W]`.
+    BatchNorm3d, "batch_norm3d", [5]
 }

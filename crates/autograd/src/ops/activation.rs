@@ -1,0 +1,100 @@
+//! Activations: the part of the table of functions of one element (`unary.rs`) that is made for networks.
+
+use crate::calculus::Calculus;
+use crate::ops::unary::{Reads, UnaryRule, reads, unary};
+use crate::samples::{Case, OpSample, draw};
+use crate::var::Var;
+use gradus_tensor::{Float, Real};
+
+/// SELU's constants (Klambauer et al. 2017): the fixed point of mean 0 and variance 1.
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+/// `√(2/π)`.
+const GELU_TANH: f64 = 0.797_884_560_802_865_4;
+const GELU_CUBE: f64 = 0.044_715;
+
+unary! {
+    /// `max(x, 0)`; the derivative at 0 is 0, and 1 at NaN, as in PyTorch.
+    relu on 0.2..3.0, -3.0..-0.2 => |v| v.maximum(S::zero()), d(_, y) = y.step();
+    /// `min(max(x, 0), 6)`; the derivative at 0 and at 6 is 0, and 1 at NaN (Howard et al. 2017).
+    relu6 on 0.2..5.0, -3.0..-0.2, 6.5..9.0 => |v| v.maximum(S::zero()).minimum(S::lit(6.0)),
+        d(_, y) = y.step() * (S::lit(6.0) - y.clone()).step();
+    /// `x` for `x > 0`, `slope · x` elsewhere (Maas et al. 2013).
+    leaky_relu(slope: f64 = 0.1) on 0.2..3.0, -3.0..-0.2 => |v| if v > S::zero() { v } else { v * S::lit(slope) },
+        d(x, _) = x.step() * S::lit(1.0 - slope) + S::lit(slope);
+    /// `x` for `x > 0`, `alpha (e^x - 1)` elsewhere (Clevert et al. 2016).
+    elu(alpha: f64 = 1.3) on 0.2..3.0, -3.0..-0.2 => |v| if v > S::zero() { v } else { S::lit(alpha) * v.exp_m1() },
+        d(x, _) = x.step() + (S::lit(1.0) - x.step()) * S::lit(alpha) * (x.clone() * (S::lit(1.0) - x.step())).exp();
+    /// `x Φ(x)`, the Gaussian error linear unit in its exact form (Hendrycks and Gimpel 2016).
+    gelu on -3.0..3.0 => |v| v * S::lit(0.5) * (S::one() + (v * S::lit(std::f64::consts::FRAC_1_SQRT_2)).erf()),
+        d(x, _) = S::lit(0.5) * (S::lit(1.0) + (x.clone() * S::lit(std::f64::consts::FRAC_1_SQRT_2)).erf())
+            + x.clone() * (x.square() * S::lit(-0.5)).exp() * S::lit(0.398_942_280_401_432_7);
+    /// `x · sigmoid(x)`, also called swish (Elfwing et al. 2018).
+    silu on -4.0..4.0 => |v| v * v.sigmoid(),
+        d(x, _) = x.sigmoid() * (S::lit(1.0) + x.clone() * (S::lit(1.0) - x.sigmoid()));
+    /// `ln(1 + e^x)`, without overflow; `dx = sigmoid(x) dy`.
+    softplus on -4.0..4.0 => |v| v.maximum(S::zero()) + (-v.abs()).exp().ln_1p(), d(x, _) = x.sigmoid();
+    /// `scale · x` for `x > 0`, `scale · alpha (e^x - 1)` elsewhere, with the constants that keep mean 0 and variance 1
+    /// (Klambauer et al. 2017).
+    selu on 0.2..3.0, -3.0..-0.2 =>
+        |v| S::lit(SELU_SCALE) * if v > S::zero() { v } else { S::lit(SELU_ALPHA) * v.exp_m1() },
+        d(x, _) = S::lit(SELU_SCALE)
+            * (x.step() + (S::lit(1.0) - x.step()) * S::lit(SELU_ALPHA) * (x.clone() * (S::lit(1.0) - x.step())).exp());
+    /// `x` for `x > 0`, `alpha (e^(x / alpha) - 1)` elsewhere: its slope is continuous for any `alpha` (Barron 2017).
+    celu(alpha: f64 = 1.3) on 0.2..3.0, -3.0..-0.2 =>
+        |v| if v > S::zero() { v } else { S::lit(alpha) * (v * S::lit(1.0 / alpha)).exp_m1() },
+        d(x, _) = x.step() + (S::lit(1.0) - x.step()) * (x.clone() * (S::lit(1.0) - x.step()) * S::lit(1.0 / alpha)).exp();
+    /// `x · sigmoid(2 √(2/π) (x + 0.044715 x³))`: [`gelu`](Self::gelu) with `tanh` in the place of the error function
+    /// (PyTorch's `approximate="tanh"`; Hendrycks and Gimpel 2016).
+    gelu_tanh on -3.0..3.0 =>
+        |v| v * (S::lit(2.0 * GELU_TANH) * (v + S::lit(GELU_CUBE) * v * v * v)).sigmoid(),
+        d(x, _) = {
+            let s = (S::lit(2.0 * GELU_TANH) * (x.clone() + S::lit(GELU_CUBE) * x.powf(3.0))).sigmoid();
+            let inner = S::lit(2.0 * GELU_TANH) * (S::lit(1.0) + S::lit(3.0 * GELU_CUBE) * x.square());
+            s.clone() * (S::lit(1.0) + x.clone() * (S::lit(1.0) - s) * inner)
+        };
+    /// `x · tanh(ln(1 + e^x))` (Misra 2020).
+    mish on -4.0..4.0 =>
+        // tanh(ln(1 + e^x)) = s (2 - s) / (1 + (1 - s)²) with s = sigmoid(x), which neither overflows nor cancels.
+        |v| {
+            let (s, q) = (v.sigmoid(), (-v).sigmoid());
+            v * s * (S::lit(2.0) - s) / (S::one() + q * q)
+        },
+        d(x, _) = {
+            let (s, q) = (x.sigmoid(), (-x.clone()).sigmoid().square());
+            let t = s.clone() * (S::lit(2.0) - s.clone()) / (S::lit(1.0) + q.clone());
+            t + x.clone() * s * S::lit(4.0) * q.clone() / (S::lit(1.0) + q).square()
+        };
+    /// `x / (1 + |x|)`, `dx = dy / (1 + |x|)²`.
+    softsign on 0.2..3.0, -3.0..-0.2 => |v| v / (S::one() + v.abs()),
+        d(x, _) = (S::lit(1.0) + x.clone() * x.sign()).square().recip();
+    /// `ln sigmoid(x)`, without overflow; `dx = sigmoid(-x) dy`.
+    log_sigmoid on -4.0..4.0 => |v| v.minimum(S::zero()) - (-v.abs()).exp().ln_1p(), d(x, _) = (-x.clone()).sigmoid();
+    /// `min(max(x, low), high)`; the derivative at `low` and at `high` is 0, where that of [`clamp`](Self::clamp) is 1, and
+    /// 1 at NaN.
+    hardtanh(low: f64 = -1.0, high: f64 = 1.5) on -0.8..1.2, 1.7..3.0, -3.0..-1.2 =>
+        |v| v.maximum(S::lit(low)).minimum(S::lit(high)),
+        d(x, _) = (x.clone() - S::lit(low)).step() * (S::lit(high) - x.clone()).step();
+    /// `min(max(x + 3, 0), 6) / 6` (Courbariaux et al. 2015, in PyTorch's form); the derivative at -3 and at 3 is 0.
+    hardsigmoid on -2.8..2.8, 3.2..5.0, -5.0..-3.2 =>
+        |v| (v + S::lit(3.0)).maximum(S::zero()).minimum(S::lit(6.0)) * S::lit(1.0 / 6.0),
+        d(x, _) = (x.clone() + S::lit(3.0)).step() * (S::lit(3.0) - x.clone()).step() * S::lit(1.0 / 6.0);
+    /// `x · min(max(x + 3, 0), 6) / 6` (Howard et al. 2019); the derivative at -3 is 0, at 3 it is 1.
+    hardswish on -2.8..2.8, 3.2..5.0, -5.0..-3.2 =>
+        |v| v * (v + S::lit(3.0)).maximum(S::zero()).minimum(S::lit(6.0)) * S::lit(1.0 / 6.0),
+        d(x, _) = {
+            let below = (S::lit(3.0) - x.clone()).step();
+            let slope = x.clone() * S::lit(1.0 / 3.0) + S::lit(0.5);
+            (x.clone() + S::lit(3.0)).step() * (below.clone() * slope + S::lit(1.0) - below)
+        };
+    /// `x` for `x > threshold`, `value` elsewhere.
+    threshold(threshold: f64 = 0.5, value: f64 = -2.0) on 0.7..3.0, -3.0..0.3 =>
+        |v| if v <= S::lit(threshold) { S::lit(value) } else { v }, d(x, _) = (x.clone() - S::lit(threshold)).step();
+    /// `x - lambda` for `x > lambda`, `x + lambda` for `x < -lambda`, 0 between.
+    softshrink(lambda: f64 = 0.5) on 0.7..3.0, -3.0..-0.7, -0.4..0.4 =>
+        |v| v - v.maximum(S::lit(-lambda)).minimum(S::lit(lambda)), d(x, _) = S::lit(1.0) - x.within(-lambda, lambda);
+    /// `x` outside of `-lambda..=lambda`, 0 inside.
+    hardshrink(lambda: f64 = 0.5) on 0.7..3.0, -3.0..-0.7, -0.4..0.4 =>
+        |v| if v >= S::lit(-lambda) && v <= S::lit(lambda) { S::zero() } else { v },
+        d(x, _) = S::lit(1.0) - x.within(-lambda, lambda);
+}

@@ -1,0 +1,73 @@
+//! Normalisation over groups of channels of each sample.
+
+use super::{affine, per_channel, standardize};
+use crate::layer::{Layer, Mode};
+use gradus_autograd::{Param, Var};
+use gradus_derive::Module;
+use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+
+/// `y = (x - mean) / √(var + eps) · weight + bias` for `[N, C, ..]`: mean and (biased) variance are those of a group of
+/// channels of each sample, weight and bias are per channel (Wu and He 2018). It does not depend on the batch.
+///
+/// ```
+/// use gradus_nn::{GroupNorm, Layer, Mode};
+/// use gradus_tensor::Tensor;
+/// let norm: GroupNorm = GroupNorm::new(2, 4);
+/// let x = Tensor::from([[[1.0], [3.0], [10.0], [30.0]]]);
+/// let y = norm.forward(&x.into(), &mut Mode::Eval);
+/// assert!((y.value() - &Tensor::from([[[-1.0], [1.0], [-1.0], [1.0]]])).abs().max(..).item() < 1e-4);
+/// ```
+///
+/// # Panics
+/// On the forward pass, when axis 1 has another size than the number of channels.
+#[derive(Clone, Debug, Module)]
+pub struct GroupNorm<T: Float = f32> {
+    /// `[C]`, 1 at first.
+    pub weight: Option<Param<T>>,
+    /// `[C]`, 0 at first.
+    pub bias: Option<Param<T>>,
+    groups: usize,
+    channels: usize,
+    eps: f64,
+}
+
+impl<T: Float> GroupNorm<T> {
+    /// For `channels` in `groups` parts; eps is 1e-5, as in PyTorch.
+    ///
+    /// # Panics
+    /// When the channels do not divide by the groups.
+    #[track_caller]
+    pub fn new(groups: usize, channels: usize) -> Self {
+        let divides = groups > 0 && channels.is_multiple_of(groups);
+        assert!(divides, "group_norm: {channels} channels do not divide into {groups} groups");
+        let weight = Some(Param::new(Tensor::ones([channels])));
+        let bias = Some(Param::new(Tensor::zeros([channels])));
+        Self { weight, bias, groups, channels, eps: 1e-5 }
+    }
+
+    /// What is added to the variance.
+    #[must_use]
+    pub fn eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
+    }
+
+    /// With or without weight and bias.
+    #[must_use]
+    pub fn affine(self, affine: bool) -> Self {
+        let Self { weight, bias, .. } = self;
+        Self { weight: weight.filter(|_| affine), bias: bias.filter(|_| affine), ..self }
+    }
+}
+
+impl<T: Float> Layer<T> for GroupNorm<T> {
+    #[track_caller]
+    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        let (shape, groups, channels) = (x.shape(), self.groups, self.channels);
+        if x.rank() < 2 || shape[1] != channels {
+            Err(ShapeError::new("group_norm", format!("input {shape}; wanted [N, {channels}, ..]"))).or_panic()
+        }
+        let within = channels / groups * shape[2..].iter().product::<usize>();
+        let (y, _, _) = standardize(&x.reshape([shape[0], groups, within]), [2].into_iter().collect(), self.eps);
+        affine(y.reshape(shape), self.weight.as_deref(), self.bias.as_deref(), &per_channel(channels, x.rank()))
+    }
+}

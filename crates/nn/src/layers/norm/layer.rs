@@ -1,0 +1,125 @@
+//! Normalisation over the last axes of each sample.
+
+use super::{affine, standardize};
+use crate::layer::{Layer, Mode};
+use gradus_autograd::{Param, Var};
+use gradus_derive::Module;
+use gradus_tensor::shape::AxisList;
+use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
+
+/// `y = (x - mean) / √(var + eps) · weight + bias`, mean and (biased) variance being those of the last axes of each sample
+/// (Ba, Kiros and Hinton 2016).
+///
+/// ```
+/// use gradus_nn::{Layer, LayerNorm, Mode};
+/// use gradus_tensor::Tensor;
+/// let norm: LayerNorm = LayerNorm::new([2]);
+/// let y = norm.forward(&Tensor::from([[1.0, 3.0], [10.0, 30.0]]).into(), &mut Mode::Eval);
+/// assert!((y.value() - &Tensor::from([[-1.0, 1.0], [-1.0, 1.0]])).abs().max(..).item() < 1e-4);
+/// ```
+///
+/// # Panics
+/// On the forward pass, when the input does not end in the normalised shape.
+#[derive(Clone, Debug, Module)]
+pub struct LayerNorm<T: Float = f32> {
+    /// Of the normalised shape, 1 at first.
+    pub weight: Option<Param<T>>,
+    /// Of the normalised shape, 0 at first.
+    pub bias: Option<Param<T>>,
+    #[module(skip)]
+    shape: Shape,
+    eps: f64,
+}
+
+impl<T: Float> LayerNorm<T> {
+    /// Over the last axes, which have this shape; eps is 1e-5, as in PyTorch.
+    pub fn new(shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        let weight = Some(Param::new(Tensor::ones(shape.clone())));
+        let bias = Some(Param::new(Tensor::zeros(shape.clone())));
+        Self { weight, bias, shape, eps: 1e-5 }
+    }
+
+    /// What is added to the variance.
+    #[must_use]
+    pub fn eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
+    }
+
+    /// With or without weight and bias.
+    #[must_use]
+    pub fn affine(self, affine: bool) -> Self {
+        let Self { weight, bias, .. } = self;
+        Self { weight: weight.filter(|_| affine), bias: bias.filter(|_| affine), ..self }
+    }
+}
+
+impl<T: Float> Layer<T> for LayerNorm<T> {
+    #[track_caller]
+    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        let axes = last_axes("layer_norm", x, &self.shape);
+        let (y, _, _) = standardize(x, axes, self.eps);
+        affine(y, self.weight.as_deref(), self.bias.as_deref(), &self.shape)
+    }
+}
+
+/// `y = x / √(mean(x²) + eps) · weight`, the mean being that over the last axes of each sample (Zhang and Sennrich 2019).
+///
+/// ```
+/// use gradus_nn::{Layer, Mode, RMSNorm};
+/// use gradus_tensor::Tensor;
+/// let norm: RMSNorm = RMSNorm::new([2]);
+/// let y = norm.forward(&Tensor::from([[1.0, 7.0]]).into(), &mut Mode::Eval);
+/// assert!((y.value() - &Tensor::from([[0.2, 1.4]])).abs().max(..).item() < 1e-6);
+/// ```
+///
+/// # Panics
+/// On the forward pass, when the input does not end in the normalised shape.
+#[derive(Clone, Debug, Module)]
+pub struct RMSNorm<T: Float = f32> {
+    /// Of the normalised shape, 1 at first.
+    pub weight: Option<Param<T>>,
+    #[module(skip)]
+    shape: Shape,
+    eps: f64,
+}
+
+impl<T: Float> RMSNorm<T> {
+    /// Over the last axes, which have this shape; eps is the element type's precision, as in PyTorch.
+    pub fn new(shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        let weight = Some(Param::new(Tensor::ones(shape.clone())));
+        Self { weight, shape, eps: T::EPSILON.to_f64() }
+    }
+
+    /// What is added to the mean square.
+    #[must_use]
+    pub fn eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
+    }
+
+    /// With or without weight.
+    #[must_use]
+    pub fn affine(self, affine: bool) -> Self {
+        let Self { weight, .. } = self;
+        Self { weight: weight.filter(|_| affine), ..self }
+    }
+}
+
+impl<T: Float> Layer<T> for RMSNorm<T> {
+    #[track_caller]
+    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        let axes = last_axes("rms_norm", x, &self.shape);
+        let y = x * (x.square().mean_keep(&axes) + self.eps).sqrt().recip();
+        affine(y, self.weight.as_deref(), None, &self.shape)
+    }
+}
+
+/// The axes that `wanted` names, the last of `x`.
+#[track_caller]
+fn last_axes<T: Float>(op: &'static str, x: &Var<T>, wanted: &Shape) -> AxisList {
+    if !x.shape().ends_with(wanted) {
+        Err(ShapeError::new(op, format!("input {}; its last axes must be {wanted}", x.shape()))).or_panic()
+    }
+    (x.rank() - wanted.rank()..x.rank()).collect()
+}

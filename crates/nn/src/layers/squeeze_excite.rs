@@ -1,0 +1,67 @@
+//! Squeeze-and-excitation blocks.
+
+use super::{Conv2d, ReLU, Sigmoid};
+use crate::layer::{Layer, Mode};
+use gradus_autograd::Var;
+use gradus_derive::Module;
+use gradus_tensor::{Float, OrPanic, Rng, ShapeError};
+
+/// `y = x · gate(fc2(activation(fc1(mean of each plane))))` for pictures `[N, C, H, W]`: each channel is scaled by what all
+/// channels hold on average (Hu, Shen and Sun 2018). Paths and layouts of parameters are torchvision's.
+///
+/// ```
+/// use gradus_nn::{Hardsigmoid, Layer, Mode, SqueezeExcite};
+/// use gradus_tensor::{Rng, Tensor};
+/// let rng = &mut Rng::seed(0);
+/// let block: SqueezeExcite = SqueezeExcite::new(8, 2, rng).gate(Hardsigmoid);
+/// let y = block.forward(&Tensor::ones([1, 8, 4, 4]).into(), &mut Mode::Eval);
+/// assert_eq!(*y.shape(), [1, 8, 4, 4]);
+/// ```
+///
+/// # Panics
+/// On the forward pass, when the input is no picture of as many channels.
+#[derive(Module)]
+pub struct SqueezeExcite<T: Float = f32> {
+    /// `[squeezed, C, 1, 1]`.
+    pub fc1: Conv2d<T>,
+    /// `[C, squeezed, 1, 1]`.
+    pub fc2: Conv2d<T>,
+    activation: Box<dyn Layer<T>>,
+    gate: Box<dyn Layer<T>>,
+}
+
+impl<T: Float> SqueezeExcite<T> {
+    /// From `channels` to `squeezed` and back, with [`ReLU`] between and [`Sigmoid`] as the gate.
+    pub fn new(channels: usize, squeezed: usize, rng: &mut Rng) -> Self {
+        Self {
+            fc1: Conv2d::new(channels, squeezed, 1, rng),
+            fc2: Conv2d::new(squeezed, channels, 1, rng),
+            activation: Box::new(ReLU),
+            gate: Box::new(Sigmoid),
+        }
+    }
+
+    /// With another activation between the two; [`SiLU`](crate::SiLU) in EfficientNet.
+    #[must_use]
+    pub fn activation(self, activation: impl Layer<T> + 'static) -> Self {
+        Self { activation: Box::new(activation), ..self }
+    }
+
+    /// With another gate; [`Hardsigmoid`](crate::Hardsigmoid) in MobileNetV3.
+    #[must_use]
+    pub fn gate(self, gate: impl Layer<T> + 'static) -> Self {
+        Self { gate: Box::new(gate), ..self }
+    }
+}
+
+impl<T: Float> Layer<T> for SqueezeExcite<T> {
+    #[track_caller]
+    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        if x.rank() != 4 {
+            Err(ShapeError::new("squeeze_excite", format!("input {}; wanted [N, C, H, W]", x.shape()))).or_panic()
+        }
+        let squeezed = self.fc1.forward(&x.mean_keep([2, 3]), mode);
+        let excited = self.fc2.forward(&self.activation.forward(&squeezed, mode), mode);
+        x * self.gate.forward(&excited, mode)
+    }
+}
