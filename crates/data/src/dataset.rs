@@ -297,6 +297,16 @@ pub struct Subset<D> {
 }
 
 impl<D> Subset<D> {
+    /// The samples `indices` of `data`, all of which there are.
+    pub(crate) fn of(data: D, indices: Vec<usize>) -> Self {
+        Self { data, indices: indices.into() }
+    }
+
+    /// The data set that the samples were taken from.
+    pub fn data(&self) -> &D {
+        &self.data
+    }
+
     /// The numbers that the samples have in the data set they were taken from.
     pub fn indices(&self) -> &[usize] {
         &self.indices

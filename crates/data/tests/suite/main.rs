@@ -2,5 +2,6 @@
 
 mod dataset;
 mod files;
+mod labelled;
 mod mutations;
 mod sets;
