@@ -33,6 +33,7 @@ pub struct Batches<D> {
     /// The samples in their shuffled order; `None` for 0, 1, 2 …
     order: Option<Vec<usize>>,
     drop_last: bool,
+    epoch: u64,
     /// The number of the next batch.
     next: usize,
     /// Whether the one error of a request without batches is out.
@@ -41,7 +42,7 @@ pub struct Batches<D> {
 
 impl<D: Dataset> Batches<D> {
     pub(crate) fn new(data: D, size: usize) -> Self {
-        Self { data, size, order: None, drop_last: false, next: 0, refused: false }
+        Self { data, size, order: None, drop_last: false, epoch: 0, next: 0, refused: false }
     }
 
     /// Takes the samples in random order, drawn now: it depends on `rng` and the number of samples, and
@@ -99,6 +100,13 @@ impl<D: Dataset> Batches<D> {
         self
     }
 
+    /// Which pass over the data this is, 0 unless set: random pictures, as [`Dataset::augment`] makes them, are drawn anew in
+    /// each.
+    pub fn epoch(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
     /// Starts at batch `k`, to go on with a pass that was interrupted; the batches before it are not
     /// loaded. Shuffle from the generator's state at the start of that pass to meet the same batches.
     pub fn skip_batches(mut self, k: usize) -> Self {
@@ -142,8 +150,8 @@ impl<D: Dataset> Batches<D> {
         let start = batch * self.size;
         let end = start.saturating_add(self.size).min(self.data.len());
         match &self.order {
-            Some(order) => self.data.batch(&order[start..end]),
-            None => self.data.batch(&(start..end).collect::<Vec<_>>()),
+            Some(order) => self.data.batch_of_epoch(&order[start..end], self.epoch),
+            None => self.data.batch_of_epoch(&(start..end).collect::<Vec<_>>(), self.epoch),
         }
     }
 }

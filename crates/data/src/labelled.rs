@@ -252,7 +252,10 @@ impl<X, Y, D: Dataset<Batch = (X, Y)>> Dataset for Relabelled<D> {
         self.data.len()
     }
     fn batch(&self, indices: &[usize]) -> Result<Self::Batch, DataError> {
-        let (inputs, _) = self.data.batch(indices)?;
+        self.batch_of_epoch(indices, 0)
+    }
+    fn batch_of_epoch(&self, indices: &[usize], epoch: u64) -> Result<Self::Batch, DataError> {
+        let (inputs, _) = self.data.batch_of_epoch(indices, epoch)?;
         Ok((inputs, self.labels.rows(indices)))
     }
 }

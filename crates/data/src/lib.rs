@@ -3,7 +3,7 @@
 //! A [`Dataset`] hands out batches of tensors. Those of this crate are MNIST and its kin ([`Mnist`],
 //! [`FashionMnist`], [`Cifar10`], [`Cifar100`]), folders of pictures ([`ImageFolder`]), tables ([`Csv`]) and
 //! whatever is in memory ([`TensorDataset`], [`ImageDataset`]); they are mapped, split, joined, shuffled and
-//! loaded ahead alike.
+//! loaded ahead alike. [`transforms`] augment pictures.
 //!
 //! ```
 //! use gradus_data::{Dataset, Mnist};
@@ -42,6 +42,7 @@ pub mod npz;
 mod rows;
 mod source;
 mod stored;
+pub mod transforms;
 mod write;
 
 pub use batches::{Batches, Prefetch};

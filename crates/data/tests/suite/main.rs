@@ -5,3 +5,4 @@ mod files;
 mod labelled;
 mod mutations;
 mod sets;
+mod transforms;
