@@ -33,6 +33,7 @@ pub struct Batches<D> {
     /// The samples in their shuffled order; `None` for 0, 1, 2 …
     order: Option<Vec<usize>>,
     drop_last: bool,
+    epoch: u64,
     /// The number of the next batch.
     next: usize,
     /// Whether the one error of a request without batches is out.
@@ -41,7 +42,7 @@ pub struct Batches<D> {
 
 impl<D: Dataset> Batches<D> {
     pub(crate) fn new(data: D, size: usize) -> Self {
-        Self { data, size, order: None, drop_last: false, next: 0, refused: false }
+        Self { data, size, order: None, drop_last: false, epoch: 0, next: 0, refused: false }
     }
 
     /// Takes the samples in random order, drawn now: it depends on `rng` and the number of samples, and
@@ -51,9 +52,58 @@ impl<D: Dataset> Batches<D> {
         self
     }
 
+    /// Draws as many samples as there are, with replacement, each with a probability in proportion to its weight: a weighted
+    /// random sampler. Some samples come several times, others not at all; with
+    /// [`sample_weights`](crate::Labelled::sample_weights), all classes come as often.
+    ///
+    /// # Errors
+    /// When there is not one weight for each sample, one is negative or not finite, or all are 0.
+    ///
+    /// ```
+    /// use gradus_data::{Dataset, Labelled, Relabelled, TensorDataset};
+    /// use gradus_tensor::{Rng, Tensor};
+    /// let data = TensorDataset::new(Tensor::<f32>::zeros([1000, 1]), Tensor::<i64>::zeros([1000]))?;
+    /// let data = Relabelled::new(data, Tensor::from_fn([1000], |i| i64::from(i[0] < 20)), ["common", "rare"])?;
+    /// let mut batches = data.batches(1000).weighted(&data.sample_weights()?, &mut Rng::seed(0))?;
+    /// let (_, labels) = batches.next().unwrap()?;
+    /// let rare = labels.sum(..).item();
+    /// assert!((450..550).contains(&rare));
+    /// # Ok::<(), gradus_data::DataError>(())
+    /// ```
+    pub fn weighted(mut self, weights: &[f64], rng: &mut Rng) -> Result<Self, DataError> {
+        let n = self.data.len();
+        if weights.len() != n {
+            return Err(DataError::new(format!("weighted batches: {} weights for {n} samples", weights.len())));
+        }
+        if let Some(i) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+            let w = weights[i];
+            return Err(DataError::new(format!("weighted batches: sample {i} has the weight {w}; wanted a number from 0")));
+        }
+        let mut sum = 0.0;
+        let ends: Vec<f64> = weights.iter().map(|w| (sum += w, sum).1).collect();
+        if n > 0 && !(sum > 0.0 && sum.is_finite()) {
+            return Err(DataError::new(format!("weighted batches: the weights add up to {sum}; wanted a number above 0")));
+        }
+        let last = weights.iter().rposition(|&w| w > 0.0).unwrap_or(0);
+        let draw = |_| {
+            let at = rng.uniform() * sum;
+            // Rounding may place a draw at the very end.
+            ends.partition_point(|&end| end <= at).min(last)
+        };
+        self.order = Some((0..n).map(draw).collect());
+        Ok(self)
+    }
+
     /// Leaves out the last batch if it would be smaller than the others.
     pub fn drop_last(mut self, drop: bool) -> Self {
         self.drop_last = drop;
+        self
+    }
+
+    /// Which pass over the data this is, 0 unless set: random pictures, as [`Dataset::augment`] makes them, are drawn anew in
+    /// each.
+    pub fn epoch(mut self, epoch: u64) -> Self {
+        self.epoch = epoch;
         self
     }
 
@@ -100,8 +150,8 @@ impl<D: Dataset> Batches<D> {
         let start = batch * self.size;
         let end = start.saturating_add(self.size).min(self.data.len());
         match &self.order {
-            Some(order) => self.data.batch(&order[start..end]),
-            None => self.data.batch(&(start..end).collect::<Vec<_>>()),
+            Some(order) => self.data.batch_of_epoch(&order[start..end], self.epoch),
+            None => self.data.batch_of_epoch(&(start..end).collect::<Vec<_>>(), self.epoch),
         }
     }
 }

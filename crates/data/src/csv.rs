@@ -2,6 +2,7 @@
 
 use crate::dataset::TensorDataset;
 use crate::error::DataError;
+use crate::labelled::Relabelled;
 use ::csv::{ReaderBuilder, StringRecord};
 use gradus_tensor::{Element, Tensor};
 use std::any::type_name;
@@ -56,12 +57,12 @@ impl fmt::Display for Column {
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();
 /// # let path = dir.path().join("iris.csv");
-/// use gradus_data::{Csv, Dataset};
+/// use gradus_data::{Csv, Labelled};
 /// std::fs::write(&path, "length,width,species\n5.1,3.5,setosa\n7.0,3.2,versicolor\n4.9,3.0,setosa\n").unwrap();
-/// let (data, classes) = Csv::new(&path).target("species").read_classes::<f32>()?;
-/// assert_eq!(classes, ["setosa", "versicolor"]);
-/// assert_eq!(*data.inputs().shape(), [3, 2]);
-/// assert_eq!(data.targets().to_vec(), [0, 1, 0]);
+/// let data = Csv::new(&path).target("species").read_classes::<f32>()?;
+/// assert_eq!(data.classes(), ["setosa", "versicolor"]);
+/// assert_eq!(*data.data().inputs().shape(), [3, 2]);
+/// assert_eq!(data.labels().to_vec(), [0, 1, 0]);
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -122,20 +123,18 @@ impl Csv {
         TensorDataset::new(inputs, Tensor::from(targets))
     }
 
-    /// Reads inputs `[N, C]` and targets that are names of classes; gives the data set, with the classes'
-    /// numbers as targets `[N]`, and the classes' names, sorted.
+    /// Reads inputs `[N, C]` and targets that are names of classes, which are numbered in the order of their names.
     ///
     /// # Errors
     /// As for [`read`](Self::read).
-    pub fn read_classes<T: Element + FromStr>(&self) -> Result<(TensorDataset<T, i64>, Vec<String>), DataError> {
+    pub fn read_classes<T: Element + FromStr>(&self) -> Result<Relabelled<TensorDataset<T, i64>>, DataError> {
         self.needs_target()?;
         let nonempty = |s: &str| if s.is_empty() { Err("no class here".to_owned()) } else { Ok(s.to_owned()) };
         let (inputs, names) = self.table(nonempty)?;
         let mut numbers: BTreeMap<&str, i64> = names.iter().map(|n| (n.as_str(), 0)).collect();
         numbers.values_mut().zip(0..).for_each(|(number, i)| *number = i);
-        let targets: Vec<i64> = names.iter().map(|n| numbers[n.as_str()]).collect();
-        let classes = numbers.keys().map(|&n| n.to_owned()).collect();
-        Ok((TensorDataset::new(inputs, Tensor::from(targets))?, classes))
+        let targets = Tensor::from(names.iter().map(|n| numbers[n.as_str()]).collect::<Vec<_>>());
+        Relabelled::new(TensorDataset::new(inputs, targets.clone())?, targets, numbers.into_keys())
     }
 
     fn needs_target(&self) -> Result<(), DataError> {

@@ -3,6 +3,7 @@
 use crate::batches::Batches;
 use crate::error::DataError;
 use crate::rows::Rows;
+use crate::transforms::{Augmented, Mixup, Transform};
 use gradus_tensor::{Element, Rng, Tensor};
 use std::fmt;
 use std::sync::Arc;
@@ -47,6 +48,16 @@ pub trait Dataset {
     /// When an index is not below [`len`](Self::len), or a sample cannot be loaded.
     fn batch(&self, indices: &[usize]) -> Result<Self::Batch, DataError>;
 
+    /// As [`batch`](Self::batch), in the given pass over the data: a data set with random samples, as
+    /// [`augment`](Self::augment) makes them, draws anew in each epoch. Any other ignores the epoch; an adaptor hands it on.
+    ///
+    /// # Errors
+    /// As for [`batch`](Self::batch).
+    fn batch_of_epoch(&self, indices: &[usize], epoch: u64) -> Result<Self::Batch, DataError> {
+        let _ = epoch;
+        self.batch(indices)
+    }
+
     /// Whether there are no samples.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -79,6 +90,48 @@ pub trait Dataset {
         Self: Sized,
     {
         Map { data: self, f }
+    }
+
+    /// The same pictures, each passed through `transform`, with random numbers that depend on `seed`, the
+    /// [epoch](Batches::epoch) and the picture's number only. The pictures of a batch are changed in parallel.
+    ///
+    /// ```
+    /// use gradus_data::transforms::{Compose, RandomCrop, RandomHorizontalFlip};
+    /// use gradus_data::{Cifar10, Dataset};
+    /// let transform = Compose::new().add(RandomCrop::new([32, 32]).padding(4)).add(RandomHorizontalFlip::new(0.5));
+    /// let train = Cifar10::sample()?.train().augment(transform, 42);
+    /// assert_eq!(train.batch_of_epoch(&[7], 0)?, train.batch_of_epoch(&[7], 0)?);
+    /// assert_ne!(train.batch_of_epoch(&[7], 0)?, train.batch_of_epoch(&[7], 1)?);
+    /// # Ok::<(), gradus_data::DataError>(())
+    /// ```
+    fn augment<Y, T: Transform>(self, transform: T, seed: u64) -> Augmented<Self, T>
+    where
+        Self: Dataset<Batch = (Tensor<f32>, Y)> + Sized,
+    {
+        Augmented::new(self, transform, seed)
+    }
+
+    /// Samples blended in pairs (mixup, Zhang et al. 2018): `λ x + (1 - λ) x'`, where `x'` is the sample before it in the batch
+    /// and λ is drawn from the Beta(`alpha`, `alpha`) distribution, for each sample and epoch anew. Targets are
+    /// probabilities of the `classes`, `f32` of shape `[N, classes]`, blended likewise; `CrossEntropy` takes them. The paper
+    /// takes an `alpha` of 0.2 for ImageNet and 1 for CIFAR-10.
+    ///
+    /// # Errors
+    /// When there are no classes, or `alpha` is not above 0. A batch with a label that is no class is an error, too.
+    ///
+    /// ```
+    /// use gradus_data::{Cifar10, Dataset};
+    /// let train = Cifar10::sample()?.train().mixup(10, 1.0, 42)?;
+    /// let (x, y) = train.batch(&[0, 1, 2])?;
+    /// assert_eq!((x.shape()[0], &y.shape()[..]), (3, &[3, 10][..]));
+    /// assert!((y.sum(..).item() - 3.0).abs() < 1e-5);
+    /// # Ok::<(), gradus_data::DataError>(())
+    /// ```
+    fn mixup(self, classes: usize, alpha: f64, seed: u64) -> Result<Mixup<Self>, DataError>
+    where
+        Self: Dataset<Batch = (Tensor<f32>, Tensor<i64>)> + Sized,
+    {
+        Mixup::new(self, classes, alpha, seed)
     }
 
     /// The samples `indices` only, in that order.
@@ -161,6 +214,9 @@ impl<D: Dataset + ?Sized> Dataset for &D {
     fn batch(&self, indices: &[usize]) -> Result<D::Batch, DataError> {
         (**self).batch(indices)
     }
+    fn batch_of_epoch(&self, indices: &[usize], epoch: u64) -> Result<D::Batch, DataError> {
+        (**self).batch_of_epoch(indices, epoch)
+    }
 }
 
 impl<D: Dataset + ?Sized> Dataset for Arc<D> {
@@ -170,6 +226,9 @@ impl<D: Dataset + ?Sized> Dataset for Arc<D> {
     }
     fn batch(&self, indices: &[usize]) -> Result<D::Batch, DataError> {
         (**self).batch(indices)
+    }
+    fn batch_of_epoch(&self, indices: &[usize], epoch: u64) -> Result<D::Batch, DataError> {
+        (**self).batch_of_epoch(indices, epoch)
     }
 }
 
@@ -287,6 +346,9 @@ impl<D: Dataset, B, F: Fn(D::Batch) -> B> Dataset for Map<D, F> {
     fn batch(&self, indices: &[usize]) -> Result<B, DataError> {
         self.data.batch(indices).map(&self.f)
     }
+    fn batch_of_epoch(&self, indices: &[usize], epoch: u64) -> Result<B, DataError> {
+        self.data.batch_of_epoch(indices, epoch).map(&self.f)
+    }
 }
 
 /// Some of the samples of a data set; see [`Dataset::subset`], [`Dataset::take`] and [`Dataset::split`].
@@ -297,9 +359,27 @@ pub struct Subset<D> {
 }
 
 impl<D> Subset<D> {
+    /// The samples `indices` of `data`, all of which there are.
+    pub(crate) fn of(data: D, indices: Vec<usize>) -> Self {
+        Self { data, indices: indices.into() }
+    }
+
+    /// The data set that the samples were taken from.
+    pub fn data(&self) -> &D {
+        &self.data
+    }
+
     /// The numbers that the samples have in the data set they were taken from.
     pub fn indices(&self) -> &[usize] {
         &self.indices
+    }
+}
+
+impl<D> Subset<D> {
+    /// The numbers that samples of this data set have in the one underneath.
+    fn inner(&self, indices: &[usize]) -> Result<Vec<usize>, DataError> {
+        check_indices("batch", indices, self.indices.len())?;
+        Ok(indices.iter().map(|&i| self.indices[i]).collect())
     }
 }
 
@@ -309,9 +389,10 @@ impl<D: Dataset> Dataset for Subset<D> {
         self.indices.len()
     }
     fn batch(&self, indices: &[usize]) -> Result<D::Batch, DataError> {
-        check_indices("batch", indices, self.len())?;
-        let inner: Vec<usize> = indices.iter().map(|&i| self.indices[i]).collect();
-        self.data.batch(&inner)
+        self.data.batch(&self.inner(indices)?)
+    }
+    fn batch_of_epoch(&self, indices: &[usize], epoch: u64) -> Result<D::Batch, DataError> {
+        self.data.batch_of_epoch(&self.inner(indices)?, epoch)
     }
 }
 
@@ -333,18 +414,22 @@ where
     }
 
     fn batch(&self, indices: &[usize]) -> Result<A::Batch, DataError> {
+        self.batch_of_epoch(indices, 0)
+    }
+
+    fn batch_of_epoch(&self, indices: &[usize], epoch: u64) -> Result<A::Batch, DataError> {
         let n = self.first.len();
         let (mut low, mut high) = (Vec::new(), Vec::new());
         for &i in indices {
             if i < n { low.push(i) } else { high.push(i - n) }
         }
         if high.is_empty() {
-            return self.first.batch(&low);
+            return self.first.batch_of_epoch(&low, epoch);
         }
         if low.is_empty() {
-            return self.second.batch(&high);
+            return self.second.batch_of_epoch(&high, epoch);
         }
-        let both = self.first.batch(&low)?.append(self.second.batch(&high)?)?;
+        let both = self.first.batch_of_epoch(&low, epoch)?.append(self.second.batch_of_epoch(&high, epoch)?)?;
         // Back into the order that was asked for.
         let (mut from_low, mut from_high) = (0..low.len(), low.len()..);
         let order: Vec<usize> = indices.iter().filter_map(|&i| if i < n { from_low.next() } else { from_high.next() }).collect();

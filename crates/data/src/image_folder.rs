@@ -2,18 +2,13 @@
 
 use crate::dataset::{Dataset, check_indices};
 use crate::error::DataError;
+use crate::image_file::decode;
 use gradus_tensor::Tensor;
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 use rayon::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// No picture may take more memory than this while it is decoded.
-const MOST_BYTES: u64 = 1 << 28;
-/// Nor more than this for each byte of its file: both PNG and JPEG stay below, even for a blank page.
-const MOST_RATIO: u64 = 4096;
 
 /// The pictures `root/CLASS/*.png` and `.jpg`, decoded when a batch asks for them.
 ///
@@ -122,22 +117,6 @@ impl Dataset for ImageFolder {
         let labels: Vec<i64> = indices.iter().map(|&i| self.files[i].1).collect();
         Ok((Tensor::from_vec(pixels, shape), Tensor::from(labels)))
     }
-}
-
-fn decode(path: &Path) -> Result<DynamicImage, DataError> {
-    let io = |e| DataError::io(path, "open", e);
-    let wrong = |e: image::ImageError| DataError::in_file(path, "", format!("not a picture that can be decoded: {e}"));
-    let length = fs::metadata(path).map_err(io)?.len();
-    let mut reader = ImageReader::open(path).map_err(io)?.with_guessed_format().map_err(io)?;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MOST_BYTES);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(wrong)?;
-    if decoder.total_bytes() > MOST_BYTES.min(length.saturating_mul(MOST_RATIO)) {
-        let (w, h) = decoder.dimensions();
-        return Err(DataError::in_file(path, "", format!("{length} bytes announce a picture of {w} x {h} pixels; too many")));
-    }
-    DynamicImage::from_decoder(decoder).map_err(wrong)
 }
 
 /// The entries of a folder but for hidden ones, by name.

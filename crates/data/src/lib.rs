@@ -3,7 +3,7 @@
 //! A [`Dataset`] hands out batches of tensors. Those of this crate are MNIST and its kin ([`Mnist`],
 //! [`FashionMnist`], [`Cifar10`], [`Cifar100`]), folders of pictures ([`ImageFolder`]), tables ([`Csv`]) and
 //! whatever is in memory ([`TensorDataset`], [`ImageDataset`]); they are mapped, split, joined, shuffled and
-//! loaded ahead alike.
+//! loaded ahead alike. [`transforms`] augment pictures.
 //!
 //! ```
 //! use gradus_data::{Dataset, Mnist};
@@ -34,8 +34,10 @@ pub mod dataset;
 pub mod download;
 mod error;
 pub mod idx;
+mod image_file;
 pub mod image_folder;
 pub mod images;
+pub mod labelled;
 pub mod mnist;
 pub mod npy;
 pub mod npz;
@@ -44,15 +46,18 @@ mod rows;
 pub mod safetensors;
 mod source;
 mod stored;
+pub mod transforms;
 mod write;
 
 pub use batches::{Batches, Prefetch};
 pub use cifar::{Cifar10, Cifar100};
 pub use csv::Csv;
-pub use dataset::{Dataset, TensorDataset};
+pub use dataset::{Dataset, Subset, TensorDataset};
 pub use error::DataError;
+pub use image_file::read_image;
 pub use image_folder::ImageFolder;
 pub use images::{ImageDataset, TrainTest};
+pub use labelled::{Labelled, Relabelled};
 pub use mnist::{FashionMnist, Mnist};
 pub use rows::Rows;
 pub use stored::{Array, Stored};

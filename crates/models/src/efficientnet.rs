@@ -4,6 +4,7 @@ use crate::conv_net::ConvNet;
 use crate::weights::Weights;
 use gradus_autograd::Var;
 use gradus_data::DataError;
+use gradus_data::transforms::{Compose, Normalize};
 use gradus_derive::Module;
 use gradus_nn::{BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Init, Layer, Linear, Mode, ReLU6, Sequential};
 use gradus_tensor::{Float, Rng};
@@ -70,7 +71,7 @@ fn norm<T: Float>(channels: usize) -> BatchNorm2d<T> {
 }
 
 /// EfficientNet-B0 (Tan and Le 2019) as simplified for small devices: ReLU6 for swish, no squeeze-and-excite. Pictures
-/// `[N, 3, 224, 224]`, prepared by [`Preprocessing::efficientnet_lite`](crate::Preprocessing::efficientnet_lite).
+/// `[N, 3, 224, 224]`, as [`preprocessing`](Self::preprocessing) makes them.
 #[derive(Clone, Copy, Debug)]
 pub struct EfficientNetLite0;
 
@@ -110,6 +111,13 @@ impl EfficientNetLite0 {
         let mut net = Self::new(classes, &mut Rng::seed(0));
         weights.load(&mut net)?;
         Ok(net)
+    }
+
+    /// How a picture `[3, H, W]` from 0 to 1 becomes what the published weights were trained on: the shorter side 256, the
+    /// middle 224 x 224, and `(v - 127) / 128` of bytes.
+    pub fn preprocessing() -> Compose {
+        let scale = Normalize::new([127.0 / 255.0; 3], [128.0 / 255.0; 3]).expect("three of each");
+        crate::preprocessing::middle().add(scale)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::conv_net::ConvNet;
 use crate::weights::Weights;
 use gradus_autograd::Var;
 use gradus_data::DataError;
+use gradus_data::transforms::Compose;
 use gradus_derive::Module;
 use gradus_nn::{BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Init, Layer, Linear, Mode, ReLU6, Sequential};
 use gradus_tensor::{Float, Rng};
@@ -89,5 +90,11 @@ impl MobileNetV2 {
         let mut net = Self::new(classes, &mut Rng::seed(0));
         weights.load(&mut net)?;
         Ok(net)
+    }
+
+    /// How a picture `[3, H, W]` from 0 to 1 becomes what torchvision's weights were trained on: the shorter side 256,
+    /// the middle 224 x 224, normalised by ImageNet's figures.
+    pub fn preprocessing() -> Compose {
+        crate::preprocessing::imagenet()
     }
 }

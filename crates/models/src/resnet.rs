@@ -3,6 +3,7 @@
 use crate::conv_net::ConvNet;
 use crate::weights::Weights;
 use gradus_data::DataError;
+use gradus_data::transforms::Compose;
 use gradus_nn::{BatchNorm2d, Conv2d, GlobalAvgPool2d, Init, Linear, MaxPool2d, ReLU, Residual, Sequential};
 use gradus_tensor::{Float, Rng};
 use std::path::Path;
@@ -127,6 +128,12 @@ macro_rules! resnet {
             /// When the file cannot be read, or does not fit: entries that are missing, left over or mis-shaped are named.
             pub fn from_file<T: Float>(path: impl AsRef<Path>) -> Result<ConvNet<T>, DataError> {
                 from_file($block, $blocks, path.as_ref())
+            }
+
+            /// How a picture `[3, H, W]` from 0 to 1 becomes what torchvision's weights were trained on: the shorter side 256,
+            /// the middle 224 x 224, normalised by ImageNet's figures.
+            pub fn preprocessing() -> Compose {
+                crate::preprocessing::imagenet()
             }
         }
     )*};

@@ -3,6 +3,7 @@
 use crate::conv_net::ConvNet;
 use crate::weights::Weights;
 use gradus_data::DataError;
+use gradus_data::transforms::{CaffeNormalize, Compose};
 use gradus_nn::{AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Init, Linear, MaxPool2d, ReLU, Sequential};
 use gradus_tensor::{Float, Rng};
 use std::path::Path;
@@ -111,6 +112,17 @@ macro_rules! vgg {
             pub fn from_file<T: Float>(path: impl AsRef<Path>) -> Result<ConvNet<T>, DataError> {
                 from_file($blocks, path.as_ref())
             }
+
+            /// How a picture `[3, H, W]` from 0 to 1 becomes what torchvision's weights were trained on: the shorter side 256,
+            /// the middle 224 x 224, normalised by ImageNet's figures.
+            pub fn preprocessing() -> Compose {
+                crate::preprocessing::imagenet()
+            }
+
+            /// As [`preprocessing`](Self::preprocessing), for the weights that Keras publishes.
+            pub fn keras_preprocessing() -> Compose {
+                crate::preprocessing::middle().add(CaffeNormalize)
+            }
         }
     )*};
 }
@@ -128,8 +140,8 @@ vgg! {
 
 #[cfg(feature = "download")]
 impl Vgg16 {
-    /// With the weights that torchvision publishes (`IMAGENET1K_V1`, 528 MiB), for pictures prepared by
-    /// [`Preprocessing::imagenet`](crate::Preprocessing::imagenet). They are fetched once, checked, and kept in the user's
+    /// With the weights that torchvision publishes (`IMAGENET1K_V1`, 528 MiB), for pictures as
+    /// [`preprocessing`](Self::preprocessing) makes them. They are fetched once, checked, and kept in the user's
     /// cache folder, or in that of the environment variable `GRADUS_CACHE`.
     ///
     /// # Errors

@@ -122,14 +122,15 @@ impl Weights {
     /// When the layer has another number of inputs.
     pub fn unflatten(mut self, name: &str, [channels, height, width]: [usize; 3]) -> Result<Self, DataError> {
         if let Some(array) = self.arrays.get_mut(name) {
-            let weight: Tensor<f32> = array.cast();
             let inputs = channels * height * width;
-            if weight.rank() != 2 || weight.size(1) != inputs {
-                let reason = format!("has shape {}; wanted [out, {inputs}]", weight.shape());
-                return Err(DataError::in_file(&self.path, format!("array `{name}`"), reason));
-            }
-            let out = weight.size(0);
-            *array = Array::of(&weight.reshape([out, height, width, channels]).permute([0, 3, 1, 2]).reshape([out, inputs]));
+            let out = match array.shape()[..] {
+                [out, found] if found == inputs => out,
+                _ => {
+                    let reason = format!("has shape {}; wanted [out, {inputs}]", array.shape());
+                    return Err(DataError::in_file(&self.path, format!("array `{name}`"), reason));
+                }
+            };
+            *array = relaid(array, &[out, height, width, channels], &[0, 3, 1, 2], &[out, inputs]);
         }
         Ok(self)
     }
@@ -146,34 +147,43 @@ impl Weights {
 
 /// What Keras calls `kind`, in our words and layout.
 fn convert(kind: &str, array: Array) -> Result<(&'static str, Array), String> {
-    let tensor: Tensor<f32> = array.cast();
-    let rank = tensor.rank();
+    let shape = array.shape().to_vec();
     Ok(match kind {
         "kernel" => {
-            let order: &[usize] = match rank {
+            let order: &[usize] = match shape.len() {
                 2 => &[1, 0],
                 3 => &[2, 1, 0],
                 4 => &[3, 2, 0, 1],
                 5 => &[4, 3, 0, 1, 2],
-                _ => return Err(format!("is a kernel of shape {}; wanted 2 to 5 axes", tensor.shape())),
+                _ => return Err(format!("is a kernel of shape {shape:?}; wanted 2 to 5 axes")),
             };
-            ("weight", Array::of(&tensor.permute(order)))
+            let new: Vec<usize> = order.iter().map(|&axis| shape[axis]).collect();
+            ("weight", relaid(&array, &shape, order, &new))
         }
         "depthwise_kernel" => {
-            let [height, width, channels, multiplier] = tensor.shape()[..] else {
-                return Err(format!("is of shape {}; wanted [KH, KW, C, multiplier]", tensor.shape()));
+            let [height, width, channels, multiplier] = shape[..] else {
+                return Err(format!("is of shape {shape:?}; wanted [KH, KW, C, multiplier]"));
             };
-            let ordered = tensor.permute([2, 3, 0, 1]).reshape([channels * multiplier, 1, height, width]);
-            ("weight", Array::of(&ordered))
+            ("weight", relaid(&array, &shape, &[2, 3, 0, 1], &[channels * multiplier, 1, height, width]))
         }
         "bias" | "beta" => ("bias", array),
         "gamma" | "embeddings" => ("weight", array),
         "moving_mean" => ("running_mean", array),
         "moving_variance" => ("running_var", array),
         _ => {
-            return Err(format!(
-                "is a `{kind}`; wanted kernel, depthwise_kernel, bias, gamma, beta, moving_mean, moving_variance or embeddings"
-            ));
+            let known = "kernel, depthwise_kernel, bias, gamma, beta, moving_mean, moving_variance or embeddings";
+            return Err(format!("is a `{kind}`; wanted {known}"));
         }
     })
+}
+
+/// The numbers seen as `from`, their axes in another order, then seen as `to`.
+fn relaid(array: &Array, from: &[usize], order: &[usize], to: &[usize]) -> Array {
+    fn of<T: Float>(tensor: &Tensor<T>, from: &[usize], order: &[usize], to: &[usize]) -> Array {
+        Array::of(&tensor.reshape(from).permute(order).reshape(to))
+    }
+    match array {
+        Array::F64(tensor) => of(tensor, from, order, to),
+        other => of(&other.cast::<f32>(), from, order, to),
+    }
 }

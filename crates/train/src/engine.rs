@@ -129,7 +129,8 @@ where
     ) -> Result<bool, TrainError> {
         let epoch = state.position.epochs;
         let done = state.position.steps_in_epoch;
-        let mut batches = train.batches(fit.batch).drop_last(fit.drop_last).skip_batches(done * fit.accumulate);
+        let mut batches =
+            train.batches(fit.batch).epoch(epoch as u64).drop_last(fit.drop_last).skip_batches(done * fit.accumulate);
         if fit.shuffle {
             batches = batches.shuffle(&mut order_of(fit.seed, epoch));
         }

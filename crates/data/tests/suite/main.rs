@@ -2,6 +2,8 @@
 
 mod dataset;
 mod files;
+mod labelled;
 mod mutations;
 mod sets;
+mod transforms;
 mod weights;

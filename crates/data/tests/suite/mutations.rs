@@ -1,7 +1,7 @@
 //! Valid files with a few bytes changed, cut or added: an error or a result, and never a panic.
 
 use gradus_data::npz::Npz;
-use gradus_data::{Cifar10, Csv, Dataset, ImageFolder, Mnist, idx, npy, pth, safetensors};
+use gradus_data::{Cifar10, Csv, Dataset, ImageFolder, Labelled, Mnist, idx, npy, pth, safetensors};
 use gradus_tensor::Tensor;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -156,8 +156,8 @@ proptest! {
         fs::write(&path, damage.apply(b"a,\"b\",y\n1,2,3\n4,\"5\",6\n7,8,9\n".to_vec(), usize::MAX)).unwrap();
         let csv = Csv::new(&path).header(header);
         let _ = csv.read_inputs::<f32>();
-        if let Ok((data, classes)) = csv.target(2).read_classes::<i64>() {
-            prop_assert!(data.targets().to_vec().iter().all(|&t| (t as usize) < classes.len()));
+        if let Ok(data) = csv.target(2).read_classes::<i64>() {
+            prop_assert!(data.labels().to_vec().iter().all(|&t| (t as usize) < data.classes().len()));
         }
     }
 }

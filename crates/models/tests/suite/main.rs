@@ -1,4 +1,4 @@
 //! The tests of this crate, in one binary: linking is most of what they take to build.
 
-mod torchvision;
+mod references;
 mod weights;

@@ -1,7 +1,7 @@
 //! Names, layouts and misfits of weights on their way into networks.
 
 use gradus_data::npz;
-use gradus_models::{Preprocessing, ResNet18, Vgg16, Weights};
+use gradus_models::{ResNet18, Vgg16, Weights};
 use gradus_nn::{Conv2d, Linear, Mode, Module, Sequential};
 use gradus_tensor::{Rng, Tensor};
 use std::path::PathBuf;
@@ -93,14 +93,4 @@ fn bad_files_and_names_are_refused() {
     }
     let text = Vgg16::from_file::<f32>(&path).err().unwrap().to_string();
     assert!(text.contains("missing: [features.0.bias") && text.contains("left over: [a.weight, b.weight]"), "{text}");
-}
-
-#[test]
-fn pictures_are_prepared_as_the_weights_want_them() {
-    let x = Tensor::<f64>::from([[[[0.2]], [[0.4]], [[1.0]]]]);
-    let values = |p: Preprocessing| p.apply(&x).to_vec();
-    let near = |got: Vec<f64>, wanted: [f64; 3]| got.iter().zip(wanted).all(|(g, w)| (g - w).abs() < 1e-12);
-    assert!(near(values(Preprocessing::imagenet()), [(0.2 - 0.485) / 0.229, (0.4 - 0.456) / 0.224, (1.0 - 0.406) / 0.225]));
-    assert!(near(values(Preprocessing::caffe()), [255.0 - 103.939, 102.0 - 116.779, 51.0 - 123.68]));
-    assert!(near(values(Preprocessing::efficientnet_lite()), [-76.0 / 128.0, -25.0 / 128.0, 1.0]));
 }

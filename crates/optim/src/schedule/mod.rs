@@ -21,7 +21,7 @@ pub use compose::{ChainedLr, SequentialLr};
 pub use cosine::{CosineAnnealingLr, CosineAnnealingWarmRestarts};
 pub use decay::{ConstantLr, ExponentialLr, LinearLr, MultiStepLr, PolynomialLr, StepLr};
 pub use one_cycle::{Anneal, OneCycleLr};
-pub use plateau::{PlateauMode, ReduceLrOnPlateau, Threshold};
+pub use plateau::{PlateauMode, PlateauThreshold, ReduceLrOnPlateau};
 
 /// A learning rate as a function of time. A closure from the time to a factor is one, too:
 ///

@@ -15,7 +15,7 @@ pub enum PlateauMode {
 
 /// By how much a metric must beat the best so far to count as better.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Threshold {
+pub enum PlateauThreshold {
     /// By this share of the best.
     Relative(f64),
     /// By this much.
@@ -40,7 +40,7 @@ pub struct ReduceLrOnPlateau {
     factor: f64,
     mode: PlateauMode,
     patience: u64,
-    threshold: Threshold,
+    threshold: PlateauThreshold,
     cooldown: u64,
     min_lr: f64,
     eps: f64,
@@ -65,7 +65,7 @@ impl ReduceLrOnPlateau {
             factor,
             mode: PlateauMode::Min,
             patience: 10,
-            threshold: Threshold::Relative(1e-4),
+            threshold: PlateauThreshold::Relative(1e-4),
             cooldown: 0,
             min_lr: 0.0,
             eps: 1e-8,
@@ -90,7 +90,7 @@ impl ReduceLrOnPlateau {
     }
 
     /// What counts as progress; better by 1e-4 of the best, by default.
-    pub fn threshold(mut self, threshold: Threshold) -> Self {
+    pub fn threshold(mut self, threshold: PlateauThreshold) -> Self {
         self.threshold = threshold;
         self
     }
@@ -130,10 +130,10 @@ impl ReduceLrOnPlateau {
             (false, PlateauMode::Max) => f64::NEG_INFINITY,
         };
         match (self.mode, self.threshold) {
-            (PlateauMode::Min, Threshold::Relative(by)) => metric < best * (1.0 - by),
-            (PlateauMode::Min, Threshold::Absolute(by)) => metric < best - by,
-            (PlateauMode::Max, Threshold::Relative(by)) => metric > best * (1.0 + by),
-            (PlateauMode::Max, Threshold::Absolute(by)) => metric > best + by,
+            (PlateauMode::Min, PlateauThreshold::Relative(by)) => metric < best * (1.0 - by),
+            (PlateauMode::Min, PlateauThreshold::Absolute(by)) => metric < best - by,
+            (PlateauMode::Max, PlateauThreshold::Relative(by)) => metric > best * (1.0 + by),
+            (PlateauMode::Max, PlateauThreshold::Absolute(by)) => metric > best + by,
         }
     }
 }

@@ -122,7 +122,7 @@ fn schedules() {
     c.schedule("one_cycle three_phase", OneCycleLr::new(100).three_phase(true));
     c.schedule("polynomial", PolynomialLr::new(60, 2.0));
     c.schedule("plateau", ReduceLrOnPlateau::new(0.5).patience(3).cooldown(2).min_lr(0.01));
-    let max = ReduceLrOnPlateau::new(0.8).mode(PlateauMode::Max).patience(5).threshold(Threshold::Absolute(0.01));
+    let max = ReduceLrOnPlateau::new(0.8).mode(PlateauMode::Max).patience(5).threshold(PlateauThreshold::Absolute(0.01));
     c.schedule("plateau max abs", max);
     let sequence = SequentialLr::new(LinearLr::new(0.1, 1.0, 10));
     c.schedule("sequence", sequence.then(10, CosineAnnealingLr::new(50)).then(60, ExponentialLr::new(0.9)));

@@ -1,17 +1,21 @@
-//! Networks against torchvision's (`fixtures/make_torchvision.py`): names and shapes of all weights, and what comes out for
-//! weights and pictures that a formula gives on both sides.
+//! Networks against those of other frameworks (`fixtures/make_torchvision.py` and `make_others.py`): names and shapes of all
+//! weights, and what comes out for weights and pictures that a formula gives on both sides.
 
 use gradus_data::{Array, safetensors};
-use gradus_models::{ConvNet, MobileNetV2, ResNet18, ResNet34, ResNet50, Vgg11, Vgg13, Vgg16, Vgg19};
+use gradus_models::{ConvNet, EfficientNetLite0, MobileNetV2, ResNet18, ResNet34, ResNet50, Vgg11, Vgg13, Vgg16, Vgg19};
 use gradus_nn::{Layer, Mode, Module};
 use gradus_tensor::{Rng, Tensor};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-fn cases() -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torchvision.json");
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+fn case(name: &str) -> Value {
+    let read = |file: &str| -> Value {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file);
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let (torchvision, others) = (read("torchvision.json"), read("others.json"));
+    torchvision.get(name).or(others.get(name)).unwrap().clone()
 }
 
 fn shape_of(v: &Value) -> Vec<usize> {
@@ -44,11 +48,16 @@ fn value(name: &str, shape: &[usize]) -> Tensor<f64> {
 
 /// Writes the weights that the formula gives, reads them by `load`, and compares what comes out.
 fn compare(name: &str, load: impl Fn(&Path) -> ConvNet<f64>) {
-    let case = &cases()[name];
+    let case = &case(name);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("weights.safetensors");
     let array = |name: &str, shape: &[usize]| -> Array {
-        if name.ends_with("num_batches_tracked") { Tensor::scalar(0i64).into() } else { value(name, shape).into() }
+        match shape {
+            _ if name.ends_with("num_batches_tracked") => Tensor::scalar(0i64).into(),
+            // Drawn in PyTorch's layout, whose fan-in the formula reads off.
+            [h, w, c, f] if name.ends_with("/kernel") => value(name, &[*f, *c, *w, *h]).permute([3, 2, 1, 0]).into(),
+            _ => value(name, shape).into(),
+        }
     };
     let arrays = entries(&case["entries"]).iter().map(|(name, shape)| (name.clone(), array(name, shape))).collect();
     safetensors::write(&path, &arrays, &BTreeMap::new()).unwrap();
@@ -78,8 +87,14 @@ fn resnets() {
 }
 
 #[test]
-fn mobilenet() {
+fn small_networks() {
     compare("mobilenet_v2", |path| MobileNetV2::from_file(path).unwrap());
+    compare("efficientnet_lite0", |path| EfficientNetLite0::from_file(path).unwrap());
+}
+
+#[test]
+fn weights_of_keras() {
+    compare("keras_vgg16", |path| Vgg16::from_file(path).unwrap());
 }
 
 #[test]
@@ -100,7 +115,7 @@ fn vgg_with_its_top_has_torchvisions_entries() {
     let rng = &mut Rng::seed(0);
     for (name, net) in [("vgg16", Vgg16::new::<f32>(10, rng)), ("vgg11_bn", Vgg11::with_batch_norm(10, rng))] {
         let own: BTreeSet<(String, Vec<usize>)> = net.state_dict().into_iter().map(|(k, v)| (k, v.shape().to_vec())).collect();
-        let theirs = entries(&cases()[name]["with_top"]);
+        let theirs = entries(&case(name)["with_top"]);
         let theirs: BTreeSet<_> = theirs.into_iter().filter(|(k, _)| !k.ends_with("num_batches_tracked")).collect();
         assert_eq!(own, theirs, "{name}");
     }
