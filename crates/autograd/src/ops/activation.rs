@@ -72,7 +72,7 @@ unary! {
     log_sigmoid on -4.0..4.0 => |v| v.minimum(S::zero()) - (-v.abs()).exp().ln_1p(), d(x, _) = (-x.clone()).sigmoid();
     /// `min(max(x, low), high)`; the derivative at `low` and at `high` is 0, where that of [`clamp`](Self::clamp) is 1, and
     /// 1 at NaN.
-    hardtanh(low: f64 = -1.0, high: f64 = 1.5) on -0.8..1.2, 1.7..3.0, -3.0..-1.2 =>
+    hardtanh(low: f64 = -1.25, high: f64 = 1.5) on -1.0..1.2, 1.7..3.0, -3.0..-1.5 =>
         |v| v.maximum(S::lit(low)).minimum(S::lit(high)),
         d(x, _) = (x.clone() - S::lit(low)).step() * (S::lit(high) - x.clone()).step();
     /// `min(max(x + 3, 0), 6) / 6` (Courbariaux et al. 2015, in PyTorch's form); the derivative at -3 and at 3 is 0.

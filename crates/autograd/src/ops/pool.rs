@@ -12,9 +12,18 @@ impl<T: Float> Var<T> {
     /// When the window does not fit.
     #[track_caller]
     pub fn max_pool2d(&self, o: Pool2dOptions) -> Var<T> {
+        self.max_pool2d_with_indices(o).0
+    }
+
+    /// As [`max_pool2d`](Self::max_pool2d), with the place `h · W + w` of each maximum in its plane.
+    ///
+    /// # Panics
+    /// When the window does not fit.
+    #[track_caller]
+    pub fn max_pool2d_with_indices(&self, o: Pool2dOptions) -> (Var<T>, Tensor<i32>) {
         let (y, index) = self.value().max_pool2d(o);
-        let shape = self.shape().clone();
-        op("max_pool2d", [self], y, move |p| [Some(p.gy().pool_scatter(&index, &shape))])
+        let (places, shape) = (index.clone(), self.shape().clone());
+        (op("max_pool2d", [self], y, move |p| [Some(p.gy().pool_scatter(&places, &shape))]), index)
     }
 
     /// Picks the pixels of each plane at the places in `index`.

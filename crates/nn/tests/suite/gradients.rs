@@ -67,6 +67,19 @@ fn dense_and_convolution() -> Vec<Entry> {
         layer(Conv2d::new(1, 2, 3, rng).stride(2).same().bias(false), [1, 1, 4, 5]),
         layer(Conv2d::grouped(2, 4, 2, 2, rng).padding([1, 0]).stride([1, 2]), [1, 2, 3, 4]),
         layer(Conv2d::new(1, 1, 2, rng).padded(Padding::Explicit([[0, 2], [1, 0]])), [1, 1, 3, 3]),
+        layer(Conv1d::grouped(2, 4, 3, 2, rng).stride(2).padding(1), [2, 2, 5]),
+        layer(Conv1d::new(1, 2, 2, rng).same().dilation(2), [1, 1, 4]),
+        layer(Conv3d::new(2, 1, 2, rng), [1, 2, 2, 3, 2]),
+        layer(Conv3d::grouped(2, 2, [2, 1, 2], 2, rng).stride([2, 1, 1]).dilation([1, 1, 2]).padding(1), [1, 2, 3, 1, 2]),
+        layer(Conv3d::new(1, 1, [3, 2, 1], rng).same().stride([2, 1, 2]).bias(false), [1, 1, 4, 2, 2]),
+        layer(ConvTranspose1d::new(2, 1, 3, rng).stride(2).padding(1).output_padding(1), [2, 2, 3]),
+        layer(
+            ConvTranspose2d::grouped(2, 2, [2, 3], 2, rng).stride([2, 1]).dilation([1, 2]).output_padding([1, 1]),
+            [1, 2, 2, 2],
+        ),
+        layer(ConvTranspose2d::new(1, 2, 1, rng).stride(2).same().bias(false), [1, 1, 2, 2]),
+        layer(ConvTranspose3d::new(2, 1, 2, rng).stride([2, 1, 2]).padding([1, 0, 1]).output_padding([1, 0, 0]), [1, 2, 2, 2, 2]),
+        layer(SeparableConv2d::with_multiplier(2, 3, [2, 3], 2, rng).same().stride(2), [1, 2, 3, 3]),
         Entry::new::<Embedding>(move || check_module(table, [], embed).map(drop)),
         Entry::new::<Embedding>(move || {
             // No gradient reaches the padding's row, whatever differences say: so it is checked without that row's words.
@@ -89,6 +102,72 @@ fn pooling() -> Vec<Entry> {
         layer(AdaptiveAvgPool2d::new([2, 3]), shape),
         layer(GlobalAvgPool2d, shape),
         layer(GlobalMaxPool2d, shape),
+    ]
+}
+
+fn pooling_of_sequences_and_volumes() -> Vec<Entry> {
+    let (line, volume) = ([2, 2, 5], [1, 2, 3, 4, 2]);
+    vec![
+        layer(MaxPool1d::new(3).stride(2).padding(1).ceil_mode(true), line),
+        layer(MaxPool1d::new(2).dilation(2).stride(1).same(), line),
+        layer(MaxPool3d::new(2), volume),
+        layer(MaxPool3d::new([2, 3, 1]).stride([1, 2, 1]).padding([1, 1, 0]).dilation([1, 1, 2]), volume),
+        layer(AvgPool1d::new(2).stride(3).ceil_mode(true), line),
+        layer(AvgPool3d::new([2, 2, 1]).stride(1).padding([1, 0, 0]).count_include_pad(false), volume),
+        layer(AvgPool3d::new(3).same().stride(2), volume),
+        layer(AdaptiveAvgPool1d::new(3), line),
+        layer(AdaptiveAvgPool3d::new([2, 4, 1]), volume),
+        layer(AdaptiveAvgPool3d::new([3, 2, 1]), volume),
+        layer(AdaptiveMaxPool1d::new(3), line),
+        layer(AdaptiveMaxPool2d::new([3, 3]), [2, 1, 5, 4]),
+        layer(AdaptiveMaxPool3d::new([2, 3, 1]), volume),
+        layer(GlobalAvgPool1d, line),
+        layer(GlobalAvgPool3d, volume),
+        layer(GlobalMaxPool1d, line),
+        layer(GlobalMaxPool3d, volume),
+    ]
+}
+
+fn unpooling() -> Vec<Entry> {
+    let of = |shape: &[usize]| Tensor::normal(shape, 0.0, 1.0, &mut rng());
+    let (line, plane, volume) = (of(&[1, 2, 5]), of(&[2, 1, 3, 4]), of(&[1, 2, 2, 4, 2]));
+    vec![
+        Entry::new::<MaxUnpool1d>(move || {
+            let (y, at) = MaxPool1d::new(2).stride(1).forward_with_indices(&Var::constant(line));
+            check(|v| MaxUnpool1d::new(2).stride(1).forward(&v[0], &at), [y.into_value()]).map(drop)
+        }),
+        Entry::new::<MaxUnpool2d>(move || {
+            let (y, at) = MaxPool2d::new([1, 2]).forward_with_indices(&Var::constant(plane));
+            check(|v| MaxUnpool2d::new([1, 2]).forward_to(&v[0], &at, [3, 5]), [y.into_value()]).map(drop)
+        }),
+        Entry::new::<MaxUnpool3d>(move || {
+            let (y, at) = MaxPool3d::new([1, 2, 2]).forward_with_indices(&Var::constant(volume));
+            check(|v| MaxUnpool3d::new([1, 2, 2]).forward(&v[0], &at), [y.into_value()]).map(drop)
+        }),
+    ]
+}
+
+fn sizes_and_edges() -> Vec<Entry> {
+    let (line, plane, volume) = ([2, 2, 4], [1, 2, 3, 4], [1, 1, 2, 3, 2]);
+    vec![
+        layer(Upsample::new(2.0), line),
+        layer(Upsample::new(1.7).linear(false), plane),
+        layer(Upsample::new(0.6).linear(false), plane),
+        layer(Upsample::to([5, 2]).linear(true), plane),
+        layer(Upsample::to([3, 2, 4]).linear(true), volume),
+        layer(Upsample::to([1, 5, 3]), volume),
+        layer(ZeroPad1d::new(1), line),
+        layer(ZeroPad2d::sides([[0, 1], [2, 0]]), plane),
+        layer(ZeroPad3d::new([1, 0, 2]), volume),
+        layer(ReflectionPad1d::sides([[2, 3]]), line),
+        layer(ReflectionPad2d::new([2, 1]), plane),
+        layer(ReflectionPad3d::new(1), volume),
+        layer(ReplicationPad1d::sides([[0, 5]]), line),
+        layer(ReplicationPad2d::new(2), plane),
+        layer(ReplicationPad3d::new([0, 1, 2]), volume),
+        layer(CircularPad1d::sides([[4, 1]]), line),
+        layer(CircularPad2d::new([1, 2]), plane),
+        layer(CircularPad3d::new(1), volume),
     ]
 }
 
@@ -236,6 +315,13 @@ fn dense_and_convolution_layers() {
 #[test]
 fn pooling_layers() {
     run(pooling());
+    run(pooling_of_sequences_and_volumes());
+    run(unpooling());
+}
+
+#[test]
+fn layers_that_change_sizes_and_edges() {
+    run(sizes_and_edges());
 }
 
 #[test]
@@ -312,9 +398,10 @@ fn assert_all(found: BTreeSet<String>, at_least: usize, others: &[&str], entries
 
 #[test]
 fn no_layer_is_missing() {
-    let entries = vec![dense_and_convolution(), pooling(), normalisation(), without_parameters(), networks()];
+    let pooling = [pooling(), pooling_of_sequences_and_volumes(), unpooling(), sizes_and_edges()];
+    let entries = pooling.into_iter().chain([dense_and_convolution(), normalisation(), without_parameters(), networks()]);
     // Options, and a box of any layer.
-    assert_all(in_source("layers", "Layer"), 58, &["Padding", "Pair", "Box"], entries);
+    assert_all(in_source("layers", "Layer"), 94, &["Padding", "PerAxis", "Box"], entries.collect());
 }
 
 #[test]

@@ -156,7 +156,22 @@ fn layers_say_what_they_refuse() {
     let m = said(&Linear::new(4, 2, &mut Rng::seed(0)), &[2, 3]);
     assert!(m.contains("[2, 3]") && m.contains("[4, 2]"), "{m}");
     let m = said(&Conv2d::new(3, 2, 3, &mut Rng::seed(0)).same(), &[2, 5, 5]);
-    assert!(m.contains("wanted [N, C, H, W]"), "{m}");
+    assert!(m.ends_with("input [2, 5, 5]; wanted [N, 3, H, W]"), "{m}");
+    let m = said(&Conv3d::new(3, 2, 3, &mut Rng::seed(0)), &[2, 3, 5, 2, 5]);
+    assert!(m.ends_with("a window of 3 along axis 3 of input [2, 3, 5, 2, 5], with padding [0, 0]: too large"), "{m}");
+    let m = said(&ConvTranspose1d::new(3, 2, 3, &mut Rng::seed(0)).padding(2), &[2, 3, 1]);
+    assert!(m.ends_with("3 places along axis 2 of input [2, 3, 1], of which the padding takes 4"), "{m}");
+    let m = message(|| ConvTranspose2d::<f32>::new(1, 1, 3, &mut Rng::seed(0)).stride([2, 1]).output_padding(1));
+    assert!(m.contains("output padding [1, 1]; wanted less than the stride [2, 1] or the dilation [1, 1]"), "{m}");
+    let m = said(&MaxPool1d::new(2), &[2, 3]);
+    assert!(m.ends_with("input [2, 3]; wanted [N, C, L]"), "{m}");
+    let m = said(&Upsample::to([2, 2]), &[1, 1, 4]);
+    assert!(m.ends_with("input [1, 1, 4] to size [2, 2]; wanted as many axes and 2 more"), "{m}");
+    let m = said(&ReflectionPad2d::new([1, 2]), &[1, 1, 4, 2]);
+    assert!(m.ends_with("padding [2, 2] of axis 3 of input [1, 1, 4, 2]; at most 1"), "{m}");
+    let x = Var::constant(Tensor::<f32>::ones([1, 1, 2]));
+    let m = message(|| MaxUnpool1d::new(2).forward(&x, &Tensor::from([[[0i32, 4]]])));
+    assert!(m.ends_with("index 4 is outside of 4 places"), "{m}");
     let m = said(&Residual::new(Linear::new(3, 1, &mut Rng::seed(0))), &[2, 3]);
     assert!(m.ends_with("the body makes [2, 1] of [2, 3], the shortcut [2, 3]; wanted the same shape"), "{m}");
     let m = said(&Dropout2d::new(0.5), &[2, 3]);
@@ -190,6 +205,29 @@ fn a_convolution_starts_and_restarts_as_it_should() {
     let conv = conv.init(Init::Constant(0.5), rng);
     assert_eq!(conv.weight.value().min(..).item(), 0.5);
     assert_eq!(conv.bias.unwrap().value().abs().max(..).item(), 0.0);
+}
+
+#[test]
+fn unpooling_keeps_the_last_of_the_values_for_a_place() {
+    let x = Var::leaf(Tensor::from([[[1.0f64, 2.0, 3.0]]]));
+    let y = MaxUnpool1d::new(2).stride(1).forward(&x, &Tensor::from([[[1i32, 1, 3]]]));
+    assert_eq!(y.value().to_vec(), [0.0, 2.0, 0.0, 3.0]);
+    assert_eq!(y.sum(..).backward()[&x].to_vec(), [0.0, 1.0, 1.0]);
+}
+
+#[test]
+fn a_separable_convolution_is_its_two_parts() {
+    let rng = &mut Rng::seed(0);
+    let x = Tensor::<f64>::normal([2, 3, 5, 4], 0.0, 1.0, rng);
+    let conv: SeparableConv2d<f64> = SeparableConv2d::with_multiplier(3, 4, 3, 2, rng).padding(1).stride(2);
+    let y = forward(&conv, &x, &mut Mode::Eval);
+    let between = forward(&conv.depthwise, &x, &mut Mode::Eval);
+    assert_eq!(*between.shape(), [2, 6, 3, 2]);
+    assert_eq!(y, forward(&conv.pointwise, &between, &mut Mode::Eval));
+    assert_eq!(
+        conv.named_parameters().iter().map(|(p, _)| p.as_str()).collect::<Vec<_>>(),
+        ["depthwise.weight", "pointwise.weight", "pointwise.bias",]
+    );
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 mod activations;
 mod containers;
+mod convolutions;
 mod layers;
 mod losses;
 mod normalisation;
+mod pooling;
+mod sizes;
 
 use gradus_autograd::{Module, Var};
 use gradus_nn::{Layer, Mode};

@@ -1,0 +1,160 @@
+//! Convolution over 1, 2 and 3 axes by that over 2: a sequence is a picture of one row, and a volume's depth is folded into
+//! the batch, the slices that a filter sees at once into the channels. No rule is written anew: all is made of
+//! differentiable ops.
+
+use gradus_autograd::Var;
+use gradus_tensor::{Conv2dOptions, Float, OrPanic, ShapeError};
+
+/// The filters' way over `N` axes, the zeros before and after each being known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Geometry<const N: usize> {
+    pub stride: [usize; N],
+    pub padding: [[usize; 2]; N],
+    pub dilation: [usize; N],
+    pub groups: usize,
+}
+
+impl<const N: usize> Geometry<N> {
+    /// Over the last two axes; those that there are not have one place.
+    fn plane(&self) -> Conv2dOptions {
+        let last = |back: usize| N.checked_sub(back);
+        let of = |v: &[usize; N]| [2, 1].map(|back| last(back).map_or(1, |a| v[a]));
+        let padding = [2, 1].map(|back| last(back).map_or([0, 0], |a| self.padding[a]));
+        Conv2dOptions { stride: of(&self.stride), padding, dilation: of(&self.dilation), groups: self.groups }
+    }
+
+    fn reach(&self, axis: usize, kernel: usize) -> usize {
+        self.dilation[axis] * kernel.saturating_sub(1) + 1
+    }
+}
+
+/// The axes of the input, as messages write them.
+fn wanted<const N: usize>(channels: usize) -> String {
+    format!("[N, {channels}, {}]", ["L", "H, W", "D, H, W"][N - 1])
+}
+
+#[track_caller]
+fn refuse(op: &'static str, detail: String) -> ! {
+    Err::<std::convert::Infallible, _>(ShapeError::new(op, detail)).or_panic();
+    unreachable!("an error panics")
+}
+
+/// An input with the filters' axes and channels, and no option of 0.
+#[track_caller]
+fn check_input<const N: usize>(op: &'static str, x: &[usize], channels: usize, kernel: &[usize], g: &Geometry<N>) {
+    if x.len() != N + 2 || x[1] != channels {
+        refuse(op, format!("input {x:?}; wanted {}", wanted::<N>(channels)));
+    }
+    let Geometry { stride, dilation, .. } = g;
+    if [kernel, stride, dilation].into_iter().flatten().any(|&n| n == 0) {
+        refuse(op, format!("kernel {kernel:?}, stride {stride:?}, dilation {dilation:?}; each must be 1 or more"));
+    }
+}
+
+/// The convolution of `x`, `[N, C, ..]`, with filters `w`, `[F, C / groups, ..]`.
+#[track_caller]
+pub(super) fn conv<T: Float, const N: usize>(op: &'static str, x: &Var<T>, w: &Var<T>, g: Geometry<N>) -> Var<T> {
+    let (filters, kernel) = (w.shape()[0], w.shape()[2..].to_vec());
+    check_input(op, x.shape(), w.shape()[1] * g.groups, &kernel, &g);
+    for (a, &size) in x.shape()[2..].iter().enumerate() {
+        let (reach, padding) = (g.reach(a, kernel[a]), g.padding[a]);
+        if size + padding[0] + padding[1] < reach {
+            let detail = format!("a window of {reach} along axis {} of input {}, with padding {padding:?}", a + 2, x.shape());
+            refuse(op, format!("{detail}: too large"));
+        }
+    }
+    match N {
+        1 => x.unsqueeze(2).conv2d(&w.unsqueeze(2), g.plane()).squeeze(2),
+        2 => x.conv2d(w, g.plane()),
+        _ => {
+            let y = unfold_depth(x, kernel[0], &g).conv2d(&fold_taps(w), g.plane());
+            let sizes = [x.shape()[0] as isize, -1, filters as isize, y.shape()[2] as isize, y.shape()[3] as isize];
+            y.reshape(sizes).permute([0, 2, 1, 3, 4])
+        }
+    }
+}
+
+/// Filters of volumes as filters of pictures: `[F, C, KD, KH, KW]` to `[F, C · KD, KH, KW]`.
+#[track_caller]
+fn fold_taps<T: Float>(w: &Var<T>) -> Var<T> {
+    let s = w.shape();
+    w.reshape([s[0], s[1] * s[2], s[3], s[4]])
+}
+
+/// `[N, C, D, H, W]` to `[N · OD, C · KD, H, W]`: for each place of the filter along the depth, the slices that it sees.
+#[track_caller]
+fn unfold_depth<T: Float, const N: usize>(x: &Var<T>, kernel: usize, g: &Geometry<N>) -> Var<T> {
+    let (stride, dilation, padding) = (g.stride[0], g.dilation[0], g.padding[0]);
+    let x = if padding == [0, 0] { x.clone() } else { x.pad(&[[0, 0], [0, 0], padding, [0, 0], [0, 0]], 0.0) };
+    let &[n, c, depth, h, w] = &x.shape()[..] else { unreachable!("checked") };
+    let places = (depth - g.reach(0, kernel)) / stride + 1;
+    let mut slices = Vec::with_capacity(kernel);
+    for tap in 0..kernel {
+        let first = tap * dilation;
+        slices.push(x.slice_step(2, first..=first + (places - 1) * stride, stride as isize));
+    }
+    // [N, C, KD, OD, H, W]
+    let slices = Var::stack(&slices.iter().collect::<Vec<_>>(), 2);
+    slices.permute([0, 3, 1, 2, 4, 5]).reshape([n * places, c * kernel, h, w])
+}
+
+/// What the transposed convolution leaves of its whole result along an axis: all but `crop` before and after, and then so
+/// many zeros.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    pub crop: [usize; 2],
+    pub zeros: usize,
+}
+
+/// The transposed convolution of `x`, `[N, C, ..]`, with filters `w`, `[C, F / groups, ..]`: the gradient of [`conv`] with
+/// respect to an input of `F` channels.
+#[track_caller]
+pub(super) fn conv_transpose<T: Float, const N: usize>(
+    op: &'static str,
+    x: &Var<T>,
+    w: &Var<T>,
+    g: Geometry<N>,
+    ends: [Ends; N],
+) -> Var<T> {
+    let (filters, kernel) = (w.shape()[1] * g.groups, w.shape()[2..].to_vec());
+    check_input(op, x.shape(), w.shape()[0], &kernel, &g);
+    let (batch, sizes) = (x.shape()[0], x.shape()[2..].to_vec());
+    let mut out = Vec::with_capacity(N);
+    for a in 0..N {
+        let whole = sizes[a].saturating_sub(1) * g.stride[a] + g.reach(a, kernel[a]);
+        let crop = ends[a].crop[0] + ends[a].crop[1];
+        if sizes[a] == 0 || crop >= whole {
+            let detail = format!("{whole} places along axis {} of input {}, of which the padding takes {crop}", a + 2, x.shape());
+            refuse(op, detail);
+        }
+        out.push(whole - crop);
+    }
+    let g = Geometry { padding: ends.map(|e| e.crop), ..g };
+    let y = match N {
+        1 => x.unsqueeze(2).conv2d_input_grad(&w.unsqueeze(2), [batch, filters, 1, out[0]], g.plane()).squeeze(2),
+        2 => x.conv2d_input_grad(w, [batch, filters, out[0], out[1]], g.plane()),
+        _ => {
+            let slices = x.permute([0, 2, 1, 3, 4]).reshape([batch * sizes[0], x.shape()[1], sizes[1], sizes[2]]);
+            let shape = [batch * sizes[0], filters * kernel[0], out[1], out[2]];
+            let y = slices.conv2d_input_grad(&fold_taps(w), shape, g.plane());
+            fold_depth(&y.reshape([batch, sizes[0], filters, kernel[0], out[1], out[2]]), &g, out[0])
+        }
+    };
+    if ends.iter().all(|e| e.zeros == 0) {
+        return y;
+    }
+    let pads: Vec<[usize; 2]> = [0, 0].into_iter().chain(ends.map(|e| e.zeros)).map(|zeros| [0, zeros]).collect();
+    y.pad(&pads, 0.0)
+}
+
+/// The adjoint of [`unfold_depth`], from `[N, OD, C, KD, H, W]`.
+#[track_caller]
+fn fold_depth<T: Float, const N: usize>(x: &Var<T>, g: &Geometry<N>, depth: usize) -> Var<T> {
+    let (stride, dilation, padding) = (g.stride[0], g.dilation[0], g.padding[0]);
+    let whole = depth + padding[0] + padding[1];
+    let mut sum = x.select(3, 0).pad_step(1, whole, 0, stride as isize);
+    for tap in 1..x.shape()[3] {
+        sum = sum + x.select(3, tap).pad_step(1, whole, tap * dilation, stride as isize);
+    }
+    sum.slice(1, padding[0]..padding[0] + depth).permute([0, 2, 1, 3, 4])
+}

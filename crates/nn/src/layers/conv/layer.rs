@@ -1,0 +1,197 @@
+//! Convolutions of sequences, pictures and volumes.
+
+use super::fold::{Geometry, conv};
+use super::{Padding, PerAxis, Window, both_sides, same_padding};
+use crate::init::{Init, default_weight};
+use crate::layer::{Layer, Mode};
+use gradus_autograd::{Param, Var};
+use gradus_derive::Module;
+use gradus_tensor::{Float, Rng, Shape};
+
+impl<const N: usize> Window<N> {
+    /// Over an input of this shape; an input of other axes is left to the convolution to refuse.
+    fn geometry(&self, input: &[usize], kernel: &[usize]) -> Geometry<N> {
+        let Self { stride, dilation, padding, groups } = *self;
+        let padding = match padding {
+            Padding::Explicit(padding) => padding,
+            Padding::Same if input.len() == N + 2 => {
+                std::array::from_fn(|a| same_padding(input[a + 2], kernel[a], stride[a], dilation[a]))
+            }
+            _ => [[0, 0]; N],
+        };
+        Geometry { stride, padding, dilation, groups }
+    }
+}
+
+/// `bias` of `[F]` on each channel of `y`.
+#[track_caller]
+pub(super) fn with_bias<T: Float>(y: Var<T>, bias: Option<&Var<T>>) -> Var<T> {
+    let Some(bias) = bias else { return y };
+    let each: Shape = (1..y.rank()).map(|a| if a == 1 { bias.shape()[0] } else { 1 }).collect();
+    y + bias.reshape(&each)
+}
+
+/// What convolutions and their transposes let one choose.
+macro_rules! conv_builders {
+    ($n:literal) => {
+        /// With this many zeros on all sides: one number, or one for each axis.
+        #[must_use]
+        pub fn padding(self, padding: impl PerAxis<$n>) -> Self {
+            self.padded(Padding::Explicit(both_sides(padding)))
+        }
+
+        /// With padding of any kind.
+        #[must_use]
+        pub fn padded(mut self, padding: Padding<$n>) -> Self {
+            self.window.padding = padding;
+            self
+        }
+
+        /// With another stride.
+        #[must_use]
+        pub fn stride(mut self, stride: impl PerAxis<$n>) -> Self {
+            self.window.stride = stride.per_axis();
+            self
+        }
+
+        /// With gaps between the filter's taps.
+        #[must_use]
+        pub fn dilation(mut self, dilation: impl PerAxis<$n>) -> Self {
+            self.window.dilation = dilation.per_axis();
+            self
+        }
+
+        /// With or without a bias.
+        #[must_use]
+        pub fn bias(mut self, bias: bool) -> Self {
+            if !bias {
+                self.bias = None;
+            }
+            self
+        }
+
+        /// With filters drawn anew; the bias becomes 0.
+        #[must_use]
+        pub fn init(mut self, init: Init, rng: &mut Rng) -> Self {
+            self.weight.set(init.draw(self.weight.shape().clone(), rng));
+            if let Some(bias) = &mut self.bias {
+                bias.set(crate::init::constant(bias.shape().clone(), 0.0));
+            }
+            self
+        }
+    };
+}
+pub(super) use conv_builders;
+
+macro_rules! conv_layer {
+    ($(#[$doc:meta])* $name:ident, $op:literal, $n:literal, $(#[$weight_doc:meta])*) => {
+        $(#[$doc])*
+        ///
+        /// # Panics
+        /// On the forward pass, when axes or channels are others than the filters', and when the filter is larger than the
+        /// padded input.
+        #[derive(Clone, Debug, Module)]
+        pub struct $name<T: Float = f32> {
+            $(#[$weight_doc])*
+            pub weight: Param<T>,
+            /// `[F]`.
+            pub bias: Option<Param<T>>,
+            #[module(skip)]
+            window: Window<$n>,
+        }
+
+        impl<T: Float> $name<T> {
+            /// From `channels` to `filters`, by filters of `kernel` (one number, or one for each axis), without padding.
+            pub fn new(channels: usize, filters: usize, kernel: impl PerAxis<$n>, rng: &mut Rng) -> Self {
+                Self::grouped(channels, filters, kernel, 1, rng)
+            }
+
+            /// As [`new`](Self::new), with channels and filters in `groups` parts, each filter seeing only its own.
+            ///
+            /// # Panics
+            /// When channels or filters do not divide by the groups.
+            #[track_caller]
+            pub fn grouped(channels: usize, filters: usize, kernel: impl PerAxis<$n>, groups: usize, rng: &mut Rng) -> Self {
+                assert!(
+                    groups > 0 && channels.is_multiple_of(groups) && filters.is_multiple_of(groups),
+                    "{}: {channels} channels and {filters} filters do not divide into {groups} groups",
+                    $op
+                );
+                let kernel = kernel.per_axis();
+                let fan_in = channels / groups * kernel.iter().product::<usize>();
+                let shape: Shape = [filters, channels / groups].into_iter().chain(kernel).collect();
+                Self {
+                    weight: Param::new(default_weight(shape, fan_in, rng)),
+                    bias: Some(Param::new(default_weight([filters], fan_in, rng))),
+                    window: Window::new(groups),
+                }
+            }
+
+            /// A depthwise convolution: each channel has `multiplier` filters that see nothing else (Keras'
+            /// `DepthwiseConv`, with its `depth_multiplier`).
+            #[doc(alias = "DepthwiseConv")]
+            pub fn depthwise(channels: usize, multiplier: usize, kernel: impl PerAxis<$n>, rng: &mut Rng) -> Self {
+                Self::grouped(channels, channels * multiplier, kernel, channels, rng)
+            }
+
+            /// With "same" padding; see [`Padding::Same`].
+            #[must_use]
+            pub fn same(self) -> Self {
+                self.padded(Padding::Same)
+            }
+
+            conv_builders!($n);
+        }
+
+        impl<T: Float> Layer<T> for $name<T> {
+            #[track_caller]
+            fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+                let geometry = self.window.geometry(x.shape(), &self.weight.shape()[2..]);
+                with_bias(conv($op, x, &self.weight, geometry), self.bias.as_deref())
+            }
+        }
+    };
+}
+
+conv_layer! {
+    /// Convolution of sequences `[N, C, L]` with `F` filters: `[N, F, OL]`. Weights `[F, C / groups, K]` and biases `[F]`
+    /// start as PyTorch's do, uniform on `±1/√(fan in)`.
+    ///
+    /// ```
+    /// use gradus_nn::{Conv1d, Layer, Mode};
+    /// use gradus_tensor::{Rng, Tensor};
+    /// let conv: Conv1d = Conv1d::new(2, 4, 3, &mut Rng::seed(0)).stride(2).padding(1);
+    /// let y = conv.forward(&Tensor::ones([5, 2, 16]).into(), &mut Mode::Eval);
+    /// assert_eq!(*y.shape(), [5, 4, 8]);
+    /// ```
+    Conv1d, "conv1d", 1,
+    /// `[F, C / groups, K]`.
+}
+conv_layer! {
+    /// Convolution of pictures `[N, C, H, W]` with `F` filters: `[N, F, OH, OW]`. Weights `[F, C / groups, KH, KW]` and biases
+    /// `[F]` start as PyTorch's do, uniform on `±1/√(fan in)`.
+    ///
+    /// ```
+    /// use gradus_nn::{Conv2d, Layer, Mode};
+    /// use gradus_tensor::{Rng, Tensor};
+    /// let conv: Conv2d = Conv2d::new(1, 20, 5, &mut Rng::seed(0)).same();
+    /// let y = conv.forward(&Tensor::ones([2, 1, 28, 28]).into(), &mut Mode::Eval);
+    /// assert_eq!(*y.shape(), [2, 20, 28, 28]);
+    /// ```
+    Conv2d, "conv2d", 2,
+    /// `[F, C / groups, KH, KW]`.
+}
+conv_layer! {
+    /// Convolution of volumes `[N, C, D, H, W]` with `F` filters: `[N, F, OD, OH, OW]`. Weights `[F, C / groups, KD, KH, KW]`
+    /// and biases `[F]` start as PyTorch's do, uniform on `±1/√(fan in)`.
+    ///
+    /// ```
+    /// use gradus_nn::{Conv3d, Layer, Mode};
+    /// use gradus_tensor::{Rng, Tensor};
+    /// let conv: Conv3d = Conv3d::new(1, 2, [3, 1, 3], &mut Rng::seed(0));
+    /// let y = conv.forward(&Tensor::ones([2, 1, 8, 4, 4]).into(), &mut Mode::Eval);
+    /// assert_eq!(*y.shape(), [2, 2, 6, 4, 2]);
+    /// ```
+    Conv3d, "conv3d", 3,
+    /// `[F, C / groups, KD, KH, KW]`.
+}

@@ -1,0 +1,39 @@
+//! Pooling of all that a channel holds.
+
+use super::spatial;
+use crate::layer::{Layer, Mode};
+use gradus_autograd::Var;
+use gradus_derive::Module;
+use gradus_tensor::Float;
+use gradus_tensor::shape::AxisList;
+
+macro_rules! global_pool {
+    ($($(#[$doc:meta])* $name:ident, $op:literal, $n:literal => $f:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Module)]
+        pub struct $name;
+
+        impl<T: Float> Layer<T> for $name {
+            #[track_caller]
+            fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+                let _: [usize; $n] = spatial($op, x);
+                x.$f(&(2..2 + $n).collect::<AxisList>())
+            }
+        }
+    )*};
+}
+
+global_pool! {
+    /// The mean of each sequence: `[N, C, L]` to `[N, C]`.
+    GlobalAvgPool1d, "global_avg_pool1d", 1 => mean;
+    /// The mean of each plane: `[N, C, H, W]` to `[N, C]` (Lin, Chen and Yan 2014).
+    GlobalAvgPool2d, "global_avg_pool2d", 2 => mean;
+    /// The mean of each volume: `[N, C, D, H, W]` to `[N, C]`.
+    GlobalAvgPool3d, "global_avg_pool3d", 3 => mean;
+    /// The largest of each sequence: `[N, C, L]` to `[N, C]`. Equal maxima share the gradient evenly.
+    GlobalMaxPool1d, "global_max_pool1d", 1 => max;
+    /// The largest of each plane: `[N, C, H, W]` to `[N, C]`. Equal maxima share the gradient evenly.
+    GlobalMaxPool2d, "global_max_pool2d", 2 => max;
+    /// The largest of each volume: `[N, C, D, H, W]` to `[N, C]`. Equal maxima share the gradient evenly.
+    GlobalMaxPool3d, "global_max_pool3d", 3 => max;
+}

@@ -1,0 +1,170 @@
+//! Pooling by windows.
+
+use super::fold::{Windows, avg_pool, max_pool};
+use super::spatial;
+use crate::layer::{Layer, Mode};
+use crate::layers::conv::{PerAxis, both_sides, same_padding};
+use gradus_autograd::Var;
+use gradus_derive::Module;
+use gradus_tensor::{Float, Tensor};
+
+impl<const N: usize> Windows<N> {
+    fn new(kernel: [usize; N]) -> Self {
+        let (padding, dilation) = ([[0, 0]; N], [1; N]);
+        Self { kernel, stride: kernel, padding, dilation, ceil_mode: false, count_include_pad: true }
+    }
+
+    /// With Keras' "same" padding for an input of these sizes, if wanted.
+    fn padded(&self, same: bool, sizes: [usize; N]) -> Self {
+        let Self { kernel, stride, dilation, .. } = *self;
+        if !same {
+            return *self;
+        }
+        Self { padding: std::array::from_fn(|a| same_padding(sizes[a], kernel[a], stride[a], dilation[a])), ..*self }
+    }
+}
+
+/// The options that both kinds share.
+macro_rules! pool_layer {
+    ($(#[$doc:meta])* $name:ident, $op:literal, $n:literal) => {
+        $(#[$doc])*
+        ///
+        /// An output has `(size + before + after - dilation (kernel - 1) - 1) / stride + 1` places along an axis, rounded down,
+        /// or up in [`ceil_mode`](Self::ceil_mode).
+        ///
+        /// # Panics
+        /// On the forward pass, when the input has other axes, the window is larger than the padded input, or the padding than
+        /// half of the window.
+        #[derive(Clone, Debug, Module)]
+        pub struct $name {
+            #[module(skip)]
+            windows: Windows<$n>,
+            same: bool,
+        }
+
+        impl $name {
+            /// Windows of `kernel` (one number, or one for each axis), side by side.
+            pub fn new(kernel: impl PerAxis<$n>) -> Self {
+                Self { windows: Windows::new(kernel.per_axis()), same: false }
+            }
+
+            /// With another stride.
+            #[must_use]
+            pub fn stride(mut self, stride: impl PerAxis<$n>) -> Self {
+                self.windows.stride = stride.per_axis();
+                self
+            }
+
+            /// With padding on all sides, at most half of the window.
+            #[must_use]
+            pub fn padding(mut self, padding: impl PerAxis<$n>) -> Self {
+                self.windows.padding = both_sides(padding);
+                self.same = false;
+                self
+            }
+
+            /// With as much padding as makes the output `ceil(size / stride)`, the odd one at the end (bottom, right), as
+            /// Keras defines it.
+            #[must_use]
+            pub fn same(self) -> Self {
+                Self { same: true, ..self }
+            }
+
+            /// Whether windows that reach over the end of an axis count too, unless they start behind it.
+            #[must_use]
+            pub fn ceil_mode(mut self, ceil_mode: bool) -> Self {
+                self.windows.ceil_mode = ceil_mode;
+                self
+            }
+        }
+    };
+}
+
+macro_rules! max_pool_layer {
+    ($(#[$doc:meta])* $name:ident, $unpool:ident, $op:literal, $n:literal) => {
+        pool_layer! { $(#[$doc])* $name, $op, $n }
+
+        impl $name {
+            /// With gaps between the elements of a window.
+            #[must_use]
+            pub fn dilation(mut self, dilation: impl PerAxis<$n>) -> Self {
+                self.windows.dilation = dilation.per_axis();
+                self
+            }
+
+            /// The maxima, and the place of each in row-major order of the axes that are pooled over (PyTorch's
+            /// `return_indices`), for
+            #[doc = concat!("[`", stringify!($unpool), "`](crate::", stringify!($unpool), ").")]
+            ///
+            /// # Panics
+            /// As the forward pass.
+            #[track_caller]
+            pub fn forward_with_indices<T: Float>(&self, x: &Var<T>) -> (Var<T>, Tensor<i32>) {
+                max_pool(x, &self.windows.padded(self.same, spatial($op, x)))
+            }
+        }
+
+        impl<T: Float> Layer<T> for $name {
+            #[track_caller]
+            fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+                self.forward_with_indices(x).0
+            }
+        }
+    };
+}
+
+macro_rules! avg_pool_layer {
+    ($(#[$doc:meta])* $name:ident, $op:literal, $n:literal) => {
+        pool_layer! { $(#[$doc])* $name, $op, $n }
+
+        impl $name {
+            /// Whether the zeros of the padding count; they do in PyTorch unless one says otherwise.
+            #[must_use]
+            pub fn count_include_pad(mut self, count: bool) -> Self {
+                self.windows.count_include_pad = count;
+                self
+            }
+        }
+
+        impl<T: Float> Layer<T> for $name {
+            #[track_caller]
+            fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+                avg_pool(x, &self.windows.padded(self.same, spatial($op, x)))
+            }
+        }
+    };
+}
+
+max_pool_layer! {
+    /// The largest of each window of sequences: `[N, C, L]` to `[N, C, OL]`. Of equals, the first gets the gradient.
+    MaxPool1d, MaxUnpool1d, "max_pool1d", 1
+}
+max_pool_layer! {
+    /// The largest of each window of pictures: `[N, C, H, W]` to `[N, C, OH, OW]`. Of equals, the first gets the gradient.
+    ///
+    /// ```
+    /// use gradus_nn::{Layer, MaxPool2d, Mode};
+    /// use gradus_tensor::Tensor;
+    /// let x = Tensor::from([[[[1.0f32, 2.0, 5.0, 6.0], [3.0, 4.0, 7.0, 8.0]]]]);
+    /// let y = MaxPool2d::new(2).forward(&x.into(), &mut Mode::Eval);
+    /// assert_eq!(*y.value(), Tensor::from([[[[4.0, 8.0]]]]));
+    /// ```
+    MaxPool2d, MaxUnpool2d, "max_pool2d", 2
+}
+max_pool_layer! {
+    /// The largest of each window of volumes: `[N, C, D, H, W]` to `[N, C, OD, OH, OW]`. Of equals, the first gets the
+    /// gradient.
+    MaxPool3d, MaxUnpool3d, "max_pool3d", 3
+}
+avg_pool_layer! {
+    /// The mean of each window of sequences: `[N, C, L]` to `[N, C, OL]`.
+    AvgPool1d, "avg_pool1d", 1
+}
+avg_pool_layer! {
+    /// The mean of each window of pictures: `[N, C, H, W]` to `[N, C, OH, OW]`.
+    AvgPool2d, "avg_pool2d", 2
+}
+avg_pool_layer! {
+    /// The mean of each window of volumes: `[N, C, D, H, W]` to `[N, C, OD, OH, OW]`.
+    AvgPool3d, "avg_pool3d", 3
+}
