@@ -1,5 +1,6 @@
 //! Data sets, and the adaptors that make new ones of them.
 
+use crate::adaptors::{Concat, Map, Subset};
 use crate::batches::Batches;
 use crate::error::DataError;
 use crate::rows::Rows;
@@ -89,7 +90,7 @@ pub trait Dataset {
     where
         Self: Sized,
     {
-        Map { data: self, f }
+        Map::of(self, f)
     }
 
     /// The same pictures, each passed through `transform`, with random numbers that depend on `seed`, the
@@ -144,7 +145,7 @@ pub trait Dataset {
     {
         let indices: Vec<usize> = indices.into();
         check_indices("subset", &indices, self.len())?;
-        Ok(Subset { data: self, indices: indices.into() })
+        Ok(Subset::of(self, indices))
     }
 
     /// The first `n` samples, or all if there are fewer.
@@ -153,7 +154,7 @@ pub trait Dataset {
         Self: Sized,
     {
         let indices = (0..n.min(self.len())).collect();
-        Subset { data: self, indices }
+        Subset::of(self, indices)
     }
 
     /// Deals all samples out at random: `[0.8, 0.2]` into parts of these fractions, `[50_000, 10_000]`
@@ -184,7 +185,7 @@ pub trait Dataset {
         Ok(sizes.map(|n| {
             let (part, after) = rest.split_at(n);
             rest = after;
-            Subset { data: self.clone(), indices: part.into() }
+            Subset::of(self.clone(), part.to_vec())
         }))
     }
 
@@ -194,7 +195,7 @@ pub trait Dataset {
         Self: Sized,
         Self::Batch: Rows,
     {
-        Concat { first: self, second: other }
+        Concat::of(self, other)
     }
 }
 
@@ -328,111 +329,5 @@ impl<T: Element, U: Element> Dataset for TensorDataset<T, U> {
     fn batch(&self, indices: &[usize]) -> Result<Self::Batch, DataError> {
         check_indices("batch", indices, self.len())?;
         Ok((self.inputs.rows(indices), self.targets.rows(indices)))
-    }
-}
-
-/// A data set whose batches pass through a function; see [`Dataset::map`].
-#[derive(Clone)]
-pub struct Map<D, F> {
-    data: D,
-    f: F,
-}
-
-impl<D: Dataset, B, F: Fn(D::Batch) -> B> Dataset for Map<D, F> {
-    type Batch = B;
-    fn len(&self) -> usize {
-        self.data.len()
-    }
-    fn batch(&self, indices: &[usize]) -> Result<B, DataError> {
-        self.data.batch(indices).map(&self.f)
-    }
-    fn batch_of_epoch(&self, indices: &[usize], epoch: u64) -> Result<B, DataError> {
-        self.data.batch_of_epoch(indices, epoch).map(&self.f)
-    }
-}
-
-/// Some of the samples of a data set; see [`Dataset::subset`], [`Dataset::take`] and [`Dataset::split`].
-#[derive(Clone, Debug)]
-pub struct Subset<D> {
-    data: D,
-    indices: Arc<[usize]>,
-}
-
-impl<D> Subset<D> {
-    /// The samples `indices` of `data`, all of which there are.
-    pub(crate) fn of(data: D, indices: Vec<usize>) -> Self {
-        Self { data, indices: indices.into() }
-    }
-
-    /// The data set that the samples were taken from.
-    pub fn data(&self) -> &D {
-        &self.data
-    }
-
-    /// The numbers that the samples have in the data set they were taken from.
-    pub fn indices(&self) -> &[usize] {
-        &self.indices
-    }
-}
-
-impl<D> Subset<D> {
-    /// The numbers that samples of this data set have in the one underneath.
-    fn inner(&self, indices: &[usize]) -> Result<Vec<usize>, DataError> {
-        check_indices("batch", indices, self.indices.len())?;
-        Ok(indices.iter().map(|&i| self.indices[i]).collect())
-    }
-}
-
-impl<D: Dataset> Dataset for Subset<D> {
-    type Batch = D::Batch;
-    fn len(&self) -> usize {
-        self.indices.len()
-    }
-    fn batch(&self, indices: &[usize]) -> Result<D::Batch, DataError> {
-        self.data.batch(&self.inner(indices)?)
-    }
-    fn batch_of_epoch(&self, indices: &[usize], epoch: u64) -> Result<D::Batch, DataError> {
-        self.data.batch_of_epoch(&self.inner(indices)?, epoch)
-    }
-}
-
-/// One data set after another; see [`Dataset::concat`].
-#[derive(Clone, Debug)]
-pub struct Concat<A, B> {
-    first: A,
-    second: B,
-}
-
-impl<A: Dataset, B: Dataset<Batch = A::Batch>> Dataset for Concat<A, B>
-where
-    A::Batch: Rows,
-{
-    type Batch = A::Batch;
-
-    fn len(&self) -> usize {
-        self.first.len() + self.second.len()
-    }
-
-    fn batch(&self, indices: &[usize]) -> Result<A::Batch, DataError> {
-        self.batch_of_epoch(indices, 0)
-    }
-
-    fn batch_of_epoch(&self, indices: &[usize], epoch: u64) -> Result<A::Batch, DataError> {
-        let n = self.first.len();
-        let (mut low, mut high) = (Vec::new(), Vec::new());
-        for &i in indices {
-            if i < n { low.push(i) } else { high.push(i - n) }
-        }
-        if high.is_empty() {
-            return self.first.batch_of_epoch(&low, epoch);
-        }
-        if low.is_empty() {
-            return self.second.batch_of_epoch(&high, epoch);
-        }
-        let both = self.first.batch_of_epoch(&low, epoch)?.append(self.second.batch_of_epoch(&high, epoch)?)?;
-        // Back into the order that was asked for.
-        let (mut from_low, mut from_high) = (0..low.len(), low.len()..);
-        let order: Vec<usize> = indices.iter().filter_map(|&i| if i < n { from_low.next() } else { from_high.next() }).collect();
-        Ok(both.rows(&order))
     }
 }

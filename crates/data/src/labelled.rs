@@ -1,7 +1,8 @@
 //! Data sets of samples with classes: their names and counts, subsets by class, splits that keep the classes' shares,
 //! and the weights that make up for unequal ones.
 
-use crate::dataset::{Dataset, Part, Subset};
+use crate::adaptors::Subset;
+use crate::dataset::{Dataset, Part};
 use crate::error::DataError;
 use crate::image_folder::ImageFolder;
 use crate::images::{ImageDataset, wrong_label};

@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod adaptors;
 pub mod batches;
 pub mod cifar;
 pub mod csv;
@@ -49,10 +50,11 @@ mod stored;
 pub mod transforms;
 mod write;
 
+pub use adaptors::Subset;
 pub use batches::{Batches, Prefetch};
 pub use cifar::{Cifar10, Cifar100};
 pub use csv::Csv;
-pub use dataset::{Dataset, Subset, TensorDataset};
+pub use dataset::{Dataset, TensorDataset};
 pub use error::DataError;
 pub use image_file::read_image;
 pub use image_folder::ImageFolder;

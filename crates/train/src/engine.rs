@@ -15,7 +15,7 @@ use gradus_optim::{Optimizer, Rule};
 use gradus_tensor::{Rng, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 type Values = Vec<(String, f64)>;
 type Callbacks = [Box<dyn Callback>];
@@ -27,6 +27,8 @@ struct State {
     position: Position,
     /// The mean loss of the epoch under way.
     loss: RunningMean,
+    /// What the epoch under way has waited for data.
+    waited: Duration,
     history: History,
     stop: Option<String>,
 }
@@ -40,6 +42,7 @@ impl State {
             plan,
             position: Position::default(),
             loss: RunningMean::new(),
+            waited: Duration::ZERO,
             history: History::default(),
             stop: None,
         }
@@ -105,7 +108,8 @@ where
             values.push(("lr".into(), self.optimizer.lr()));
             self.optimizer.end_epoch(watched)?;
             let epoch = state.position.epochs + 1;
-            let record = EpochRecord { epoch, seconds: start.elapsed().as_secs_f64(), values };
+            let waited = std::mem::take(&mut state.waited).as_secs_f64();
+            let record = EpochRecord { epoch, seconds: start.elapsed().as_secs_f64(), waited, values };
             state.position = Position { epochs: epoch, steps_in_epoch: 0, ..state.position };
             state.history.epochs.push(record.clone());
             state.loss = RunningMean::new();
@@ -140,7 +144,9 @@ where
         let mut batches = batches.prefetch(fit.prefetch);
         loop {
             let load = || batches.by_ref().take(fit.accumulate).collect::<Result<Vec<_>, _>>();
+            let start = Instant::now();
             let group = record_function("load batch", load)?;
+            state.waited += start.elapsed();
             if group.is_empty() {
                 break;
             }

@@ -16,6 +16,8 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Wall-clock time, validation included.
     pub seconds: f64,
+    /// The part of it that training stood still because the next batch was not loaded yet.
+    pub waited: f64,
     /// Named values.
     pub values: Vec<(String, f64)>,
 }
@@ -45,7 +47,7 @@ pub struct StepRecord {
 /// ```
 /// use gradus_train::{EpochRecord, History};
 /// let mut history = History::default();
-/// history.epochs.push(EpochRecord { epoch: 1, seconds: 2.0, values: vec![("loss".into(), 0.5), ("val_loss".into(), 0.6)] });
+/// history.epochs.push(EpochRecord { epoch: 1, seconds: 2.0, waited: 0.0, values: vec![("loss".into(), 0.5), ("val_loss".into(), 0.6)] });
 /// assert_eq!(history.values("val_loss"), [0.6]);
 /// assert_eq!(history.to_csv(), "epoch,seconds,loss,val_loss\n1,2,0.5,0.6\n");
 /// ```
@@ -79,6 +81,20 @@ impl History {
         names
     }
 
+    /// What part of their time the epochs waited for data, from 0 to 1; NaN without an epoch. A part that is more than a
+    /// percent or two calls for cheaper samples, a longer [`prefetch`](crate::Fit::prefetch) or more threads.
+    ///
+    /// ```
+    /// use gradus_train::{EpochRecord, History};
+    /// let mut history = History::default();
+    /// history.epochs.push(EpochRecord { epoch: 1, seconds: 8.0, waited: 0.5, values: vec![] });
+    /// assert_eq!(history.waiting(), 0.0625);
+    /// ```
+    pub fn waiting(&self) -> f64 {
+        let sum = |f: fn(&EpochRecord) -> f64| self.epochs.iter().map(f).sum::<f64>();
+        sum(|e| e.waited) / sum(|e| e.seconds)
+    }
+
     /// The epochs as CSV with a header.
     pub fn to_csv(&self) -> String {
         let names = self.names();
@@ -96,7 +112,7 @@ impl History {
             let values: Map<String, Value> = e.values.iter().map(|(n, v)| (n.clone(), json!(v))).collect();
             // The order of the values is that of the pairs; a JSON object need not keep it.
             let order: Vec<&str> = e.values.iter().map(|(n, _)| n.as_str()).collect();
-            json!({"epoch": e.epoch, "seconds": e.seconds, "values": values, "order": order})
+            json!({"epoch": e.epoch, "seconds": e.seconds, "waited": e.waited, "values": values, "order": order})
         };
         let step = |s: &StepRecord| json!({"step": s.step, "epoch": s.epoch, "loss": s.loss, "lr": s.lr});
         json!({"epochs": self.epochs.iter().map(epoch).collect::<Vec<_>>(), "steps": self.steps.iter().map(step).collect::<Vec<_>>()})
@@ -118,7 +134,7 @@ impl History {
                 let order = e["order"].as_array().ok_or_else(|| bad("an epoch without `order`"))?;
                 let values = order.iter().filter_map(Value::as_str).map(|n| (n.to_string(), number(&e["values"][n]))).collect();
                 let epoch = e["epoch"].as_u64().ok_or_else(|| bad("an epoch without number"))? as usize;
-                Ok(EpochRecord { epoch, seconds: number(&e["seconds"]), values })
+                Ok(EpochRecord { epoch, seconds: number(&e["seconds"]), waited: e["waited"].as_f64().unwrap_or(0.0), values })
             })
             .collect::<Result<_, TrainError>>()?;
         let steps = list("steps")?

@@ -158,6 +158,6 @@ fn a_history_survives_json() {
 #[test]
 fn names_with_commas_and_quotes_keep_their_column() {
     let values = vec![("loss".to_string(), 0.5), ("acc, \"top\" 5".to_string(), 0.25)];
-    let history = History { epochs: vec![EpochRecord { epoch: 1, seconds: 2.0, values }], steps: vec![] };
+    let history = History { epochs: vec![EpochRecord { epoch: 1, seconds: 2.0, waited: 0.0, values }], steps: vec![] };
     assert_eq!(history.to_csv(), "epoch,seconds,loss,\"acc, \"\"top\"\" 5\"\n1,2,0.5,0.25\n");
 }

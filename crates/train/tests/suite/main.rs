@@ -1,8 +1,12 @@
 //! The tests of this crate, in one binary: linking is most of what they take to build.
 
+// What `#[derive(Module)]` writes names the crate `gradus`.
+extern crate gradus_autograd as gradus;
+
 mod callbacks;
 mod common;
 mod fit;
 mod plots;
 mod resume;
+mod waiting;
 mod weights;

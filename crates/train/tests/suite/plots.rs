@@ -13,7 +13,7 @@ fn history() -> History {
         let values =
             [("loss", 1.4 / t), ("acc", 1.0 - 0.4 / t), ("val_loss", 0.1 + 1.2 / t), ("val_acc", 0.95 - 0.4 / t), ("lr", 1e-3)];
         let values = values.into_iter().map(|(n, v)| (n.to_string(), v)).collect();
-        EpochRecord { epoch, seconds: 1.5, values }
+        EpochRecord { epoch, seconds: 1.5, waited: 0.25, values }
     };
     History { epochs: (1..=8).map(record).collect(), steps: Vec::new() }
 }
@@ -58,7 +58,7 @@ fn curves_have_titles_legends_and_axes() {
 fn a_single_epoch_and_values_that_are_no_numbers_can_be_drawn() {
     let (_dir, path) = folder();
     let one = |loss| History {
-        epochs: vec![EpochRecord { epoch: 1, seconds: 1.0, values: vec![("loss".into(), loss)] }],
+        epochs: vec![EpochRecord { epoch: 1, seconds: 1.0, waited: 0.0, values: vec![("loss".into(), loss)] }],
         steps: vec![],
     };
     for (i, loss) in [0.5, 0.0, f64::NAN, f64::INFINITY, 1e300, 1e-300].into_iter().enumerate() {
