@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Arrays are read and written in the formats of MNIST ([`idx`]), NumPy ([`npy`], [`npz`]) and [`safetensors`], and read
-//! from the files of PyTorch ([`pth`]). Readers
+//! from the files of PyTorch ([`pth`]) and, with the feature `hdf5`, of Keras. Readers
 //! never panic and take no more memory than the file has bytes to fill; what a file claims is checked first.
 //! Writers replace a file as a whole or not at all ([`atomic_write`]).
 #![forbid(unsafe_code)]
@@ -34,6 +34,8 @@ pub mod dataset;
 #[cfg(feature = "download")]
 pub mod download;
 mod error;
+#[cfg(feature = "hdf5")]
+pub mod hdf5;
 pub mod idx;
 mod image_file;
 pub mod image_folder;

@@ -32,6 +32,7 @@ pub mod cifar;
 mod conv_net;
 mod efficientnet;
 mod imagenet;
+mod keras;
 mod lenet;
 mod mobilenet;
 mod preprocessing;

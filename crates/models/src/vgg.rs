@@ -50,7 +50,7 @@ fn network<T: Float>(blocks: [usize; 5], batch_norm: bool, num_classes: Option<u
 /// Reads torchvision's or Keras' weights into a network that has the top which the file has.
 fn from_file<T: Float>(blocks: [usize; 5], path: &Path) -> Result<ConvNet<T>, DataError> {
     let mut weights = Weights::open(path)?;
-    if weights.names().any(|name| name.ends_with("/kernel")) {
+    if weights.names().any(|name| name.contains('/')) {
         weights = weights.from_keras()?.unflatten("fc1.weight", [512, 7, 7])?.rename(|name| Some(torch_name(blocks, name)))?;
     }
     let weights = weights.rename(|name| (!name.ends_with(".num_batches_tracked")).then(|| name.to_owned()))?;
@@ -104,7 +104,7 @@ macro_rules! vgg {
                 network($blocks, false, None, rng)
             }
 
-            /// With the weights of a file: torchvision's (`.pth`, `.safetensors`) or Keras' (`.npz`), with or without batch
+            /// With the weights of a file: torchvision's (`.pth`, `.safetensors`) or Keras' (`.npz`, `.h5`, `.keras`), with or without batch
             /// normalisation, with the classifier that the file has, or an empty one.
             ///
             /// # Errors

@@ -1,9 +1,10 @@
 //! Weights from files, and how their names and layouts become those of a network here.
 
+use crate::keras;
 use gradus_autograd::Module;
 use gradus_data::npz::Npz;
 use gradus_data::{Array, DataError, pth, safetensors};
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::Float;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,8 @@ impl fmt::Debug for Weights {
 }
 
 impl Weights {
-    /// Reads a file by its extension: PyTorch's `.pth`, `.pt` and `.bin`, `.safetensors`, NumPy's `.npz`.
+    /// Reads a file by its extension: PyTorch's `.pth`, `.pt` and `.bin`, `.safetensors`, NumPy's `.npz`, and with the
+    /// feature `hdf5` Keras' `.h5` and `.keras`.
     ///
     /// # Errors
     /// When the file cannot be read, is damaged, or has another extension.
@@ -47,7 +49,17 @@ impl Weights {
                 let names: Vec<String> = file.names().into_iter().map(str::to_owned).collect();
                 names.into_iter().map(|name| Ok((name.clone(), file.read_any(&name)?))).collect::<Result<_, DataError>>()?
             }
-            _ => return Err(DataError::in_file(path, "", "of no known kind; wanted .pth, .pt, .bin, .safetensors or .npz")),
+            #[cfg(feature = "hdf5")]
+            Some("h5" | "hdf5" | "keras") => gradus_data::hdf5::read(path)?,
+            #[cfg(not(feature = "hdf5"))]
+            Some("h5" | "hdf5" | "keras") => return Err(DataError::in_file(path, "", "is read with the feature `hdf5` only")),
+            _ => {
+                return Err(DataError::in_file(
+                    path,
+                    "",
+                    "of no known kind; wanted .pth, .pt, .bin, .safetensors, .npz, .h5 or .keras",
+                ));
+            }
         };
         Ok(Self { path: path.to_owned(), arrays })
     }
@@ -95,23 +107,13 @@ impl Weights {
     /// Keras' names and layouts (`conv1/kernel`, `[KH, KW, C, F]`; a dense layer's `[in, out]`) as PyTorch's and ours
     /// (`conv1.weight`, `[F, C, KH, KW]`; `[out, in]`). Batch normalisations' `gamma`, `beta`, `moving_mean` and
     /// `moving_variance` become `weight`, `bias`, `running_mean` and `running_var`. Of longer paths the last two parts count.
+    /// Files of Keras 3 number a layer's arrays (`conv1/0`); their kinds are told by their shapes.
     ///
     /// # Errors
     /// When an array is of no known name, or its shape is not that of its kind.
     pub fn from_keras(self) -> Result<Self, DataError> {
-        let mut arrays = BTreeMap::new();
-        for (name, array) in self.arrays {
-            let wrong = |reason: String| DataError::in_file(&self.path, format!("array `{name}`"), reason);
-            let mut parts = name.trim_end_matches(":0").rsplit('/');
-            let (Some(kind), Some(layer)) = (parts.next(), parts.next()) else {
-                return Err(wrong("is not named LAYER/KIND, as Keras names its weights".into()));
-            };
-            let (kind, array) = convert(kind, array).map_err(wrong)?;
-            let new = format!("{layer}.{kind}");
-            if arrays.insert(new.clone(), array).is_some() {
-                return Err(wrong(format!("is a second `{new}`")));
-            }
-        }
+        let arrays = keras::translated(self.arrays)
+            .map_err(|(name, reason)| DataError::in_file(&self.path, format!("array `{name}`"), reason))?;
         Ok(Self { path: self.path, arrays })
     }
 
@@ -130,7 +132,7 @@ impl Weights {
                     return Err(DataError::in_file(&self.path, format!("array `{name}`"), reason));
                 }
             };
-            *array = relaid(array, &[out, height, width, channels], &[0, 3, 1, 2], &[out, inputs]);
+            *array = keras::relaid(array, &[out, height, width, channels], &[0, 3, 1, 2], &[out, inputs]);
         }
         Ok(self)
     }
@@ -142,48 +144,5 @@ impl Weights {
     pub fn load<T: Float, M: Module<T>>(&self, module: &mut M) -> Result<(), DataError> {
         let state = self.arrays.iter().map(|(name, array)| (name.clone(), array.cast())).collect();
         module.load_state_dict(&state).map_err(|e| DataError::in_file(&self.path, "", e.to_string()))
-    }
-}
-
-/// What Keras calls `kind`, in our words and layout.
-fn convert(kind: &str, array: Array) -> Result<(&'static str, Array), String> {
-    let shape = array.shape().to_vec();
-    Ok(match kind {
-        "kernel" => {
-            let order: &[usize] = match shape.len() {
-                2 => &[1, 0],
-                3 => &[2, 1, 0],
-                4 => &[3, 2, 0, 1],
-                5 => &[4, 3, 0, 1, 2],
-                _ => return Err(format!("is a kernel of shape {shape:?}; wanted 2 to 5 axes")),
-            };
-            let new: Vec<usize> = order.iter().map(|&axis| shape[axis]).collect();
-            ("weight", relaid(&array, &shape, order, &new))
-        }
-        "depthwise_kernel" => {
-            let [height, width, channels, multiplier] = shape[..] else {
-                return Err(format!("is of shape {shape:?}; wanted [KH, KW, C, multiplier]"));
-            };
-            ("weight", relaid(&array, &shape, &[2, 3, 0, 1], &[channels * multiplier, 1, height, width]))
-        }
-        "bias" | "beta" => ("bias", array),
-        "gamma" | "embeddings" => ("weight", array),
-        "moving_mean" => ("running_mean", array),
-        "moving_variance" => ("running_var", array),
-        _ => {
-            let known = "kernel, depthwise_kernel, bias, gamma, beta, moving_mean, moving_variance or embeddings";
-            return Err(format!("is a `{kind}`; wanted {known}"));
-        }
-    })
-}
-
-/// The numbers seen as `from`, their axes in another order, then seen as `to`.
-fn relaid(array: &Array, from: &[usize], order: &[usize], to: &[usize]) -> Array {
-    fn of<T: Float>(tensor: &Tensor<T>, from: &[usize], order: &[usize], to: &[usize]) -> Array {
-        Array::of(&tensor.reshape(from).permute(order).reshape(to))
-    }
-    match array {
-        Array::F64(tensor) => of(tensor, from, order, to),
-        other => of(&other.cast::<f32>(), from, order, to),
     }
 }

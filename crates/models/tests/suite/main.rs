@@ -1,4 +1,6 @@
 //! The tests of this crate, in one binary: linking is most of what they take to build.
 
+#[cfg(feature = "hdf5")]
+mod keras;
 mod references;
 mod weights;

@@ -78,7 +78,7 @@ fn bad_files_and_names_are_refused() {
     assert!(keras(&[("a/what", &x)]).contains("is a `what`; wanted kernel"));
     assert!(keras(&[("a/kernel", &Tensor::ones([2]))]).contains("wanted 2 to 5 axes"));
     assert!(keras(&[("a/depthwise_kernel", &x)]).contains("wanted [KH, KW, C, multiplier]"));
-    assert!(keras(&[("a/kernel", &x), ("b/a/kernel", &x)]).contains("a second `a.weight`"));
+    assert!(keras(&[("a/kernel", &x), ("b/a/kernel", &x)]).contains("is a second one of its layer and kind"));
 
     npz::write(&path, [("a.weight", (&x).into()), ("b.weight", (&x).into())]).unwrap();
     let weights = || Weights::open(&path).unwrap();
