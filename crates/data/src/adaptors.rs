@@ -3,6 +3,7 @@
 use crate::dataset::{Dataset, check_indices};
 use crate::error::DataError;
 use crate::rows::Rows;
+use gradus_tensor::Tensor;
 use std::sync::Arc;
 
 /// A data set whose batches pass through a function; see [`Dataset::map`].
@@ -118,5 +119,43 @@ where
         let (mut from_low, mut from_high) = (0..low.len(), low.len()..);
         let order: Vec<usize> = indices.iter().filter_map(|&i| if i < n { from_low.next() } else { from_high.next() }).collect();
         Ok(both.rows(&order))
+    }
+}
+
+/// Samples with a weight each; see [`Dataset::with_sample_weights`].
+#[derive(Clone, Debug)]
+pub struct Weighted<D> {
+    data: D,
+    weights: Arc<[f32]>,
+}
+
+impl<D: Dataset> Weighted<D> {
+    pub(crate) fn of(data: D, weights: &[f64]) -> Result<Self, DataError> {
+        if weights.len() != data.len() {
+            return Err(DataError::new(format!("sample weights: {} weights for {} samples", weights.len(), data.len())));
+        }
+        if let Some(i) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+            let w = weights[i];
+            return Err(DataError::new(format!("sample weights: sample {i} has the weight {w}; wanted a number from 0")));
+        }
+        Ok(Self { data, weights: weights.iter().map(|&w| w as f32).collect() })
+    }
+}
+
+impl<X, Y, D: Dataset<Batch = (X, Y)>> Dataset for Weighted<D> {
+    type Batch = (X, (Y, Tensor<f32>));
+
+    fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    fn batch(&self, indices: &[usize]) -> Result<Self::Batch, DataError> {
+        self.batch_of_epoch(indices, 0)
+    }
+
+    fn batch_of_epoch(&self, indices: &[usize], epoch: u64) -> Result<Self::Batch, DataError> {
+        let (inputs, targets) = self.data.batch_of_epoch(indices, epoch)?;
+        let weights: Vec<f32> = indices.iter().map(|&i| self.weights[i]).collect();
+        Ok((inputs, (targets, Tensor::from(weights))))
     }
 }

@@ -1,6 +1,6 @@
 //! Data sets, and the adaptors that make new ones of them.
 
-use crate::adaptors::{Concat, Map, Subset};
+use crate::adaptors::{Concat, Map, Subset, Weighted};
 use crate::batches::Batches;
 use crate::error::DataError;
 use crate::rows::Rows;
@@ -133,6 +133,27 @@ pub trait Dataset {
         Self: Dataset<Batch = (Tensor<f32>, Tensor<i64>)> + Sized,
     {
         Mixup::new(self, classes, alpha, seed)
+    }
+
+    /// The same samples with a weight each, beside the targets: a batch is `(inputs, (targets, weights))`, which the loss
+    /// `SampleWeighted` takes.
+    ///
+    /// # Errors
+    /// When there is not one weight for each sample, or one is negative or not finite.
+    ///
+    /// ```
+    /// use gradus_data::{Dataset, TensorDataset};
+    /// use gradus_tensor::Tensor;
+    /// let data = TensorDataset::new(Tensor::<f32>::zeros([2, 3]), Tensor::from([0i64, 1]))?;
+    /// let (_, (labels, weights)) = data.with_sample_weights(&[1.0, 4.0])?.batch(&[1])?;
+    /// assert_eq!((labels.item(), weights.item()), (1, 4.0));
+    /// # Ok::<(), gradus_data::DataError>(())
+    /// ```
+    fn with_sample_weights<X, Y>(self, weights: &[f64]) -> Result<Weighted<Self>, DataError>
+    where
+        Self: Dataset<Batch = (X, Y)> + Sized,
+    {
+        Weighted::of(self, weights)
     }
 
     /// The samples `indices` only, in that order.

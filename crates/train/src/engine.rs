@@ -135,9 +135,12 @@ where
         let done = state.position.steps_in_epoch;
         let mut batches =
             train.batches(fit.batch).epoch(epoch as u64).drop_last(fit.drop_last).skip_batches(done * fit.accumulate);
-        if fit.shuffle {
-            batches = batches.shuffle(&mut order_of(fit.seed, epoch));
-        }
+        let order = &mut order_of(fit.seed, epoch);
+        batches = match &fit.sample_weights {
+            Some(weights) => batches.weighted(weights, order)?,
+            None if fit.shuffle => batches.shuffle(order),
+            None => batches,
+        };
         let whole = if fit.drop_last { train.len() / fit.batch } else { train.len().div_ceil(fit.batch) };
         let whole = whole.div_ceil(fit.accumulate);
         progress.steps(done, whole);

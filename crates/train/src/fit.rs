@@ -2,6 +2,7 @@
 
 use crate::progress::Verbosity;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The options of one call of [`Trainer::fit`](crate::Trainer::fit).
 ///
@@ -16,6 +17,7 @@ pub struct Fit {
     pub(crate) accumulate: usize,
     pub(crate) seed: u64,
     pub(crate) shuffle: bool,
+    pub(crate) sample_weights: Option<Arc<[f64]>>,
     pub(crate) drop_last: bool,
     pub(crate) prefetch: usize,
     pub(crate) verbosity: Verbosity,
@@ -35,6 +37,7 @@ impl Fit {
             accumulate: 1,
             seed: 0,
             shuffle: true,
+            sample_weights: None,
             drop_last: false,
             prefetch: 2,
             verbosity: Verbosity::Auto,
@@ -69,6 +72,15 @@ impl Fit {
     #[must_use]
     pub fn shuffle(self, shuffle: bool) -> Self {
         Self { shuffle, ..self }
+    }
+
+    /// Draws the samples of each epoch with replacement, with probabilities in proportion to these weights, instead of taking
+    /// each once: with [`Labelled::sample_weights`](gradus_data::Labelled::sample_weights), rare classes are met as often as
+    /// common ones.
+    #[must_use]
+    pub fn sample_weights(self, weights: impl Into<Vec<f64>>) -> Self {
+        let weights: Vec<f64> = weights.into();
+        Self { sample_weights: Some(weights.into()), ..self }
     }
 
     /// Whether a last, smaller batch is left out; it is not unless said otherwise.

@@ -131,3 +131,14 @@ fn a_stratified_split_is_random_and_repeats() {
     assert!(!indices(1).is_sorted_by_key(|i| i % 2), "the classes are mixed");
     assert!(message(data.stratified_split([80, 21], &mut Rng::seed(1))).contains("add up to the 100"));
 }
+
+#[test]
+fn weights_come_beside_the_targets() {
+    let data = of(&[0, 1, 0], &["a", "b"]);
+    let weighted = data.clone().with_sample_weights(&[1.0, 0.5, 0.0]).unwrap();
+    let (x, (y, w)) = weighted.batch(&[2, 1]).unwrap();
+    assert_eq!((x.to_vec(), y.to_vec(), w.to_vec()), (vec![2.0, 1.0], vec![0, 1], vec![0.0, 0.5]));
+    assert!(message(weighted.batch(&[3])).contains("no sample 3"));
+    assert!(message(data.clone().with_sample_weights(&[1.0])).contains("1 weights for 3 samples"));
+    assert!(message(data.with_sample_weights(&[1.0, f64::INFINITY, 1.0])).contains("sample 1 has the weight inf"));
+}

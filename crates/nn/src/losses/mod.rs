@@ -4,11 +4,13 @@ mod binary;
 mod cross_entropy;
 mod divergence;
 mod regression;
+mod sample_weighted;
 
 pub use binary::BinaryCrossEntropy;
 pub use cross_entropy::{CrossEntropy, Nll, check_labels};
 pub use divergence::KlDivergence;
 pub use regression::{Huber, L1, Mse, SmoothL1};
+pub use sample_weighted::SampleWeighted;
 
 use gradus_autograd::Var;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};

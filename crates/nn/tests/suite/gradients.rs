@@ -295,6 +295,7 @@ fn other_losses() -> Vec<Entry> {
     let (x, t) = (Tensor::normal([3, 4], 0.0, 1.5, rng), Tensor::uniform([3, 4], 0.0, 1.0, rng));
     let weighted = || BinaryCrossEntropy::new().pos_weight([2.0, 0.5, 1.0, 3.0]).weight([[0.5], [1.0], [2.0]]);
     vec![
+        loss(&x, (t.clone(), Tensor::from([0.5, 0.0, 2.0])), |_| SampleWeighted::new(Mse::new().reduction(Reduction::None))),
         loss(&x, t.clone(), |r| BinaryCrossEntropy::new().reduction(r)),
         loss(&x, t.clone(), move |r| weighted().reduction(r)),
         loss(&x, t.clone(), |r| Mse::new().reduction(r)),

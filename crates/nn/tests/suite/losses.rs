@@ -121,3 +121,37 @@ fn losses_work_in_f32() {
     let loss = CrossEntropy::new().label_smoothing(0.1).loss(&x, &p);
     assert!(loss.item() > 0.0 && loss.backward()[&x].to_vec().len() == 4);
 }
+
+#[test]
+fn weighted_samples_are_a_weighted_mean() {
+    let x = Var::leaf(Tensor::from([[0.3f64, -1.0, 0.5], [2.0, 0.1, 0.0], [0.0, 1.0, -1.0]]));
+    let (labels, weights) = (Tensor::from([2i64, 0, 1]), Tensor::from([2.0, 0.5, 1.0]));
+    let apart = CrossEntropy::new().reduction(Reduction::None);
+    let each = apart.loss(&x, &labels).value().to_vec();
+    let expected = (2.0 * each[0] + 0.5 * each[1] + each[2]) / 3.5;
+    let loss = SampleWeighted::new(apart.clone());
+    assert!((loss.loss(&x, &(labels.clone(), weights.clone())).item() - expected).abs() < 1e-12);
+    // The same as class weights, when samples of a class weigh the same.
+    let by_class = CrossEntropy::new().weight([0.5, 1.0, 2.0]).loss(&x, &labels);
+    assert!((by_class.item() - expected).abs() < 1e-12);
+    // Several values a sample count as their mean.
+    let squares = SampleWeighted::new(Mse::new().reduction(Reduction::None));
+    let ones = (Tensor::zeros([3, 3]), Tensor::ones([3]));
+    assert!((squares.loss(&x, &ones).item() - Mse::new().loss(&x, &ones.0).item()).abs() < 1e-12);
+    let infinite = Var::leaf(Tensor::from([[1.0f64], [f64::INFINITY]]));
+    let y = squares.loss(&infinite, &(Tensor::zeros([2, 1]), Tensor::from([1.0, 0.0])));
+    assert_eq!(y.item(), 1.0);
+    let refused = |w: Tensor<f64>| loss.check(&[3, 3], &(labels.clone(), w)).unwrap_err().to_string();
+    assert!(refused(Tensor::ones([2])).contains("weights of shape [2] for 3 samples"));
+    assert!(refused(Tensor::from([1.0, -1.0, 1.0])).contains("sample 1 has the weight -1"));
+    assert!(refused(Tensor::zeros([3])).contains("all weights are 0"));
+    assert!(loss.check(&[3, 3], &(Tensor::from([0i64, 1, 3]), weights.clone())).is_err());
+    assert!(loss.check(&[3, 3], &(labels, weights)).is_ok());
+}
+
+#[test]
+#[should_panic(expected = "set its reduction to Reduction::None")]
+fn a_reduced_loss_cannot_be_weighted() {
+    let x = Var::leaf(Tensor::<f64>::zeros([2, 3]));
+    SampleWeighted::new(CrossEntropy::new()).loss(&x, &(Tensor::from([0i64, 1]), Tensor::ones([2])));
+}

@@ -1,0 +1,205 @@
+//! Convolutional networks learn to tell ten kinds of things in small photographs; dropout against over-fitting.
+//!
+//! `cargo run --release --example cifar10`, with `--help` for its options.
+
+use gradus::data::transforms::{Compose, RandomCrop, RandomHorizontalFlip};
+use gradus::nn::metrics::ConfusionMatrix;
+use gradus::prelude::*;
+use gradus::train::plot::{Chart, Series, heatmap, save_charts};
+use std::path::Path;
+
+const HELP: &str = "\
+Networks of the course on CIFAR-10. Writes curves, tables, confusion matrices and weights to target/cifar10/.
+
+  --data DIR   a folder with data_batch_1.bin to data_batch_5.bin and test_batch.bin: the binary version of
+               https://www.cs.toronto.edu/~kriz/cifar.html, unpacked (default: 300 pictures of the repository,
+               to see that everything runs)
+  --net NAME   simple, dropout or deep (deep)
+  --compare    trains simple and dropout, and draws both in one picture
+  --augment    random crops and flips of the training pictures
+  --epochs N   passes over the training pictures (20)
+  --batch N    pictures a step (128)
+  --seed N     what weights, order, dropout and augmentation depend on (42)
+  --limit N    only the first N pictures to train on, validate with and test on";
+
+struct Options {
+    data: Option<String>,
+    net: String,
+    compare: bool,
+    augment: bool,
+    epochs: usize,
+    batch: usize,
+    seed: u64,
+    limit: usize,
+}
+
+fn options() -> Result<Options, String> {
+    let (net, limit) = ("deep".to_string(), usize::MAX);
+    let mut o = Options { data: None, net, compare: false, augment: false, epochs: 20, batch: 128, seed: 42, limit };
+    let mut args = std::env::args().skip(1);
+    while let Some(name) = args.next() {
+        match name.as_str() {
+            "--help" | "-h" => {
+                println!("{HELP}");
+                std::process::exit(0);
+            }
+            "--compare" => o.compare = true,
+            "--augment" => o.augment = true,
+            "--data" | "--net" | "--epochs" | "--batch" | "--seed" | "--limit" => {
+                let value = args.next().ok_or_else(|| format!("{name} wants a value; see --help"))?;
+                let number = || value.parse::<usize>().map_err(|_| format!("{name} wants a whole number, not `{value}`"));
+                match name.as_str() {
+                    "--data" => o.data = Some(value),
+                    "--net" => o.net = value,
+                    "--epochs" => o.epochs = number()?.max(1),
+                    "--batch" => o.batch = number()?,
+                    "--seed" => o.seed = number()? as u64,
+                    _ => o.limit = number()?.max(1),
+                }
+            }
+            _ => return Err(format!("unknown option {name}; see --help")),
+        }
+    }
+    Ok(o)
+}
+
+/// Convolution, pooling and two dense layers, with dropout after pooling and between the dense layers if asked for.
+fn shallow(dropout: bool, rng: &mut Rng) -> Sequential {
+    let (pooled, dense) = if dropout { (0.25, 0.5) } else { (0.0, 0.0) };
+    Sequential::new()
+        .push("conv", Conv2d::new(3, 32, 3, rng).same())
+        .push("relu1", ReLU)
+        .push("pool", MaxPool2d::new(2))
+        .push("dropout1", Dropout::new(pooled))
+        .push("flatten", Flatten)
+        .push("dense1", Linear::new(32 * 16 * 16, 512, rng))
+        .push("relu2", ReLU)
+        .push("dropout2", Dropout::new(dense))
+        .push("dense2", Linear::new(512, 10, rng))
+}
+
+/// Twice two convolutions, pooling and dropout, then two dense layers.
+fn deep(rng: &mut Rng) -> Sequential {
+    let mut net = Sequential::new();
+    for (block, from, to) in [(1, 3, 32), (2, 32, 64)] {
+        net = net
+            .push(format!("conv{block}a"), Conv2d::new(from, to, 3, rng).same())
+            .push(format!("relu{block}a"), ReLU)
+            .push(format!("conv{block}b"), Conv2d::new(to, to, 3, rng).same())
+            .push(format!("relu{block}b"), ReLU)
+            .push(format!("pool{block}"), MaxPool2d::new(2))
+            .push(format!("dropout{block}"), Dropout::new(0.25));
+    }
+    net.push("flatten", Flatten)
+        .push("dense1", Linear::new(64 * 8 * 8, 512, rng))
+        .push("relu3", ReLU)
+        .push("dropout3", Dropout::new(0.5))
+        .push("dense2", Linear::new(512, 10, rng))
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+/// What is trained on, validated with and tested on.
+struct Data {
+    train: Subset<Subset<ImageDataset>>,
+    valid: Subset<Subset<ImageDataset>>,
+    test: ImageDataset,
+}
+
+/// Trains the network of this name, tests it, and writes what came of it.
+fn train(name: &str, data: &Data, o: &Options, out: &Path) -> Result<History, Failure> {
+    let rng = &mut Rng::seed(o.seed);
+    match name {
+        "simple" => run(name, shallow(false, rng), Adam::new(1e-3), data, o, out),
+        "dropout" => run(name, shallow(true, rng), Adam::new(1e-3), data, o, out),
+        "deep" => {
+            let rate = CosineAnnealingLr::new(o.epochs as u64);
+            run(name, deep(rng), RmsProp::new(1e-3).schedule(Every::Epoch, rate), data, o, out)
+        }
+        _ => Err(format!("there is no net `{name}`; wanted simple, dropout or deep").into()),
+    }
+}
+
+fn run<R: Rule<f32>>(
+    name: &str,
+    net: Sequential,
+    optimizer: Optimizer<R>,
+    data: &Data,
+    o: &Options,
+    out: &Path,
+) -> Result<History, Failure> {
+    println!("{name}\n{}\n", net.summary([3, 32, 32]));
+    let mut trainer = Trainer::new(net, CrossEntropy::new(), optimizer).metric(Accuracy::new());
+    let fit = Fit::epochs(o.epochs).batch(o.batch).seed(o.seed);
+    let history = if o.augment {
+        let transform = Compose::new().add(RandomCrop::new([32, 32]).padding(4)).add(RandomHorizontalFlip::new(0.5));
+        trainer.fit(&data.train.clone().augment(transform, o.seed), &data.valid, fit)?
+    } else {
+        trainer.fit(&data.train, &data.valid, fit)?
+    };
+    let seconds = history.epochs.iter().map(|e| e.seconds).sum::<f64>() / history.epochs.len() as f64;
+    println!("\n{seconds:.1} s an epoch of {}; {:.2} % of it waiting for data", data.train.len(), 100.0 * history.waiting());
+    let tested = trainer.evaluate(&data.test, 500)?;
+    println!("test: loss {:.4}, accuracy {:.2} %", tested[0].1, 100.0 * tested[1].1);
+
+    let mut matrix = ConfusionMatrix::new(10);
+    matrix.add_outputs(data.test.labels(), &trainer.predict_all(&data.test, 500)?);
+    println!("\nconfusion matrix (rows: the class, columns: what it was taken for)\n{matrix}");
+    let classes = ["plane", "auto", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"].map(String::from);
+    let counts = Tensor::from_fn([10, 10], |i| matrix.count(i[0], i[1]) as f64);
+    let axes = ("class", "taken for");
+    heatmap(out.join(format!("{name}-confusion.svg")), "What was taken for what", &counts, (&classes, &classes), axes)?;
+    history.plot(out.join(format!("{name}-curves.svg")))?;
+    history.save_csv(out.join(format!("{name}.csv")))?;
+    save_weights(trainer.net(), out.join(format!("{name}.safetensors")))?;
+    Ok(history)
+}
+
+/// Loss and accuracy of both networks, in training and in validation: a gap between the two is over-fitting.
+fn compare(nets: &[(&str, History)], path: &Path) -> Result<(), TrainError> {
+    let chart = |title: &str, value: &str| {
+        let line = |label: String, history: &History, name: &str| {
+            Series::new(label, history.epochs.iter().filter_map(|e| Some((e.epoch as f64, e.get(name)?))).collect())
+        };
+        nets.iter().fold(Chart::new(title, "epoch", ""), |chart, (name, history)| {
+            let chart = chart.series(line(format!("{name}, training"), history, value));
+            chart.series(line(format!("{name}, validation"), history, &format!("val_{value}")).with_points())
+        })
+    };
+    save_charts(path, &[chart("loss", "loss"), chart("accuracy", "acc")])
+}
+
+fn main() -> Result<(), Failure> {
+    let o = options()?;
+    let out = Path::new("target/cifar10");
+    std::fs::create_dir_all(out)?;
+    let cifar = match &o.data {
+        Some(folder) => Cifar10::open(folder)?,
+        None => Cifar10::sample()?,
+    };
+    // Of the 50,000, a fifth of every class is held out.
+    let [train, valid] = cifar.train().stratified_split([0.8, 0.2], &mut Rng::seed(0))?;
+    let data = Data { train: train.take(o.limit), valid: valid.take(o.limit), test: cifar.test().limit(o.limit) };
+    println!("{} pictures to train on, {} to validate with, {} to test on", data.train.len(), data.valid.len(), data.test.len());
+    if o.data.is_none() {
+        println!("these are the repository's few; give the whole of CIFAR-10 with --data, see --help");
+    }
+    println!();
+    let names: &[&str] = if o.compare { &["simple", "dropout"] } else { &[&o.net] };
+    let mut done = Vec::new();
+    for name in names {
+        done.push((*name, self::train(name, &data, &o, out)?));
+    }
+    println!("{:8} {:>8} {:>8} {:>8} {:>8} {:>13}", "net", "loss", "acc", "val_loss", "val_acc", "best val_acc");
+    for (name, history) in &done {
+        let last = |value: &str| history.last(value).unwrap_or(f64::NAN);
+        let best = history.values("val_acc").into_iter().fold(0.0, f64::max);
+        let [loss, acc, val_loss, val_acc] = ["loss", "acc", "val_loss", "val_acc"].map(last);
+        println!("{name:8} {loss:8.4} {acc:8.4} {val_loss:8.4} {val_acc:8.4} {best:13.4}");
+    }
+    if o.compare {
+        compare(&done, &out.join("overfitting.svg"))?;
+    }
+    println!("\nwrote curves, tables, confusion matrices and weights to {}", out.display());
+    Ok(())
+}
