@@ -68,6 +68,12 @@ impl Journal {
     }
 }
 
+/// Whether the segment of a [`checkpoint`](crate::checkpoint) is running on this thread, for the first time or again. What
+/// it computes beside its result does not outlive it: a layer that hands something on another way refuses to run there.
+pub fn is_checkpointing() -> bool {
+    OPEN.with_borrow(|open| !open.is_empty())
+}
+
 /// What a read of the buffer of this number gives.
 pub(crate) fn read<T: Float>(buffer: u64, stored: impl FnOnce() -> Tensor<T>) -> Tensor<T> {
     OPEN.with_borrow_mut(|open| if open.is_empty() { stored() } else { noted_read(open, buffer, stored) })

@@ -29,6 +29,7 @@ mod layer;
 mod layers;
 mod losses;
 pub mod metrics;
+mod penalty;
 mod sequential;
 
 pub use gradus_autograd::Module;
@@ -38,4 +39,5 @@ pub use layer::{Layer, Mode};
 pub use layers::*;
 pub use losses::*;
 pub use metrics::{Accuracy, Metric};
+pub use penalty::{ActivityPenalty, Penalty, collect_penalties};
 pub use sequential::{Sequential, Summary, SummaryRow};

@@ -10,7 +10,7 @@ use crate::run::{Callback, Position, Run};
 use crate::trainer::{TrainData, Trainer};
 use gradus_autograd::{Grads, Module, Var, record_function};
 use gradus_nn::metrics::RunningMean;
-use gradus_nn::{Layer, Loss, Metric, Mode};
+use gradus_nn::{Layer, Loss, Metric, Mode, Penalty, collect_penalties};
 use gradus_optim::{Optimizer, Rule};
 use gradus_tensor::{Rng, Tensor};
 use std::collections::BTreeMap;
@@ -184,9 +184,9 @@ where
         let (mut mean, mut total) = (RunningMean::new(), None::<Grads<f32>>);
         for (x, y) in group {
             let samples = size(&x);
-            let output = self.net.forward(&Var::constant(x), &mut Mode::Train(rng));
+            let (output, activity) = collect_penalties(|| self.net.forward(&Var::constant(x), &mut Mode::Train(rng)));
             self.loss.check(output.shape(), &y)?;
-            let mut loss = self.loss.loss(&output, &y);
+            let mut loss = penalised(self.loss.loss(&output, &y), activity, &self.penalties, &self.net)?;
             let value = loss_value(&loss)?;
             mean.add(value, samples);
             self.metrics.iter_mut().for_each(|m| m.update(output.value(), &y));
@@ -312,4 +312,15 @@ pub(crate) fn loss_value(loss: &Var<f32>) -> Result<f64, TrainError> {
         1 => Ok(f64::from(loss.item())),
         _ => Err(TrainError::new(format!("fit: the loss is {}; wanted one number: reduce it to a mean or sum", loss.shape()))),
     }
+}
+
+/// The loss with what penalties add to it.
+pub(crate) fn penalised<N: Module<f32>>(
+    loss: Var<f32>,
+    activity: Option<Var<f32>>,
+    penalties: &[Penalty],
+    net: &N,
+) -> Result<Var<f32>, TrainError> {
+    loss_value(&loss)?;
+    Ok(penalties.iter().map(|penalty| penalty.of(net)).chain(activity).fold(loss, |loss, penalty| loss + penalty))
 }

@@ -1,6 +1,6 @@
 //! Fit, evaluate, predict.
 
-use crate::engine::{loss_value, named};
+use crate::engine::{loss_value, named, penalised};
 use crate::error::TrainError;
 use crate::fit::Fit;
 use crate::history::History;
@@ -8,7 +8,7 @@ use crate::run::Callback;
 use gradus_autograd::no_grad;
 use gradus_data::Dataset;
 use gradus_nn::metrics::RunningMean;
-use gradus_nn::{Layer, Loss, Metric, Mode};
+use gradus_nn::{Layer, Loss, Metric, Mode, Penalty, collect_penalties};
 use gradus_optim::{Optimizer, Rule};
 use gradus_tensor::Tensor;
 
@@ -38,6 +38,7 @@ pub struct Trainer<N, L, R: Rule<f32>, Y = Tensor<i64>> {
     pub(crate) net: N,
     pub(crate) loss: L,
     pub(crate) optimizer: Optimizer<R, f32>,
+    pub(crate) penalties: Vec<Penalty>,
     pub(crate) metrics: Vec<Box<dyn Metric<f32, Y>>>,
     pub(crate) callbacks: Vec<Box<dyn Callback>>,
 }
@@ -51,7 +52,20 @@ where
 {
     /// Trains `net` to make `loss` small by `optimizer`.
     pub fn new(net: N, loss: L, optimizer: Optimizer<R, f32>) -> Self {
-        Self { net, loss, optimizer, metrics: Vec::new(), callbacks: Vec::new() }
+        Self { net, loss, optimizer, penalties: Vec::new(), metrics: Vec::new(), callbacks: Vec::new() }
+    }
+
+    /// With one more penalty in the loss, in training and in evaluation, as Keras has it; those of
+    /// [`ActivityPenalty`](gradus_nn::ActivityPenalty) layers are in it anyway.
+    ///
+    /// # Panics
+    /// When no parameter of the network has a path that fits the penalty's pattern.
+    #[must_use]
+    #[track_caller]
+    pub fn penalty(mut self, penalty: Penalty) -> Self {
+        let _ = penalty.of(&self.net);
+        self.penalties.push(penalty);
+        self
     }
 
     /// With one more metric in progress and history.
@@ -109,16 +123,16 @@ where
     /// # Errors
     /// When the data set is empty or fails, or the batch size is 0.
     pub fn evaluate(&mut self, data: &impl TrainData<Y>, batch: usize) -> Result<Vec<(String, f64)>, TrainError> {
-        let Self { net, loss, metrics, .. } = self;
+        let Self { net, loss, penalties, metrics, .. } = self;
         metrics.iter_mut().for_each(|m| m.reset());
         let mut total = RunningMean::new();
         for item in data.batches(batch).prefetch(2) {
             let (x, y) = item?;
             let samples = x.shape().first().copied().unwrap_or(0);
             let (output, value) = no_grad(|| {
-                let output = net.forward(&x.into(), &mut Mode::Eval);
+                let (output, activity) = collect_penalties(|| net.forward(&x.into(), &mut Mode::Eval));
                 loss.check(output.shape(), &y)?;
-                let value = loss_value(&loss.loss(&output, &y))?;
+                let value = loss_value(&penalised(loss.loss(&output, &y), activity, penalties, net)?)?;
                 Ok::<_, TrainError>((output, value))
             })?;
             total.add(value, samples);

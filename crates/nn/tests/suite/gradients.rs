@@ -273,6 +273,20 @@ fn checkpointed() -> Entry {
     })
 }
 
+/// The penalties of weights and of outputs, as parts of a loss.
+fn penalties() -> Vec<Entry> {
+    let (mut rng, x) = (rng(), Tensor::normal([3, 2], 0.0, 1.0, &mut rng()));
+    let net = ActivityPenalty::new(Linear::<f64>::new(2, 3, &mut rng), Penalty::l1_l2(0.3, 0.2));
+    vec![Entry::new::<ActivityPenalty<Identity>>(move || {
+        check_module(net, [x], |net, v| {
+            let (y, activity) = collect_penalties(|| net.forward(&v[0], &mut Mode::Train(&mut Rng::seed(0))));
+            let weights = Penalty::l2(0.5).on("weight").of(net) + Penalty::l1(0.25).of(net);
+            y.square().sum(..) + activity.unwrap() + weights
+        })
+        .map(drop)
+    })]
+}
+
 fn classification_losses() -> Vec<Entry> {
     let rng = &mut rng();
     let x = Tensor::normal([4, 3], 0.0, 1.5, rng);
@@ -338,6 +352,7 @@ fn activations_and_other_layers_without_parameters() {
 #[test]
 fn a_whole_network() {
     run(networks());
+    run(penalties());
 }
 
 #[test]
@@ -400,9 +415,10 @@ fn assert_all(found: BTreeSet<String>, at_least: usize, others: &[&str], entries
 #[test]
 fn no_layer_is_missing() {
     let pooling = [pooling(), pooling_of_sequences_and_volumes(), unpooling(), sizes_and_edges()];
-    let entries = pooling.into_iter().chain([dense_and_convolution(), normalisation(), without_parameters(), networks()]);
+    let entries =
+        pooling.into_iter().chain([dense_and_convolution(), normalisation(), without_parameters(), networks(), penalties()]);
     // Options, and a box of any layer.
-    assert_all(in_source("layers", "Layer"), 94, &["Padding", "PerAxis", "Box"], entries.collect());
+    assert_all(in_source("layers", "Layer"), 95, &["Padding", "PerAxis", "Box"], entries.collect());
 }
 
 #[test]

@@ -6,5 +6,6 @@ mod init;
 mod layers;
 mod losses;
 mod metrics;
+mod penalty;
 mod pytorch;
 mod sequential;

@@ -4,7 +4,7 @@ use crate::common::{bits, net, plain_net, quiet, spirals, timeless, trainer};
 use gradus_autograd::{Module, Var};
 use gradus_data::{DataError, Dataset, TensorDataset};
 use gradus_nn::metrics::{MeanAbsoluteError, accuracy};
-use gradus_nn::{CrossEntropy, Layer, Linear, Loss, Mode, Mse, Reduction};
+use gradus_nn::{ActivityPenalty, CrossEntropy, Layer, Linear, Loss, Mode, Mse, Penalty, Reduction, Sequential, Tanh};
 use gradus_optim::{Adam, Every, ReduceLrOnPlateau, Sgd, StepLr};
 use gradus_tensor::{Rng, Tensor};
 use gradus_train::{Trainer, Verbosity};
@@ -246,4 +246,46 @@ fn a_parameter_without_gradient_is_named() {
     let mut t = Trainer::new(idle, CrossEntropy::new(), Adam::new(0.01));
     let text = message(t.fit_without_validation(&spirals(8, 1), quiet(1).verbosity(Verbosity::Silent)));
     assert!(text.contains("idle") && !text.contains("used.weight"), "{text}");
+}
+
+#[test]
+fn penalties_are_in_the_loss_and_make_weights_small() {
+    let data = spirals(64, 3);
+    let fit = || quiet(30).batch(32).seed(1);
+    let run = |penalties: &[Penalty]| {
+        let trainer = trainer(plain_net(5), Adam::new(1e-2));
+        let mut trainer = penalties.iter().cloned().fold(trainer, |trainer, penalty| trainer.penalty(penalty));
+        let history = trainer.fit(&data, &data, fit()).unwrap();
+        let scores = trainer.evaluate(&data, 64).unwrap();
+        let weights = Penalty::l2(1.0).on("*.weight").of(trainer.net()).item();
+        (history, scores[0].1, weights)
+    };
+    let (history, loss, free) = run(&[]);
+    let (with_nothing, same_loss, same) = run(&[Penalty::l2(0.0)]);
+    assert_eq!((timeless(history), loss, free), (timeless(with_nothing), same_loss, same));
+    let (_, _, small) = run(&[Penalty::l2(0.01).on("*.weight")]);
+    assert!(small < 0.7 * free, "{small} and {free}");
+    // What evaluation reports is the plain loss and the penalty.
+    let mut plain = trainer(plain_net(5), Adam::new(1e-2));
+    let alone = plain.evaluate(&data, 64).unwrap()[0].1;
+    let mut penalised = plain.penalty(Penalty::l2(0.5));
+    let expected = alone + f64::from(Penalty::l2(0.5).of(penalised.net()).item());
+    assert!((penalised.evaluate(&data, 64).unwrap()[0].1 - expected).abs() < 1e-5);
+}
+
+#[test]
+fn activity_penalties_reach_the_trainers_loss() {
+    let data = spirals(32, 3);
+    let run = |strength: f64| {
+        let rng = &mut Rng::seed(2);
+        let hidden = ActivityPenalty::new(Linear::new(2, 8, rng), Penalty::l2(strength));
+        let net = Sequential::new().push("hidden", hidden).add(Tanh).add(Linear::new(8, 2, rng));
+        let mut trainer = trainer(net, Adam::new(1e-2));
+        trainer.fit(&data, &data, quiet(20).batch(8)).unwrap();
+        let Some(hidden) = trainer.net().get("hidden") else { panic!("it was pushed") };
+        let (x, _) = data.batches(32).next().unwrap().unwrap();
+        hidden.forward(&x.into(), &mut Mode::Eval).square().sum(..).item()
+    };
+    let (free, small) = (run(0.0), run(0.5));
+    assert!(small < 0.5 * free, "{small} and {free}");
 }
