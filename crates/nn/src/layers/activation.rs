@@ -97,8 +97,9 @@ activations_with_numbers! {
         /// The largest value; PyTorch's default is 1.
         high = 1.0
     } => hardtanh;
-    /// `x` for `x > threshold`, `value` elsewhere.
-    Threshold {
+    /// `x` for `x > threshold`, `value` elsewhere: PyTorch's `Threshold`, and with the value 0 Keras' `ThresholdedReLU`.
+    #[doc(alias = "Threshold")]
+    ThresholdedReLU {
         /// What passes is larger; 0 unless set.
         threshold = 0.0,
         /// What takes the place of what does not pass; 0 unless set.

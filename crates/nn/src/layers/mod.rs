@@ -17,7 +17,7 @@ mod upsample;
 
 pub use activation::{CELU, ELU, GELU, GELUTanh, GLU, LeakyReLU, PReLU, ReLU, ReLU6, SELU, SiLU};
 pub use activation::{Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LogSigmoid, LogSoftmax, Mish, Sigmoid};
-pub use activation::{Softmax, Softmin, Softplus, Softshrink, Softsign, Tanh, Tanhshrink, Threshold};
+pub use activation::{Softmax, Softmin, Softplus, Softshrink, Softsign, Tanh, Tanhshrink, ThresholdedReLU};
 pub use branches::{Concat, Residual};
 pub use checkpoint::Checkpoint;
 pub use conv::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};

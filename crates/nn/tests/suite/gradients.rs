@@ -214,7 +214,7 @@ fn without_parameters() -> Vec<Entry> {
         layer(Hardsigmoid, wide()),
         layer(Hardswish, wide()),
         layer(Hardtanh::default(), shape),
-        layer(Threshold { threshold: 0.3, value: 2.0 }, shape),
+        layer(ThresholdedReLU { threshold: 0.3, value: 2.0 }, shape),
         layer(Softshrink::default(), shape),
         layer(Hardshrink::default(), shape),
         layer(Tanhshrink, shape),

@@ -15,7 +15,7 @@ fn layer(name: &str, _: &mut Rng) -> Box<dyn Layer<f64>> {
         "hardswish" => Box::new(Hardswish),
         "hardtanh" => Box::new(Hardtanh::default()),
         "hardtanh_numbers" => Box::new(Hardtanh { low: -0.5, high: 3.0 }),
-        "threshold" => Box::new(Threshold { threshold: 0.5, value: 20.0 }),
+        "threshold" => Box::new(ThresholdedReLU { threshold: 0.5, value: 20.0 }),
         "softshrink" => Box::new(Softshrink::default()),
         "hardshrink" => Box::new(Hardshrink::default()),
         "tanhshrink" => Box::new(Tanhshrink),
