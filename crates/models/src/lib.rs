@@ -31,6 +31,7 @@ mod all_cnn;
 pub mod cifar;
 mod conv_net;
 mod efficientnet;
+pub mod explain;
 mod imagenet;
 mod keras;
 mod lenet;
