@@ -75,7 +75,7 @@ fn bad_files_and_names_are_refused() {
         Weights::open(&path).unwrap().from_keras().unwrap_err().to_string()
     };
     assert!(keras(&[("kernel", &x)]).contains("is not named LAYER/KIND"));
-    assert!(keras(&[("a/what", &x)]).contains("is a `what`; wanted kernel"));
+    assert!(keras(&[("a/what", &x)]).contains("is a `what` of shape [2, 2]; wanted kernel"));
     assert!(keras(&[("a/kernel", &Tensor::ones([2]))]).contains("wanted 2 to 5 axes"));
     assert!(keras(&[("a/depthwise_kernel", &x)]).contains("wanted [KH, KW, C, multiplier]"));
     assert!(keras(&[("a/kernel", &x), ("b/a/kernel", &x)]).contains("is a second one of its layer and kind"));
