@@ -82,8 +82,8 @@ impl<'a> DrawingBackend for Enlarged<'a> {
             return self.inner.draw_path(corners, &stroke);
         }
         let low = (self.span(from.0.min(to.0)).start, self.span(from.1.min(to.1)).start);
-        // The lower right corner is not part of it.
-        let high = (self.span(from.0.max(to.0)).start - 1, self.span(from.1.max(to.1)).start - 1);
+        // Neither here nor there is the lower right corner a part of it.
+        let high = (self.span(from.0.max(to.0)).start, self.span(from.1.max(to.1)).start);
         self.inner.draw_rect(low, high, &style.color(), true)
     }
 
@@ -128,6 +128,21 @@ pub(super) fn shrink(pixels: &[u8], (width, height): (u32, u32), times: u32) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A filled rectangle covers its pixels wholly and no others, opaque or not.
+    #[test]
+    fn rectangles_cover_what_they_should() {
+        for (alpha, inside) in [(1.0, 0), (0.5, 127)] {
+            let mut pixels = vec![255u8; 4 * 5 * 3 * 9];
+            let color = BackendColor { alpha, rgb: (0, 0, 0) };
+            Enlarged::new(&mut pixels, (4, 5), 3).draw_rect((1, 2), (2, 4), &color, true).unwrap();
+            let small = shrink(&pixels, (4, 5), 3);
+            for (i, pixel) in small.chunks_exact(3).enumerate() {
+                let expected = if i % 4 == 1 && (2..4).contains(&(i / 4)) { inside } else { 255 };
+                assert!(pixel.iter().all(|&v| v.abs_diff(expected) <= 1), "alpha {alpha}, pixel {i}: {pixel:?}, not {expected}");
+            }
+        }
+    }
 
     #[test]
     fn shrinking_is_the_mean_of_each_block() {
