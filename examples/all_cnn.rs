@@ -1,0 +1,114 @@
+//! Does a network need pooling? The All-CNN family (Springenberg et al. 2015) on CIFAR-10, four networks from one table,
+//! beside the same in PyTorch (`docs/reference/all_cnn.py`).
+//!
+//! `cargo run --release --example all_cnn`, with `--help` for its options.
+
+use gradus::data::transforms::Normalize;
+use gradus::models::AllCnn;
+use gradus::prelude::*;
+use gradus::train::plot::{Chart, Series, save_charts};
+use std::collections::BTreeMap;
+use std::error::Error;
+
+const HELP: &str = "\
+The first epochs of the All-CNN family. Writes the losses and their curves to target/all_cnn/.
+
+  --data DIR        the folder of CIFAR-10's binary version (default: 300 pictures of the repository, to see that
+                    everything runs)
+  --pictures N      the first N training pictures (10000)
+  --epochs N        passes over them (3)
+  --seeds N         runs of each network (2)
+  --reference FILE  what docs/reference/all_cnn.py wrote, drawn beside";
+
+struct Options {
+    data: Option<String>,
+    pictures: usize,
+    epochs: usize,
+    seeds: u64,
+    reference: Option<String>,
+}
+
+fn options() -> Result<Options, String> {
+    let mut o = Options { data: None, pictures: 10_000, epochs: 3, seeds: 2, reference: None };
+    let mut args = std::env::args().skip(1);
+    while let Some(name) = args.next() {
+        if matches!(name.as_str(), "--help" | "-h") {
+            println!("{HELP}");
+            std::process::exit(0);
+        }
+        let value = args.next().ok_or_else(|| format!("{name} wants a value; see --help"))?;
+        let number = || value.parse::<usize>().map_err(|_| format!("{name} wants a whole number, not `{value}`"));
+        match name.as_str() {
+            "--data" => o.data = Some(value),
+            "--pictures" => o.pictures = number()?,
+            "--epochs" => o.epochs = number()?,
+            "--seeds" => o.seeds = number()? as u64,
+            "--reference" => o.reference = Some(value),
+            _ => return Err(format!("unknown option {name}; see --help")),
+        }
+    }
+    Ok(o)
+}
+
+/// The losses of every step of each run, by network.
+type Runs = BTreeMap<String, Vec<Vec<f64>>>;
+
+/// SGD with momentum 0.9 at a rate of 0.01 and a weight decay of 0.001, in batches of 128, as in the paper.
+fn train(net: AllCnn, data: &impl TrainData<Tensor<i64>>, epochs: usize, seed: u64) -> Result<Vec<f64>, TrainError> {
+    let optimizer = Sgd::new(0.01).momentum(0.9).weight_decay(0.001);
+    let mut trainer = Trainer::new(net.build(10, &mut Rng::seed(seed)), CrossEntropy::new(), optimizer);
+    let history = trainer.fit_without_validation(data, Fit::epochs(epochs).batch(128).seed(seed).verbosity(Verbosity::Silent))?;
+    Ok(history.steps.iter().map(|step| step.loss).collect())
+}
+
+/// The mean of each 20 steps.
+fn smooth(losses: &[f64]) -> Vec<(f64, f64)> {
+    let mean = |(i, part): (usize, &[f64])| ((20 * i) as f64 + 10.0, part.iter().sum::<f64>() / part.len() as f64);
+    losses.chunks(20).enumerate().map(mean).collect()
+}
+
+/// A chart for each network: every run here, and those of the reference.
+fn draw(runs: &Runs, reference: &Runs, path: &str) -> Result<(), TrainError> {
+    let chart = |net: AllCnn| {
+        let lines = |chart: Chart, whose: &str, runs: &Runs| {
+            let runs = runs.get(net.name()).into_iter().flatten().enumerate();
+            runs.fold(chart, |chart, (i, run)| chart.series(Series::new(format!("{whose}, run {}", i + 1), smooth(run))))
+        };
+        lines(lines(Chart::new(net.name(), "step", "loss"), "Gradus", runs), "PyTorch", reference)
+    };
+    save_charts(path, &AllCnn::ALL.map(chart))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let o = options()?;
+    let cifar = o.data.as_ref().map_or_else(Cifar10::sample, Cifar10::open)?;
+    let normalize = Normalize::new([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])?;
+    let data = cifar.train().take(o.pictures).augment(normalize, 0);
+    println!("{} pictures, {} epochs", data.len(), o.epochs);
+    let mut runs = Runs::new();
+    for net in AllCnn::ALL {
+        let start = std::time::Instant::now();
+        let done: Result<Vec<_>, _> = (0..o.seeds).map(|seed| train(net, &data, o.epochs, seed)).collect();
+        let done = done?;
+        let last: Vec<String> = done.iter().filter_map(|run| smooth(run).last().map(|(_, loss)| format!("{loss:.3}"))).collect();
+        println!(
+            "{:15} {:30} {:4.0} s, last losses {}",
+            net.name(),
+            net.description(),
+            start.elapsed().as_secs_f64(),
+            last.join(", ")
+        );
+        runs.insert(net.name().to_string(), done);
+    }
+    let reference: Runs = match &o.reference {
+        Some(path) => {
+            serde_json::from_value(serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(path)?)?["runs"].take())?
+        }
+        None => Runs::new(),
+    };
+    std::fs::create_dir_all("target/all_cnn")?;
+    std::fs::write("target/all_cnn/losses.json", serde_json::to_string(&runs)?)?;
+    draw(&runs, &reference, "target/all_cnn/losses.svg")?;
+    println!("wrote losses.json and losses.svg to target/all_cnn");
+    Ok(())
+}
