@@ -1,6 +1,6 @@
 //! Normalisation over a batch, per channel.
 
-use super::{affine, per_channel, standardize};
+use super::{affine, by_running, more_than_one, move_running, per_channel, standardize};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Buffer, Param, Var};
 use gradus_derive::Module;
@@ -75,21 +75,12 @@ macro_rules! batch_norm {
                 self.running_var.set_frozen(frozen);
                 self
             }
-
-            /// Moves the running statistics towards those of a batch with `count` values a channel.
-            fn update(&self, mean: &Tensor<T>, var: &Tensor<T>, count: usize) {
-                let m = self.momentum;
-                let unbiased = var.reshape([-1]) * (count as f64 / (count - 1) as f64);
-                self.running_mean.set(self.running_mean.get() * (1.0 - m) + mean.reshape([-1]) * m);
-                self.running_var.set(self.running_var.get() * (1.0 - m) + unbiased * m);
-            }
         }
 
         impl<T: Float> Layer<T> for $name<T> {
             #[track_caller]
             fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-                let (mean, var) = (self.running_mean.get(), self.running_var.get());
-                let channels = mean.numel();
+                let channels = self.running_mean.get().numel();
                 let ranks: &[usize] = &$ranks;
                 if !ranks.contains(&x.rank()) || x.shape()[1] != channels {
                     let detail =
@@ -97,25 +88,20 @@ macro_rules! batch_norm {
                     Err(ShapeError::new($op, detail)).or_panic()
                 }
                 let across: AxisList = (0..x.rank()).filter(|&a| a != 1).collect();
-                let per_channel = per_channel(channels, x.rank());
                 let frozen = self.running_mean.is_frozen() || self.running_var.is_frozen();
                 let y = if mode.is_train() && !frozen {
                     let count = x.shape().numel() / channels.max(1);
-                    if count == 1 {
-                        let detail = format!("one value a channel in training (input {}); its variance is 0", x.shape());
-                        Err(ShapeError::new($op, detail)).or_panic()
-                    }
+                    more_than_one($op, " in training", x, count);
                     let (y, mean, var) = standardize(x, across, self.eps);
                     if count > 1 {
-                        self.update(&mean, &var, count);
+                        let running = [&self.running_mean, &self.running_var];
+                        move_running(running, &mean.reshape([-1]), &var.reshape([-1]), count, self.momentum);
                     }
                     y
                 } else {
-                    let eps = T::lit(self.eps);
-                    let scale = var.map(move |v| (v + eps).sqrt().recip()).reshape(&per_channel);
-                    (x - Var::constant(mean.reshape(&per_channel))) * Var::constant(scale)
+                    by_running(x, &self.running_mean, &self.running_var, self.eps)
                 };
-                affine(y, self.weight.as_deref(), self.bias.as_deref(), &per_channel)
+                affine(y, self.weight.as_deref(), self.bias.as_deref(), &per_channel(channels, x.rank()))
             }
         }
     };

@@ -1,6 +1,6 @@
 //! Normalisation over each channel of each sample.
 
-use super::{affine, per_channel, standardize};
+use super::{affine, by_running, more_than_one, move_running, per_channel, standardize};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Buffer, Param, Var};
 use gradus_derive::Module;
@@ -77,33 +77,23 @@ macro_rules! instance_norm {
                     let detail = format!("input {shape}; wanted {channels} channels in axis 1, and {} axes", $rank);
                     Err(ShapeError::new($op, detail)).or_panic()
                 }
-                let each = per_channel(channels, $rank);
                 let frozen = |b: &Buffer<T>| !mode.is_train() || b.is_frozen();
                 let y = match (&self.running_mean, &self.running_var) {
-                    (Some(mean), Some(var)) if frozen(mean) || frozen(var) => {
-                        let eps = T::lit(self.eps);
-                        let scale = var.get().map(move |v| (v + eps).sqrt().recip()).reshape(&each);
-                        (x - Var::constant(mean.get().reshape(&each))) * Var::constant(scale)
-                    }
+                    (Some(mean), Some(var)) if frozen(mean) || frozen(var) => by_running(x, mean, var, self.eps),
                     running => {
                         let count: usize = shape[2..].iter().product();
-                        if count == 1 {
-                            let detail = format!("one value a channel (input {shape}); its variance is 0");
-                            Err(ShapeError::new($op, detail)).or_panic()
-                        }
+                        more_than_one($op, "", x, count);
                         let across: AxisList = (2..$rank).collect();
                         let (y, mean, var) = standardize(x, across, self.eps);
                         if let (Some(running_mean), Some(running_var)) = running && count > 1 && shape[0] > 0 {
-                            let m = self.momentum;
                             let over_batch = |t: Tensor<T>| t.reshape([-1, channels as isize]).mean(0);
-                            let unbiased = over_batch(var) * (count as f64 / (count - 1) as f64);
-                            running_mean.set(running_mean.get() * (1.0 - m) + over_batch(mean) * m);
-                            running_var.set(running_var.get() * (1.0 - m) + unbiased * m);
+                            let running = [running_mean, running_var];
+                            move_running(running, &over_batch(mean), &over_batch(var), count, self.momentum);
                         }
                         y
                     }
                 };
-                affine(y, self.weight.as_deref(), self.bias.as_deref(), &each)
+                affine(y, self.weight.as_deref(), self.bias.as_deref(), &per_channel(channels, $rank))
             }
         }
     };

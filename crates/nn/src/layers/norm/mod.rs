@@ -10,9 +10,9 @@ pub use group::GroupNorm;
 pub use instance::{InstanceNorm1d, InstanceNorm2d, InstanceNorm3d};
 pub use layer::{LayerNorm, RMSNorm};
 
-use gradus_autograd::{Var, op_with_output};
+use gradus_autograd::{Buffer, Var, op_with_output};
 use gradus_tensor::shape::AxisList;
-use gradus_tensor::{Float, Shape, Tensor};
+use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
 
 /// `y · weight + bias`, each laid out as `shape` where given.
 #[track_caller]
@@ -49,4 +49,31 @@ fn standardize<T: Float>(x: &Var<T>, axes: AxisList, eps: f64) -> (Var<T>, Tenso
 /// One size a channel, as axis 1 of `rank` axes.
 fn per_channel(channels: usize, rank: usize) -> Shape {
     (0..rank).map(|a| if a == 1 { channels } else { 1 }).collect()
+}
+
+/// `(x - mean) / √(var + eps)` by running statistics `[C]`, channels being axis 1 of `x`.
+#[track_caller]
+fn by_running<T: Float>(x: &Var<T>, mean: &Buffer<T>, var: &Buffer<T>, eps: f64) -> Var<T> {
+    let (mean, var) = (mean.get(), var.get());
+    let each = per_channel(mean.numel(), x.rank());
+    let scale = var.map(move |v| (v + T::lit(eps)).sqrt().recip()).reshape(&each);
+    (x - Var::constant(mean.reshape(&each))) * Var::constant(scale)
+}
+
+/// Moves running statistics `[C]` by `momentum` towards a mean `[C]` and the unbiased form of a variance `[C]`, which come
+/// from `count` values each.
+fn move_running<T: Float>(running: [&Buffer<T>; 2], mean: &Tensor<T>, var: &Tensor<T>, count: usize, momentum: f64) {
+    let unbiased = var * (count as f64 / (count - 1) as f64);
+    for (buffer, batch) in running.into_iter().zip([mean, &unbiased]) {
+        buffer.set(buffer.get() * (1.0 - momentum) + batch * momentum);
+    }
+}
+
+/// Refuses a variance of one value, which would be 0.
+#[track_caller]
+fn more_than_one<T: Float>(op: &'static str, when: &str, x: &Var<T>, count: usize) {
+    if count == 1 {
+        let detail = format!("one value a channel{when} (input {}); its variance is 0", x.shape());
+        Err(ShapeError::new(op, detail)).or_panic()
+    }
 }
