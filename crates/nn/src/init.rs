@@ -1,6 +1,7 @@
 //! How weights start. Fans are counted as PyTorch does: for weights `[out, in, ..]`, the fan in is `in` times the
 //! product of the rest, the fan out `out` times it.
 
+use gradus_autograd::Param;
 use gradus_tensor::{Float, Rng, Shape, Tensor};
 
 /// The number of inputs and of outputs that one weight of `shape` connects.
@@ -234,4 +235,23 @@ impl Init {
 pub(crate) fn default_weight<T: Float>(shape: impl Into<Shape>, fan_in: usize, rng: &mut Rng) -> Tensor<T> {
     let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
     uniform(shape, -bound, bound, rng)
+}
+
+/// Weights of `shape` and a bias for each of `outputs`, as [`default_weight`] draws them.
+pub(crate) fn default_parameters<T: Float>(
+    shape: impl Into<Shape>,
+    outputs: usize,
+    fan_in: usize,
+    rng: &mut Rng,
+) -> (Param<T>, Option<Param<T>>) {
+    let weight = Param::new(default_weight(shape, fan_in, rng));
+    (weight, Some(Param::new(default_weight([outputs], fan_in, rng))))
+}
+
+/// Draws weights anew, and makes the bias 0.
+pub(crate) fn redraw<T: Float>(weight: &mut Param<T>, bias: Option<&mut Param<T>>, init: Init, rng: &mut Rng) {
+    weight.set(init.draw(weight.shape().clone(), rng));
+    if let Some(bias) = bias {
+        bias.set(constant(bias.shape().clone(), 0.0));
+    }
 }

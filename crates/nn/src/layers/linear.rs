@@ -1,6 +1,6 @@
 //! Dense layers.
 
-use crate::init::{Init, default_weight};
+use crate::init::{Init, default_parameters, redraw};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
@@ -27,8 +27,7 @@ pub struct Linear<T: Float = f32> {
 impl<T: Float> Linear<T> {
     /// From `inputs` numbers to `outputs`.
     pub fn new(inputs: usize, outputs: usize, rng: &mut Rng) -> Self {
-        let weight = Param::new(default_weight([outputs, inputs], inputs, rng));
-        let bias = Some(Param::new(default_weight([outputs], inputs, rng)));
+        let (weight, bias) = default_parameters([outputs, inputs], outputs, inputs, rng);
         Self { weight, bias }
     }
 
@@ -44,10 +43,7 @@ impl<T: Float> Linear<T> {
     /// With weights drawn anew; the bias becomes 0.
     #[must_use]
     pub fn init(mut self, init: Init, rng: &mut Rng) -> Self {
-        self.weight.set(init.draw(self.weight.shape().clone(), rng));
-        if let Some(bias) = &mut self.bias {
-            bias.set(crate::init::constant(bias.shape().clone(), 0.0));
-        }
+        redraw(&mut self.weight, self.bias.as_mut(), init, rng);
         self
     }
 }

@@ -1,8 +1,8 @@
 //! Convolutions of sequences, pictures and volumes.
 
 use super::fold::{Geometry, conv};
-use super::{Padding, PerAxis, Window, both_sides, same_padding};
-use crate::init::{Init, default_weight};
+use super::{Padding, PerAxis, Window, both_sides, check_groups, same_padding};
+use crate::init::{Init, default_parameters, redraw};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
@@ -73,10 +73,7 @@ macro_rules! conv_builders {
         /// With filters drawn anew; the bias becomes 0.
         #[must_use]
         pub fn init(mut self, init: Init, rng: &mut Rng) -> Self {
-            self.weight.set(init.draw(self.weight.shape().clone(), rng));
-            if let Some(bias) = &mut self.bias {
-                bias.set(crate::init::constant(bias.shape().clone(), 0.0));
-            }
+            redraw(&mut self.weight, self.bias.as_mut(), init, rng);
             self
         }
     };
@@ -112,19 +109,12 @@ macro_rules! conv_layer {
             /// When channels or filters do not divide by the groups.
             #[track_caller]
             pub fn grouped(channels: usize, filters: usize, kernel: impl PerAxis<$n>, groups: usize, rng: &mut Rng) -> Self {
-                assert!(
-                    groups > 0 && channels.is_multiple_of(groups) && filters.is_multiple_of(groups),
-                    "{}: {channels} channels and {filters} filters do not divide into {groups} groups",
-                    $op
-                );
+                check_groups($op, channels, filters, groups);
                 let kernel = kernel.per_axis();
                 let fan_in = channels / groups * kernel.iter().product::<usize>();
                 let shape: Shape = [filters, channels / groups].into_iter().chain(kernel).collect();
-                Self {
-                    weight: Param::new(default_weight(shape, fan_in, rng)),
-                    bias: Some(Param::new(default_weight([filters], fan_in, rng))),
-                    window: Window::new(groups),
-                }
+                let (weight, bias) = default_parameters(shape, filters, fan_in, rng);
+                Self { weight, bias, window: Window::new(groups) }
             }
 
             /// A depthwise convolution: each channel has `multiplier` filters that see nothing else (Keras'

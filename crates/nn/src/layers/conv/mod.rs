@@ -77,3 +77,12 @@ impl<const N: usize> Window<N> {
         Self { stride: [1; N], dilation: [1; N], padding: Padding::Valid, groups }
     }
 }
+
+/// Refuses numbers that do not divide by the groups.
+#[track_caller]
+fn check_groups(op: &str, channels: usize, filters: usize, groups: usize) {
+    assert!(
+        groups > 0 && channels.is_multiple_of(groups) && filters.is_multiple_of(groups),
+        "{op}: {channels} channels and {filters} filters do not divide into {groups} groups"
+    );
+}

@@ -2,8 +2,8 @@
 
 use super::fold::{Ends, Geometry, conv_transpose};
 use super::layer::{conv_builders, with_bias};
-use super::{Padding, PerAxis, Window, both_sides};
-use crate::init::{Init, default_weight};
+use super::{Padding, PerAxis, Window, both_sides, check_groups};
+use crate::init::{Init, default_parameters, redraw};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
@@ -61,21 +61,13 @@ macro_rules! conv_transpose_layer {
             /// When channels or filters do not divide by the groups.
             #[track_caller]
             pub fn grouped(channels: usize, filters: usize, kernel: impl PerAxis<$n>, groups: usize, rng: &mut Rng) -> Self {
-                assert!(
-                    groups > 0 && channels.is_multiple_of(groups) && filters.is_multiple_of(groups),
-                    "{}: {channels} channels and {filters} filters do not divide into {groups} groups",
-                    $op
-                );
+                check_groups($op, channels, filters, groups);
                 let kernel = kernel.per_axis();
                 // PyTorch's, which takes the second axis of the weights for the inputs.
                 let fan_in = filters / groups * kernel.iter().product::<usize>();
                 let shape: Shape = [channels, filters / groups].into_iter().chain(kernel).collect();
-                Self {
-                    weight: Param::new(default_weight(shape, fan_in, rng)),
-                    bias: Some(Param::new(default_weight([filters], fan_in, rng))),
-                    window: Window::new(groups),
-                    output_padding: [0; $n],
-                }
+                let (weight, bias) = default_parameters(shape, filters, fan_in, rng);
+                Self { weight, bias, window: Window::new(groups), output_padding: [0; $n] }
             }
 
             /// With as much cut off as makes the output `size · stride`, as Keras' "same" padding does.
