@@ -106,7 +106,7 @@ impl EfficientNetLite0 {
     /// # Errors
     /// When the file cannot be read, or does not fit: entries that are missing, left over or mis-shaped are named.
     pub fn from_file<T: Float>(path: impl AsRef<Path>) -> Result<ConvNet<T>, DataError> {
-        let weights = Weights::open(path)?.rename(own_name)?;
+        let weights = Weights::open(path)?.rename(|name| Some(own_name(name)))?;
         let classes = weights.get("classifier.fc.bias").map_or(1000, |bias| bias.shape().numel());
         let mut net = Self::new(classes, &mut Rng::seed(0));
         weights.load(&mut net)?;
@@ -121,11 +121,8 @@ impl EfficientNetLite0 {
     }
 }
 
-fn own_name(name: &str) -> Option<String> {
-    if name.ends_with(".num_batches_tracked") {
-        return None;
-    }
+fn own_name(name: &str) -> String {
     let parts: Vec<&str> = name.split('.').map(|part| part.trim_start_matches('_')).collect();
     let part = if parts[0] == "fc" { "classifier" } else { "features" };
-    Some(format!("{part}.{}", parts.join(".")))
+    format!("{part}.{}", parts.join("."))
 }

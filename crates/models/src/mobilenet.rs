@@ -85,7 +85,6 @@ impl MobileNetV2 {
     /// When the file cannot be read, or does not fit: entries that are missing, left over or mis-shaped are named.
     pub fn from_file<T: Float>(path: impl AsRef<Path>) -> Result<ConvNet<T>, DataError> {
         let weights = Weights::open(path)?;
-        let weights = weights.rename(|name| (!name.ends_with(".num_batches_tracked")).then(|| name.to_owned()))?;
         let classes = weights.get("classifier.1.bias").map_or(1000, |bias| bias.shape().numel());
         let mut net = Self::new(classes, &mut Rng::seed(0));
         weights.load(&mut net)?;

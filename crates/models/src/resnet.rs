@@ -81,25 +81,22 @@ fn network<T: Float>(block: Block, blocks: [usize; 4], num_classes: usize, rng: 
 }
 
 /// `layer1.0.conv1.weight` is `features.layer1.0.sum.body.conv1.weight`, `fc.bias` is `classifier.fc.bias`.
-fn own_name(name: &str) -> Option<String> {
-    if name.ends_with(".num_batches_tracked") {
-        return None;
-    }
+fn own_name(name: &str) -> String {
     if name.starts_with("fc.") {
-        return Some(format!("classifier.{name}"));
+        return format!("classifier.{name}");
     }
     let parts: Vec<&str> = name.splitn(3, '.').collect();
-    Some(match parts[..] {
+    match parts[..] {
         [layer, index, rest] if layer.starts_with("layer") => match rest.strip_prefix("downsample.") {
             Some(rest) => format!("features.{layer}.{index}.sum.shortcut.{rest}"),
             None => format!("features.{layer}.{index}.sum.body.{rest}"),
         },
         _ => format!("features.{name}"),
-    })
+    }
 }
 
 fn from_file<T: Float>(block: Block, blocks: [usize; 4], path: &Path) -> Result<ConvNet<T>, DataError> {
-    let weights = Weights::open(path)?.rename(own_name)?;
+    let weights = Weights::open(path)?.rename(|name| Some(own_name(name)))?;
     let classes = weights.get("classifier.fc.bias").map_or(1000, |bias| bias.shape().numel());
     let mut net = network(block, blocks, classes, &mut Rng::seed(0));
     weights.load(&mut net)?;

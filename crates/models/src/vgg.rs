@@ -53,7 +53,6 @@ fn from_file<T: Float>(blocks: [usize; 5], path: &Path) -> Result<ConvNet<T>, Da
     if weights.names().any(|name| name.contains('/')) {
         weights = weights.from_keras()?.unflatten("fc1.weight", [512, 7, 7])?.rename(|name| Some(torch_name(blocks, name)))?;
     }
-    let weights = weights.rename(|name| (!name.ends_with(".num_batches_tracked")).then(|| name.to_owned()))?;
     let batch_norm = weights.names().any(|name| name.ends_with("running_mean"));
     let classes = weights.get("classifier.6.bias").map(|bias| bias.shape().numel());
     let mut net = network(blocks, batch_norm, classes, &mut Rng::seed(0));

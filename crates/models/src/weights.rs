@@ -137,12 +137,14 @@ impl Weights {
         Ok(self)
     }
 
-    /// Sets the parameters and buffers of a network, or of a part of one.
+    /// Sets the parameters and buffers of a network, or of a part of one. The counters `num_batches_tracked` of PyTorch's
+    /// batch normalisations, which have no counterpart here, are passed over.
     ///
     /// # Errors
     /// When entries are missing, left over or mis-shaped: all are named, and the network is left as it was.
     pub fn load<T: Float, M: Module<T>>(&self, module: &mut M) -> Result<(), DataError> {
-        let state = self.arrays.iter().map(|(name, array)| (name.clone(), array.cast())).collect();
+        let arrays = self.arrays.iter().filter(|(name, _)| !name.ends_with("num_batches_tracked"));
+        let state = arrays.map(|(name, array)| (name.clone(), array.cast())).collect();
         module.load_state_dict(&state).map_err(|e| DataError::in_file(&self.path, "", e.to_string()))
     }
 }
