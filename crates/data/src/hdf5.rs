@@ -10,8 +10,7 @@ use hdf5_reader::error::Error;
 use hdf5_reader::group::Group;
 use hdf5_reader::{Dataset, Datatype, H5Type, Hdf5File, OpenOptions};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{Cursor, Read};
 use std::path::Path;
 use zip::{CompressionMethod, ZipArchive};
 
@@ -38,7 +37,7 @@ const ENTRY: &str = "model.weights.h5";
 pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>, DataError> {
     let path = path.as_ref();
     let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
-    let bytes = if bytes.starts_with(b"PK") { entry(path)? } else { bytes };
+    let bytes = if bytes.starts_with(b"PK") { entry(path, &bytes)? } else { bytes };
     let most = bytes.len().saturating_mul(MOST_RATIO).saturating_add(1 << 20);
     let options = OpenOptions::default().with_max_read_bytes(most).with_max_chunk_bytes(most).with_chunk_cache_bytes(0);
     let damaged = |e: Error| DataError::in_file(path, "", format!("not a readable HDF5 file: {e}"));
@@ -49,10 +48,9 @@ pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>, DataError
 }
 
 /// The HDF5 file in a `.keras` archive.
-fn entry(path: &Path) -> Result<Vec<u8>, DataError> {
+fn entry(path: &Path, archive: &[u8]) -> Result<Vec<u8>, DataError> {
     let wrong = |reason: String| DataError::in_file(path, format!("entry `{ENTRY}`"), reason);
-    let file = File::open(path).map_err(|e| DataError::io(path, "open", e))?;
-    let mut zip = ZipArchive::new(BufReader::new(file))
+    let mut zip = ZipArchive::new(Cursor::new(archive))
         .map_err(|e| DataError::in_file(path, "", format!("not a readable zip archive, which a .keras file is: {e}")))?;
     let entry = zip.by_name(ENTRY).map_err(|e| wrong(format!("cannot be opened: {e}")))?;
     if entry.compression() != CompressionMethod::Stored {
