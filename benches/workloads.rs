@@ -4,6 +4,7 @@
 //! starts with `W3`: `{"workload": "...", "threads": N, "ms_median": x, "ms_min": x, "n": n}`. Warm-up, then at
 //! least 10 runs, or 3 seconds.
 
+use gradus::models::{LeNet5, cifar};
 use gradus::prelude::*;
 use std::hint::black_box;
 use std::time::Instant;
@@ -105,7 +106,7 @@ fn conv(b: &Bench) {
 
 /// One training step: forward, mean cross-entropy from logits, backward, optimiser.
 fn train_step<R: Rule<f32>>(
-    mut net: Sequential,
+    mut net: impl Layer,
     mut opt: Optimizer<R>,
     x: Tensor,
     labels: Tensor<i64>,
@@ -118,45 +119,15 @@ fn train_step<R: Rule<f32>>(
     }
 }
 
-fn lenet(rng: &mut Rng) -> Sequential {
-    Sequential::new()
-        .add(Conv2d::new(1, 20, 5, rng).same())
-        .add(ReLU)
-        .add(MaxPool2d::new(2))
-        .add(Conv2d::new(20, 50, 5, rng).same())
-        .add(ReLU)
-        .add(MaxPool2d::new(2))
-        .add(Flatten)
-        .add(Linear::new(50 * 49, 500, rng))
-        .add(ReLU)
-        .add(Linear::new(500, 10, rng))
-}
-
-fn cifar(rng: &mut Rng) -> Sequential {
-    let mut net = Sequential::new();
-    let mut channels = 3;
-    for filters in [32, 64] {
-        net = net
-            .add(Conv2d::new(channels, filters, 3, rng).same())
-            .add(ReLU)
-            .add(Conv2d::new(filters, filters, 3, rng).same())
-            .add(ReLU)
-            .add(MaxPool2d::new(2))
-            .add(Dropout::new(0.25));
-        channels = filters;
-    }
-    net.add(Flatten).add(Linear::new(64 * 64, 512, rng)).add(ReLU).add(Dropout::new(0.5)).add(Linear::new(512, 10, rng))
-}
-
 fn networks(b: &Bench) {
     b.run("W3_lenet_b128", |rng| {
         let (x, y) = (normal([128, 1, 28, 28], rng), Tensor::randint([128], 0, 10, rng));
-        train_step(lenet(rng), Adam::new(1e-3), x, y, rng.split())
+        train_step(LeNet5::new(1, [28, 28], 10, rng), Adam::new(1e-3), x, y, rng.split())
     });
     for batch in [32, 128] {
         b.run(&format!("W4_cifar_b{batch}"), |rng| {
             let (x, y) = (normal([batch, 3, 32, 32], rng), Tensor::randint([batch], 0, 10, rng));
-            train_step(cifar(rng), RmsProp::new(1e-3), x, y, rng.split())
+            train_step(cifar::deep(10, rng), RmsProp::new(1e-3), x, y, rng.split())
         });
     }
 }

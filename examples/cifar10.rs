@@ -3,6 +3,7 @@
 //! `cargo run --release --example cifar10`, with `--help` for its options.
 
 use gradus::data::transforms::{Compose, RandomCrop, RandomHorizontalFlip};
+use gradus::models::{ConvNet, cifar};
 use gradus::nn::metrics::ConfusionMatrix;
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, heatmap, save_charts};
@@ -63,40 +64,6 @@ fn options() -> Result<Options, String> {
     Ok(o)
 }
 
-/// Convolution, pooling and two dense layers, with dropout after pooling and between the dense layers if asked for.
-fn shallow(dropout: bool, rng: &mut Rng) -> Sequential {
-    let (pooled, dense) = if dropout { (0.25, 0.5) } else { (0.0, 0.0) };
-    Sequential::new()
-        .push("conv", Conv2d::new(3, 32, 3, rng).same())
-        .push("relu1", ReLU)
-        .push("pool", MaxPool2d::new(2))
-        .push("dropout1", Dropout::new(pooled))
-        .push("flatten", Flatten)
-        .push("dense1", Linear::new(32 * 16 * 16, 512, rng))
-        .push("relu2", ReLU)
-        .push("dropout2", Dropout::new(dense))
-        .push("dense2", Linear::new(512, 10, rng))
-}
-
-/// Twice two convolutions, pooling and dropout, then two dense layers.
-fn deep(rng: &mut Rng) -> Sequential {
-    let mut net = Sequential::new();
-    for (block, from, to) in [(1, 3, 32), (2, 32, 64)] {
-        net = net
-            .push(format!("conv{block}a"), Conv2d::new(from, to, 3, rng).same())
-            .push(format!("relu{block}a"), ReLU)
-            .push(format!("conv{block}b"), Conv2d::new(to, to, 3, rng).same())
-            .push(format!("relu{block}b"), ReLU)
-            .push(format!("pool{block}"), MaxPool2d::new(2))
-            .push(format!("dropout{block}"), Dropout::new(0.25));
-    }
-    net.push("flatten", Flatten)
-        .push("dense1", Linear::new(64 * 8 * 8, 512, rng))
-        .push("relu3", ReLU)
-        .push("dropout3", Dropout::new(0.5))
-        .push("dense2", Linear::new(512, 10, rng))
-}
-
 type Failure = Box<dyn std::error::Error>;
 
 /// What is trained on, validated with and tested on.
@@ -110,11 +77,11 @@ struct Data {
 fn train(name: &str, data: &Data, o: &Options, out: &Path) -> Result<History, Failure> {
     let rng = &mut Rng::seed(o.seed);
     match name {
-        "simple" => run(name, shallow(false, rng), Adam::new(1e-3), data, o, out),
-        "dropout" => run(name, shallow(true, rng), Adam::new(1e-3), data, o, out),
+        "simple" => run(name, cifar::simple(None, 10, rng), Adam::new(1e-3), data, o, out),
+        "dropout" => run(name, cifar::simple(Some([0.25, 0.5]), 10, rng), Adam::new(1e-3), data, o, out),
         "deep" => {
             let rate = CosineAnnealingLr::new(o.epochs as u64);
-            run(name, deep(rng), RmsProp::new(1e-3).schedule(Every::Epoch, rate), data, o, out)
+            run(name, cifar::deep(10, rng), RmsProp::new(1e-3).schedule(Every::Epoch, rate), data, o, out)
         }
         _ => Err(format!("there is no net `{name}`; wanted simple, dropout or deep").into()),
     }
@@ -122,7 +89,7 @@ fn train(name: &str, data: &Data, o: &Options, out: &Path) -> Result<History, Fa
 
 fn run<R: Rule<f32>>(
     name: &str,
-    net: Sequential,
+    net: ConvNet,
     optimizer: Optimizer<R>,
     data: &Data,
     o: &Options,
@@ -173,13 +140,13 @@ fn main() -> Result<(), Failure> {
     let o = options()?;
     let out = Path::new("target/cifar10");
     std::fs::create_dir_all(out)?;
-    let cifar = match &o.data {
+    let pictures = match &o.data {
         Some(folder) => Cifar10::open(folder)?,
         None => Cifar10::sample()?,
     };
     // Of the 50,000, a fifth of every class is held out.
-    let [train, valid] = cifar.train().stratified_split([0.8, 0.2], &mut Rng::seed(0))?;
-    let data = Data { train: train.take(o.limit), valid: valid.take(o.limit), test: cifar.test().limit(o.limit) };
+    let [train, valid] = pictures.train().stratified_split([0.8, 0.2], &mut Rng::seed(0))?;
+    let data = Data { train: train.take(o.limit), valid: valid.take(o.limit), test: pictures.test().limit(o.limit) };
     println!("{} pictures to train on, {} to validate with, {} to test on", data.train.len(), data.valid.len(), data.test.len());
     if o.data.is_none() {
         println!("these are the repository's few; give the whole of CIFAR-10 with --data, see --help");

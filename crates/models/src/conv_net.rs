@@ -2,8 +2,8 @@
 
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_nn::{Layer, Mode, Sequential};
-use gradus_tensor::Float;
+use gradus_nn::{Layer, Mode, Sequential, Summary, SummaryRow};
+use gradus_tensor::{Float, Shape};
 
 /// A network for pictures `[N, C, H, W]`: maps of features, a way from maps to vectors, and a classifier of these.
 ///
@@ -33,6 +33,23 @@ impl<T: Float> ConvNet<T> {
     #[must_use]
     pub fn with_classifier(self, classifier: Sequential<T>) -> Self {
         Self { classifier, ..self }
+    }
+
+    /// What each layer makes of one sample of `input_shape` (without the batch axis): [`Sequential::summary`] of the three
+    /// parts, layers under their paths.
+    ///
+    /// # Panics
+    /// When a layer does not take what it is given.
+    #[track_caller]
+    pub fn summary(&self, input_shape: impl Into<Shape>) -> Summary {
+        let mut shape = input_shape.into();
+        let mut rows = Vec::new();
+        for (part, layers) in [("features", &self.features), ("pool", &self.pool), ("classifier", &self.classifier)] {
+            let of_part = layers.summary(shape.clone()).rows;
+            shape = of_part.last().map_or(shape, |row| row.output_shape.clone());
+            rows.extend(of_part.into_iter().map(|row| SummaryRow { name: format!("{part}.{}", row.name), ..row }));
+        }
+        Summary { rows }
     }
 
     /// With another way from maps to vectors.
