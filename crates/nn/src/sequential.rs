@@ -93,6 +93,43 @@ impl<T: Float> Sequential<T> {
         Self { segments: Segments::Count(segments), ..self }
     }
 
+    /// The first `index` layers and the rest, as lists of their own; all keep their names. With [`chain`](Self::chain) they
+    /// are one list again. A part that is frozen can so be computed once, and the other trained on what it gave.
+    ///
+    /// ```
+    /// use gradus_nn::{Linear, Module, ReLU, Sequential};
+    /// use gradus_tensor::Rng;
+    /// let rng = &mut Rng::seed(0);
+    /// let net: Sequential = Sequential::new().add(Linear::new(4, 8, rng)).add(ReLU).add(Linear::new(8, 3, rng));
+    /// let (base, head) = net.split_at(2);
+    /// assert_eq!(head.state_dict().keys().collect::<Vec<_>>(), ["2.bias", "2.weight"]);
+    /// assert_eq!(base.chain(head).len(), 3);
+    /// ```
+    ///
+    /// # Panics
+    /// When there are fewer than `index` layers.
+    #[must_use]
+    #[track_caller]
+    pub fn split_at(mut self, index: usize) -> (Self, Self) {
+        assert!(index <= self.len(), "split_at({index}) of a list of {} layers", self.len());
+        let rest = Self { entries: self.entries.split_off(index), segments: self.segments };
+        (self, rest)
+    }
+
+    /// These layers, then those of `rest`, which keep their names.
+    ///
+    /// # Panics
+    /// When a name is in both.
+    #[must_use]
+    #[track_caller]
+    pub fn chain(mut self, rest: Self) -> Self {
+        for (name, _) in &rest.entries {
+            assert!(self.get(name).is_none(), "chain: there is a layer `{name}` in both lists");
+        }
+        self.entries.extend(rest.entries);
+        self
+    }
+
     /// The layer under `name`.
     pub fn get(&self, name: &str) -> Option<&dyn Layer<T>> {
         self.entries.iter().find(|(n, _)| n == name).map(|(_, l)| &**l)

@@ -36,5 +36,5 @@ pub use fit::Fit;
 pub use history::{EpochRecord, History, StepRecord};
 pub use progress::Verbosity;
 pub use run::{Callback, CallbackState, Position, Run};
-pub use trainer::{TrainData, Trainer};
+pub use trainer::{TrainData, Trainer, extract_features};
 pub use weights::{load_tensors, load_weights, save_tensors, save_weights};

@@ -6,11 +6,11 @@ use crate::fit::Fit;
 use crate::history::History;
 use crate::run::Callback;
 use gradus_autograd::no_grad;
-use gradus_data::Dataset;
+use gradus_data::{Dataset, TensorDataset};
 use gradus_nn::metrics::RunningMean;
 use gradus_nn::{Layer, Loss, Metric, Mode, Penalty, collect_penalties};
 use gradus_optim::{Optimizer, Rule};
-use gradus_tensor::Tensor;
+use gradus_tensor::{Element, Tensor};
 
 /// A data set that a trainer can learn from: batches of inputs `[N, ..]` and targets.
 pub trait TrainData<Y>: Dataset<Batch = (Tensor<f32>, Y)> + Clone + Send + 'static {}
@@ -150,7 +150,7 @@ where
         if n == 0 || batch == 0 {
             return Err(TrainError::new(format!("predict: {n} inputs in batches of {batch}; wanted 1 or more of both")));
         }
-        let outputs: Vec<Tensor<f32>> = inputs.split(batch, 0).into_iter().map(|x| self.output(x)).collect();
+        let outputs: Vec<Tensor<f32>> = inputs.split(batch, 0).into_iter().map(|x| output(&self.net, x)).collect();
         Ok(Tensor::concat(&outputs.iter().collect::<Vec<_>>(), 0))
     }
 
@@ -160,12 +160,44 @@ where
     /// # Errors
     /// When the data set is empty or fails, or the batch size is 0.
     pub fn predict_all(&self, data: &impl TrainData<Y>, batch: usize) -> Result<Tensor<f32>, TrainError> {
-        let outputs = data.batches(batch).prefetch(2).map(|item| Ok(self.output(item?.0)));
+        let outputs = data.batches(batch).prefetch(2).map(|item| Ok(output(&self.net, item?.0)));
         let outputs = outputs.collect::<Result<Vec<_>, TrainError>>()?;
         Ok(Tensor::concat(&outputs.iter().collect::<Vec<_>>(), 0))
     }
+}
 
-    fn output(&self, x: Tensor<f32>) -> Tensor<f32> {
-        no_grad(|| self.net.forward(&x.into(), &mut Mode::Eval)).into_value()
+/// What `layer` makes of a data set, in evaluation mode and `batch` samples at a time, with the targets as they are: the
+/// frozen part of a network, computed once for all epochs of what is trained on top.
+///
+/// ```
+/// use gradus_data::{Dataset, TensorDataset};
+/// use gradus_nn::{Linear, ReLU, Sequential};
+/// use gradus_tensor::{Rng, Tensor};
+/// use gradus_train::extract_features;
+/// let base: Sequential = Sequential::new().add(Linear::new(2, 5, &mut Rng::seed(0))).add(ReLU);
+/// let data = TensorDataset::new(Tensor::<f32>::ones([10, 2]), Tensor::<i64>::zeros([10]))?;
+/// let features = extract_features(&base, &data, 4)?;
+/// assert_eq!(*features.inputs().shape(), [10, 5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// When the data set is empty or fails, or the batch size is 0.
+pub fn extract_features<U: Element>(
+    layer: &impl Layer<f32>,
+    data: &impl TrainData<Tensor<U>>,
+    batch: usize,
+) -> Result<TensorDataset<f32, U>, TrainError> {
+    let (mut features, mut targets) = (Vec::new(), Vec::new());
+    for item in data.batches(batch).prefetch(2) {
+        let (x, y) = item?;
+        features.push(output(layer, x));
+        targets.push(y);
     }
+    let (features, targets): (Vec<_>, Vec<_>) = (features.iter().collect(), targets.iter().collect());
+    Ok(TensorDataset::new(Tensor::concat(&features, 0), Tensor::concat(&targets, 0))?)
+}
+
+fn output(layer: &impl Layer<f32>, x: Tensor<f32>) -> Tensor<f32> {
+    no_grad(|| layer.forward(&x.into(), &mut Mode::Eval)).into_value()
 }

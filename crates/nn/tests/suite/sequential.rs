@@ -116,3 +116,33 @@ fn a_state_dict_restores_a_network() {
     b.load_state_dict(&a.state_dict()).unwrap();
     assert_eq!(a.forward(&x, &mut Mode::Eval).value(), b.forward(&x, &mut Mode::Eval).value());
 }
+
+#[test]
+fn parts_keep_their_names_and_compute_the_whole() {
+    let whole = lenet();
+    let x: Var = Tensor::normal([2, 1, 28, 28], 0.0, 1.0, &mut Rng::seed(1)).into();
+    let expected = whole.forward(&x, &mut Mode::Eval);
+    let paths: Vec<String> = whole.state_dict().into_keys().collect();
+    let (base, head) = whole.split_at(6);
+    assert_eq!((base.len(), head.len()), (6, 4));
+    assert!(head.get("7").is_some() && head.get("5").is_none());
+    let y = head.forward(&base.forward(&x, &mut Mode::Eval), &mut Mode::Eval);
+    assert_eq!(y.value(), expected.value());
+    let whole = base.chain(head);
+    assert_eq!(whole.state_dict().into_keys().collect::<Vec<_>>(), paths);
+    assert_eq!(whole.forward(&x, &mut Mode::Eval).value(), expected.value());
+    let (all, none) = whole.split_at(10);
+    assert_eq!((all.len(), none.len()), (10, 0));
+}
+
+#[test]
+#[should_panic(expected = "split_at(11) of a list of 10 layers")]
+fn no_list_is_split_behind_its_end() {
+    let _ = lenet().split_at(11);
+}
+
+#[test]
+#[should_panic(expected = "there is a layer `0` in both lists")]
+fn lists_with_a_name_in_common_make_no_chain() {
+    let _ = lenet().chain(lenet());
+}

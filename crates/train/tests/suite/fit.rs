@@ -7,7 +7,7 @@ use gradus_nn::metrics::{MeanAbsoluteError, accuracy};
 use gradus_nn::{ActivityPenalty, CrossEntropy, Layer, Linear, Loss, Mode, Mse, Penalty, Reduction, Sequential, Tanh};
 use gradus_optim::{Adam, Every, ReduceLrOnPlateau, Sgd, StepLr};
 use gradus_tensor::{Rng, Tensor};
-use gradus_train::{Trainer, Verbosity};
+use gradus_train::{Trainer, Verbosity, extract_features};
 
 fn message<T>(result: Result<T, gradus_train::TrainError>) -> String {
     result.err().expect("an error").to_string()
@@ -136,6 +136,29 @@ fn targets_may_be_numbers() {
     let mut t = Trainer::new(line, Mse::new(), Sgd::new(0.1)).metric(MeanAbsoluteError::default());
     let history = t.fit(&data, &data, quiet(20).batch(16)).unwrap();
     assert!(history.last("val_mae").unwrap() < 1e-3, "{}", history.to_csv());
+}
+
+#[test]
+fn a_head_trains_on_features_as_it_does_on_a_frozen_base() {
+    let data = spirals(40, 1);
+    let base = || plain_net(3);
+    let head = || -> Linear { Linear::new(2, 2, &mut Rng::seed(5)) };
+    let features = extract_features(&base(), &data, 7).unwrap();
+    assert_eq!(features.targets(), data.targets());
+    let mut on_features = Trainer::new(head(), CrossEntropy::new(), Adam::new(0.05));
+    on_features.fit_without_validation(&features, quiet(3)).unwrap();
+    let mut whole: Sequential = Sequential::new().push("base", base()).push("head", head());
+    whole.freeze("base.*");
+    let mut on_pictures = Trainer::new(whole, CrossEntropy::new(), Adam::new(0.05));
+    on_pictures.fit_without_validation(&data, quiet(3)).unwrap();
+    let expected = on_pictures.predict(data.inputs(), 40).unwrap().to_vec();
+    let found = on_features.predict(features.inputs(), 40).unwrap().to_vec();
+    assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{found:?} is not {expected:?}");
+
+    let empty = message(extract_features(&base(), &data.clone().take(0), 4));
+    assert!(empty.contains("0 samples"), "{empty}");
+    let nothing = message(extract_features(&base(), &data, 0));
+    assert!(nothing.contains("a batch of 0"), "{nothing}");
 }
 
 #[test]
