@@ -273,7 +273,7 @@ impl Wanted {
 }
 
 /// The nodes that a walk has reached but not passed, each with the sum of the gradients that it got so far.
-struct Queue<T: Float> {
+pub(crate) struct Queue<T: Float> {
     /// The newest of all. Most nodes have one reader and are newer than all others that wait: they get no further.
     newest: Option<(Arc<Node<T>>, Var<T>)>,
     older: BTreeMap<u64, (Arc<Node<T>>, Var<T>)>,
@@ -282,6 +282,12 @@ struct Queue<T: Float> {
 impl<T: Float> Queue<T> {
     fn pop_newest(&mut self) -> Option<(Arc<Node<T>>, Var<T>)> {
         self.newest.take().or_else(|| self.older.pop_last().map(|(_, entry)| entry))
+    }
+
+    /// Takes out the sum that waits for the node of number `id`.
+    pub(crate) fn take(&mut self, id: u64) -> Option<Var<T>> {
+        let entry = self.newest.take_if(|(n, _)| n.id == id).or_else(|| self.older.remove(&id));
+        entry.map(|(_, sum)| sum)
     }
 
     fn add(&mut self, node: &Arc<Node<T>>, g: Var<T>) {
@@ -327,7 +333,8 @@ fn walk<T: Float>(
                 continue;
             }
         };
-        let mut pull = Pull { gy: Some(gy), node: &node, mode, wanted, refused: None };
+        let waiting = (mode == GradMode::Plain).then_some(&mut queue);
+        let mut pull = Pull { gy: Some(gy), node: &node, mode, wanted, waiting, refused: None };
         if MODE.get().seeing.is_on() {
             let gy = pull.gy().clone();
             seeing::see_rule(&node, &gy, &mut grads, |grads| pullback(&mut pull, grads));

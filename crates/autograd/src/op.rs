@@ -1,6 +1,6 @@
 //! Recording an op: the one way onto the tape, and what a rule is given on the way back.
 
-use crate::backward::{GradMode, Wanted};
+use crate::backward::{GradMode, Queue, Wanted};
 use crate::mode::MODE;
 use crate::seeing;
 use crate::tape::{Inputs, Node, Rule, nodes_of, record};
@@ -15,6 +15,8 @@ pub struct Pull<'a, T: Float> {
     pub(crate) node: &'a Arc<Node<T>>,
     pub(crate) mode: GradMode,
     pub(crate) wanted: &'a Wanted,
+    /// The sums so far, in a walk for plain gradients.
+    pub(crate) waiting: Option<&'a mut Queue<T>>,
     /// Why the rule has no gradient to give: `grad` returns it as an error.
     pub(crate) refused: Option<String>,
 }
@@ -35,6 +37,32 @@ impl<T: Float> Pull<'_, T> {
     #[inline]
     pub fn take_gy(&mut self) -> Var<T> {
         self.gy.take().expect(TAKEN)
+    }
+
+    /// The gradient that input `i` has got so far from ops recorded later, handed over; the rule must then give the sum of it
+    /// and its own. For an op that reads a part of its input: many of them, as the steps of a sequence, add their parts to one
+    /// gradient in place, where each would otherwise be filled up with zeros to the input's size and added whole.
+    ///
+    /// `None` when there is none yet, or the gradient must be differentiable: the rule then gives its own gradient alone.
+    ///
+    /// ```
+    /// use gradus_autograd::{Var, op};
+    /// use gradus_tensor::{Float, Tensor};
+    /// /// The element at `i` of a vector.
+    /// fn pick<T: Float>(x: &Var<T>, i: usize) -> Var<T> {
+    ///     let n = x.shape()[0];
+    ///     op("pick", [x], x.value().slice(0, i..=i), move |p| match p.take_sum(0) {
+    ///         Some(sum) => [Some(sum.into_value().slice_add(0, i, 1, p.gy().value()).into())],
+    ///         None => [Some(p.gy().pad_step(0, n, i, 1))],
+    ///     })
+    /// }
+    /// let x = Var::leaf([1.0f64, 2.0, 3.0].into());
+    /// let y = pick(&x, 0) * pick(&x, 2) + pick(&x, 2);
+    /// assert_eq!(y.backward()[&x].to_vec(), [3.0, 0.0, 2.0]);
+    /// ```
+    pub fn take_sum(&mut self, i: usize) -> Option<Var<T>> {
+        let input = self.wanted.input(self.node, i)?;
+        self.waiting.as_mut()?.take(input.id)
     }
 
     /// The op's result, for ops made by [`op_with_output`].

@@ -209,7 +209,7 @@ fn differentiated_pullback<T: Float>(node: &Arc<Node<T>>, us: &Tangents<T>, mode
 fn pull_back<T: Float>(node: &Arc<Node<T>>, gy: &Var<T>, mode: GradMode, needs: SmallVec<[bool; 2]>) -> Tangents<T> {
     let Some(Rule::Pullback(pullback)) = &node.rule else { return SmallVec::new() };
     let wanted = Wanted::Inputs(needs);
-    let mut pull = Pull { gy: Some(gy.clone()), node, mode, wanted: &wanted, refused: None };
+    let mut pull = Pull { gy: Some(gy.clone()), node, mode, wanted: &wanted, waiting: None, refused: None };
     let mut grads = Vec::new();
     pullback(&mut pull, &mut grads);
     if let Some(why) = pull.refused.take() {

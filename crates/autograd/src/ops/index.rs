@@ -15,7 +15,10 @@ impl<T: Float> Var<T> {
     pub fn gather(&self, axis: impl Axis, index: &Tensor<i64>) -> Var<T> {
         let axis = axis.resolve("gather", self.rank()).or_panic();
         let (shape, index) = (self.shape().clone(), index.clone());
-        op("gather", [self], self.value().gather(axis, &index), move |p| [Some(zeros(&shape).scatter_add(axis, &index, p.gy()))])
+        op("gather", [self], self.value().gather(axis, &index), move |p| match p.take_sum(0) {
+            Some(sum) => [Some(sum.into_value().scatter_add(axis, &index, p.gy().value()).into())],
+            None => [Some(zeros(&shape).scatter_add(axis, &index, p.gy()))],
+        })
     }
 
     /// This plus `src` at the places that [`gather`](Self::gather) with the same `index` reads. Repeated indices add
@@ -27,7 +30,7 @@ impl<T: Float> Var<T> {
     pub fn scatter_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Var<T>) -> Var<T> {
         let axis = axis.resolve("scatter_add", self.rank()).or_panic();
         let index = index.clone();
-        let y = self.value().scatter_add(axis, &index, src.value());
+        let y = self.value().clone().scatter_add(axis, &index, src.value());
         op("scatter_add", [self, src], y, move |p| [Some(p.gy().clone()), p.needs(1).then(|| p.gy().gather(axis, &index))])
     }
 
@@ -39,8 +42,9 @@ impl<T: Float> Var<T> {
     pub fn index_select(&self, axis: impl Axis, index: &Tensor<i64>) -> Var<T> {
         let axis = axis.resolve("index_select", self.rank()).or_panic();
         let (shape, index) = (self.shape().clone(), index.clone());
-        op("index_select", [self], self.value().index_select(axis, &index), move |p| {
-            [Some(zeros(&shape).index_add(axis, &index, p.gy()))]
+        op("index_select", [self], self.value().index_select(axis, &index), move |p| match p.take_sum(0) {
+            Some(sum) => [Some(sum.into_value().index_add(axis, &index, p.gy().value()).into())],
+            None => [Some(zeros(&shape).index_add(axis, &index, p.gy()))],
         })
     }
 
@@ -52,7 +56,7 @@ impl<T: Float> Var<T> {
     pub fn index_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Var<T>) -> Var<T> {
         let axis = axis.resolve("index_add", self.rank()).or_panic();
         let index = index.clone();
-        let y = self.value().index_add(axis, &index, src.value());
+        let y = self.value().clone().index_add(axis, &index, src.value());
         op("index_add", [self, src], y, move |p| [Some(p.gy().clone()), p.needs(1).then(|| p.gy().index_select(axis, &index))])
     }
 

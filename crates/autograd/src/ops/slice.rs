@@ -43,7 +43,10 @@ impl<T: Float> Var<T> {
         let (start, end) = bounds(&range, size);
         let y = self.value().slice_step(axis, start..end, step);
         let first = if step > 0 { start } else { end.saturating_sub(1) };
-        op("slice", [self], y, move |p| [Some(p.gy().pad_step(axis, size, first, step))])
+        op("slice", [self], y, move |p| match p.take_sum(0) {
+            Some(sum) => [Some(sum.into_value().slice_add(axis, first, step, p.gy().value()).into())],
+            None => [Some(p.gy().pad_step(axis, size, first, step))],
+        })
     }
 
     /// Zeros of size `size` along one axis, with this at `start`, `start + step`, …: the adjoint of

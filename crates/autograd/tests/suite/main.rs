@@ -7,6 +7,7 @@ mod custom;
 mod derivatives;
 mod implicit;
 mod ops;
+mod parts;
 mod pictures;
 mod profile;
 mod tape;

@@ -68,7 +68,10 @@ impl<T: Float> Embedding<T> {
                 Some(mask) => p.gy().masked_fill(mask, 0.0),
                 None => p.gy().clone(),
             };
-            [Some(Var::constant(Tensor::zeros([rows, width])).index_add(0, &flat, &gy))]
+            match p.take_sum(0) {
+                Some(sum) => [Some(sum.into_value().index_add(0, &flat, gy.value()).into())],
+                None => [Some(Var::constant(Tensor::zeros([rows, width])).index_add(0, &flat, &gy))],
+            }
         });
         y.reshape(&shape)
     }

@@ -146,37 +146,84 @@ impl Places {
     }
 }
 
+/// Where the indices of one axis of a tensor lie in a larger one: at `start`, `start + step`, … of an axis of `size`.
+struct Rows {
+    axis: usize,
+    size: usize,
+    count: usize,
+    inner: usize,
+    start: isize,
+    step: isize,
+}
+
+impl Rows {
+    fn new<T: Element>(
+        op: &'static str,
+        x: &Tensor<T>,
+        axis: usize,
+        size: usize,
+        start: usize,
+        step: isize,
+    ) -> Result<Self, ShapeError> {
+        let count = x.shape[axis];
+        let last = start as isize + (count as isize - 1) * step;
+        if count > 0 && (step == 0 || start >= size || last < 0 || last >= size as isize) {
+            return Err(ShapeError::new(op, format!("{count} indices from {start} by {step} do not fit an axis of {size}")));
+        }
+        Ok(Self { axis, size, count, inner: x.shape[axis + 1..].iter().product(), start: start as isize, step })
+    }
+
+    /// The shape of the larger tensor.
+    fn whole<T: Element>(&self, x: &Tensor<T>) -> Shape {
+        let mut shape = x.shape.clone();
+        shape[self.axis] = self.size;
+        shape
+    }
+
+    /// Hands each row of `x` to `f`, with its place in `y`.
+    fn each<T>(&self, y: &mut [T], x: &[T], f: impl Fn(&mut [T], &[T])) {
+        if x.is_empty() {
+            return;
+        }
+        for (y, x) in y.chunks_exact_mut(self.size * self.inner).zip(x.chunks_exact(self.count * self.inner)) {
+            for (i, row) in x.chunks_exact(self.inner).enumerate() {
+                let at = (self.start + i as isize * self.step) as usize * self.inner;
+                f(&mut y[at..at + self.inner], row);
+            }
+        }
+    }
+}
+
 impl<T: Num> Tensor<T> {
     /// This plus `src` at the places that [`gather`](Self::gather) with the same `index` reads:
-    /// `torch.scatter_add`. Repeated indices add up.
+    /// `torch.scatter_add`. Repeated indices add up. Works in place when nobody else holds this.
     ///
     /// # Panics
     /// As `gather`; and when `src` has another shape than `index`.
     #[track_caller]
-    pub fn scatter_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
+    pub fn scatter_add(mut self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
         let axis = axis.resolve("scatter_add", self.rank()).or_panic();
         let places = Places::new("scatter_add", &self.shape, axis, index).or_panic();
         if src.shape != index.shape {
             let detail = format!("values of shape {} for indices of shape {}", src.shape, index.shape);
             Err(ShapeError::new("scatter_add", detail)).or_panic()
         }
-        let mut out = self.copy();
-        let y = out.as_mut_slice();
+        let y = self.as_mut_slice();
         let src = src.contiguous();
         let src = src.as_slice().expect("contiguous");
         for row in 0..places.rows() {
             places.of_row(row).zip(&src[row * places.width..]).for_each(|(at, &v)| y[at] += v);
         }
-        out
+        self
     }
 
     /// This plus the sub-tensors of `src` at the indices of one axis: `torch.index_add`. Repeated indices
-    /// add up.
+    /// add up. Works in place when nobody else holds this.
     ///
     /// # Panics
     /// When `index` is no vector, an index is out of range, or `src` does not fit.
     #[track_caller]
-    pub fn index_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
+    pub fn index_add(mut self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
         let axis = axis.resolve("index_add", self.rank()).or_panic();
         let index = vector_of_indices("index_add", index, self.shape[axis]).or_panic();
         let index = index.as_slice().expect("contiguous");
@@ -186,11 +233,10 @@ impl<T: Num> Tensor<T> {
             Err(ShapeError::new("index_add", format!("values of shape {}; wanted {wanted}", src.shape))).or_panic()
         }
         let (n, inner) = (self.shape[axis], self.shape[axis + 1..].iter().product::<usize>());
-        let mut out = self.copy();
         let src = src.contiguous();
         let src = src.as_slice().expect("contiguous");
         if !src.is_empty() {
-            let y = out.as_mut_slice();
+            let y = self.as_mut_slice();
             for (plane, src) in src.chunks_exact(index.len() * inner).enumerate() {
                 for (&i, row) in index.iter().zip(src.chunks_exact(inner)) {
                     let at = (plane * n + i as usize) * inner;
@@ -198,7 +244,34 @@ impl<T: Num> Tensor<T> {
                 }
             }
         }
-        out
+        self
+    }
+
+    /// This plus `src` at `start`, `start + step`, … of one axis: what [`slice_step`](Self::slice_step) reads. With a
+    /// negative step, `start` is the highest index. Works in place when nobody else holds this, and then reads and writes
+    /// no more than the slice.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let y = Tensor::<f32>::ones([5]).slice_add(0, 3, -2, &Tensor::from([10.0, 20.0]));
+    /// assert_eq!(y.to_vec(), [1.0, 21.0, 1.0, 11.0, 1.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// When `src` does not fit.
+    #[track_caller]
+    pub fn slice_add(mut self, axis: impl Axis, start: usize, step: isize, src: &Tensor<T>) -> Self {
+        let axis = axis.resolve("slice_add", self.rank()).or_panic();
+        let rows = Rows::new("slice_add", src, axis, self.shape[axis], start, step).or_panic();
+        if *self.shape != *rows.whole(src) {
+            let detail = format!("values of shape {} along axis {axis} of shape {}", src.shape, self.shape);
+            Err(ShapeError::new("slice_add", detail)).or_panic()
+        }
+        let src = src.contiguous();
+        rows.each(self.as_mut_slice(), src.as_slice().expect("contiguous"), |y, x| {
+            y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
+        });
+        self
     }
 
     /// Zeros of size `size` along one axis, with this at `start`, `start + step`, …: the adjoint of
@@ -209,28 +282,11 @@ impl<T: Num> Tensor<T> {
     #[track_caller]
     pub fn pad_step(&self, axis: impl Axis, size: usize, start: usize, step: isize) -> Self {
         let axis = axis.resolve("pad_step", self.rank()).or_panic();
-        let count = self.shape[axis];
-        let last = start as isize + (count as isize - 1) * step;
-        if count > 0 && (step == 0 || start >= size || last < 0 || last >= size as isize) {
-            let detail = format!("{count} indices from {start} by {step} do not fit an axis of {size}");
-            Err(ShapeError::new("pad_step", detail)).or_panic()
-        }
-        let mut shape = self.shape.clone();
-        shape[axis] = size;
-        let inner: usize = self.shape[axis + 1..].iter().product();
+        let rows = Rows::new("pad_step", self, axis, size, start, step).or_panic();
         let x = self.contiguous();
-        let x = x.as_slice().expect("contiguous");
-        Self::build(shape, |out| {
+        Self::build(rows.whole(self), |out| {
             out.fill(T::zero());
-            if x.is_empty() {
-                return;
-            }
-            for (out, x) in out.chunks_exact_mut(size * inner).zip(x.chunks_exact(count * inner)) {
-                for (i, row) in x.chunks_exact(inner).enumerate() {
-                    let at = (start as isize + i as isize * step) as usize * inner;
-                    out[at..at + inner].copy_from_slice(row);
-                }
-            }
+            rows.each(out, x.as_slice().expect("contiguous"), <[T]>::copy_from_slice);
         })
     }
 
