@@ -11,13 +11,13 @@ use ureq::Agent;
 
 /// A file that mirrors offer.
 #[derive(Clone, Copy, Debug)]
-pub struct Remote {
+pub struct Remote<'a> {
     /// Its name, there and here.
-    pub name: &'static str,
+    pub name: &'a str,
     /// Its exact size in bytes.
     pub size: u64,
     /// Its SHA-256, in hexadecimal.
-    pub sha256: &'static str,
+    pub sha256: &'a str,
 }
 
 /// Brings those of `files` into `dir` that are not there yet, each from the first of the `mirrors` that
@@ -25,7 +25,7 @@ pub struct Remote {
 ///
 /// # Errors
 /// When no mirror has a file of the right size and sum, or the folder cannot be written to.
-pub fn fetch(mirrors: &[&str], files: &[Remote], dir: &Path) -> Result<(), DataError> {
+pub fn fetch(mirrors: &[&str], files: &[Remote<'_>], dir: &Path) -> Result<(), DataError> {
     fs::create_dir_all(dir).map_err(|e| DataError::io(dir, "create the folder", e))?;
     let agent: Agent = Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(15)))
@@ -49,7 +49,7 @@ pub fn cache_dir() -> Result<PathBuf, DataError> {
     })
 }
 
-fn fetch_one(agent: &Agent, mirrors: &[&str], file: &Remote, dir: &Path) -> Result<(), DataError> {
+fn fetch_one(agent: &Agent, mirrors: &[&str], file: &Remote<'_>, dir: &Path) -> Result<(), DataError> {
     let path = dir.join(file.name);
     if is_right(&path, file) {
         return Ok(());
@@ -77,7 +77,7 @@ fn fetch_one(agent: &Agent, mirrors: &[&str], file: &Remote, dir: &Path) -> Resu
 }
 
 /// Copies exactly the file that is wanted, or fails; never more than its size and a byte.
-fn copy_checked(body: impl Read, out: &mut impl Write, file: &Remote) -> io::Result<()> {
+fn copy_checked(body: impl Read, out: &mut impl Write, file: &Remote<'_>) -> io::Result<()> {
     let (size, sum) = copy_hashing(body.take(file.size + 1), out)?;
     if size != file.size {
         let came = if size > file.size { format!("{size} or more") } else { size.to_string() };
@@ -105,7 +105,7 @@ fn copy_hashing(mut from: impl Read, out: &mut impl Write) -> io::Result<(u64, S
 }
 
 /// Whether the file is there already.
-fn is_right(path: &Path, file: &Remote) -> bool {
+fn is_right(path: &Path, file: &Remote<'_>) -> bool {
     let check = |f: File| copy_hashing(BufReader::new(f).take(file.size + 1), &mut io::sink());
     File::open(path).and_then(check).is_ok_and(|(size, sum)| size == file.size && sum == file.sha256)
 }
@@ -118,7 +118,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    const HELLO: Remote =
+    const HELLO: Remote<'_> =
         Remote { name: "hello.txt", size: 5, sha256: "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824" };
 
     /// A server on this machine that answers every request with `status` and `body`, and counts them.

@@ -53,7 +53,7 @@ impl Mnist {
         use crate::download::{Remote, fetch};
         const MIRRORS: [&str; 2] =
             ["https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist"];
-        const FILES: [Remote; 4] = [
+        const FILES: [Remote<'_>; 4] = [
             Remote {
                 name: "train-images-idx3-ubyte.gz",
                 size: 9_912_422,
@@ -109,7 +109,7 @@ impl FashionMnist {
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
             "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
         ];
-        const FILES: [Remote; 4] = [
+        const FILES: [Remote<'_>; 4] = [
             Remote {
                 name: "train-images-idx3-ubyte.gz",
                 size: 26_421_880,

@@ -37,6 +37,8 @@ mod keras;
 mod lenet;
 mod mobilenet;
 mod preprocessing;
+#[cfg(feature = "download")]
+mod published;
 mod resnet;
 mod vgg;
 mod weights;

@@ -146,14 +146,12 @@ impl Vgg16 {
     /// # Errors
     /// When the file can neither be found nor fetched, or there is no place for it.
     pub fn pretrained<T: Float>() -> Result<ConvNet<T>, DataError> {
-        use gradus_data::download::{Remote, cache_dir, fetch};
-        const FILE: Remote = Remote {
+        use gradus_data::download::{Remote, cache_dir};
+        const FILE: Remote<'_> = Remote {
             name: "vgg16-397923af.pth",
             size: 553_433_881,
             sha256: "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         };
-        let dir = cache_dir()?.join("models");
-        fetch(&["https://download.pytorch.org/models"], &[FILE], &dir)?;
-        Self::from_file(dir.join(FILE.name))
+        crate::published::load(crate::published::TORCHVISION, FILE, &cache_dir()?.join("models"), Self::from_file)
     }
 }
