@@ -30,6 +30,7 @@ mod layers;
 mod losses;
 pub mod metrics;
 mod penalty;
+mod recurrent;
 mod sequential;
 
 pub use gradus_autograd::Module;
@@ -40,4 +41,5 @@ pub use layers::*;
 pub use losses::*;
 pub use metrics::{Accuracy, Metric};
 pub use penalty::{ActivityPenalty, Penalty, collect_penalties};
+pub use recurrent::{Cell, Elman, Gru, Lstm, Nonlinearity, State};
 pub use sequential::{Sequential, Summary, SummaryRow};

@@ -8,4 +8,5 @@ mod losses;
 mod metrics;
 mod penalty;
 mod pytorch;
+mod recurrent;
 mod sequential;

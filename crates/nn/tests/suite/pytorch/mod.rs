@@ -1,4 +1,4 @@
-//! Layers and losses against figures that PyTorch computed (`fixtures/make_fixtures.py`, `fixtures/make_groups.py`).
+//! Layers and losses against figures that PyTorch computed (`fixtures/make_*.py`).
 
 mod activations;
 mod containers;
@@ -7,6 +7,7 @@ mod layers;
 mod losses;
 mod normalisation;
 mod pooling;
+mod recurrent;
 mod sizes;
 
 use gradus_autograd::{Module, Var};

@@ -1,0 +1,66 @@
+//! The simple recurrent cell.
+
+use super::cell::Cell;
+use super::gates::Gates;
+use gradus_autograd::Var;
+use gradus_derive::Module;
+use gradus_tensor::{Float, Rng};
+
+/// What an [`Elman`] cell applies to its sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nonlinearity {
+    /// The hyperbolic tangent.
+    #[default]
+    Tanh,
+    /// `max(0, x)`.
+    Relu,
+}
+
+/// `h = tanh(x W_ihᵀ + b_ih + h' W_hhᵀ + b_hh)`, which is also the output (Elman 1990; `torch.nn.RNNCell`).
+///
+/// ```
+/// use gradus_nn::{Cell, Elman};
+/// use gradus_tensor::{Rng, Tensor};
+/// let cell: Elman = Elman::new(3, 5, &mut Rng::seed(0));
+/// let (y, h) = cell.step(&Tensor::ones([2, 3]).into(), &cell.initial_state(2));
+/// assert_eq!((y.shape().to_vec(), h.shape().to_vec()), (vec![2, 5], vec![2, 5]));
+/// ```
+#[derive(Clone, Debug, Module)]
+pub struct Elman<T: Float = f32> {
+    #[module(flatten)]
+    gates: Gates<T>,
+    #[module(skip)]
+    nonlinearity: Nonlinearity,
+}
+
+impl<T: Float> Elman<T> {
+    /// From `inputs` numbers a step to `hidden` units.
+    pub fn new(inputs: usize, hidden: usize, rng: &mut Rng) -> Self {
+        Self { gates: Gates::new(1, inputs, hidden, rng), nonlinearity: Nonlinearity::Tanh }
+    }
+
+    /// With another function than the hyperbolic tangent.
+    #[must_use]
+    pub fn nonlinearity(self, nonlinearity: Nonlinearity) -> Self {
+        Self { nonlinearity, ..self }
+    }
+}
+
+impl<T: Float> Cell<T> for Elman<T> {
+    type State = Var<T>;
+
+    fn initial_state(&self, batch: usize) -> Var<T> {
+        self.gates.zeros(batch)
+    }
+
+    #[track_caller]
+    fn step(&self, x: &Var<T>, h: &Var<T>) -> (Var<T>, Var<T>) {
+        let (from_x, from_h) = self.gates.shares("elman", x, h);
+        let sum = from_x + from_h;
+        let h = match self.nonlinearity {
+            Nonlinearity::Tanh => sum.tanh(),
+            Nonlinearity::Relu => sum.relu(),
+        };
+        (h.clone(), h)
+    }
+}

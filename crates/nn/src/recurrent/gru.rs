@@ -1,0 +1,69 @@
+//! Gated recurrent units.
+
+use super::cell::Cell;
+use super::gates::Gates;
+use gradus_autograd::Var;
+use gradus_derive::Module;
+use gradus_tensor::{Float, Rng};
+
+/// Gated recurrent units (Cho et al. 2014; `torch.nn.GRUCell`). With `a = x W_ihᵀ + b_ih` and `b = h' W_hhᵀ + b_hh` in
+/// three parts each:
+///
+/// ```text
+/// r = σ(a₁ + b₁)   z = σ(a₂ + b₂)   n = tanh(a₃ + r b₃)   h = (1 - z) n + z h'
+/// ```
+///
+/// The output is `h`.
+///
+/// ```
+/// use gradus_nn::{Cell, Gru};
+/// use gradus_tensor::{Rng, Tensor};
+/// let cell: Gru = Gru::new(3, 5, &mut Rng::seed(0));
+/// let (y, _) = cell.step(&Tensor::ones([2, 3]).into(), &cell.initial_state(2));
+/// assert_eq!(*y.shape(), [2, 5]);
+/// ```
+#[derive(Clone, Debug, Module)]
+pub struct Gru<T: Float = f32> {
+    #[module(flatten)]
+    gates: Gates<T>,
+    reset_before: bool,
+}
+
+impl<T: Float> Gru<T> {
+    /// From `inputs` numbers a step to `hidden` units.
+    pub fn new(inputs: usize, hidden: usize, rng: &mut Rng) -> Self {
+        Self { gates: Gates::new(3, inputs, hidden, rng), reset_before: false }
+    }
+
+    /// With the state reset before its product, as first published (Keras' `reset_after=False`):
+    /// `n = tanh(a₃ + (r h') W_hh₃ᵀ + b_hh₃)`.
+    #[must_use]
+    pub fn reset_before(self) -> Self {
+        Self { reset_before: true, ..self }
+    }
+}
+
+impl<T: Float> Cell<T> for Gru<T> {
+    type State = Var<T>;
+
+    fn initial_state(&self, batch: usize) -> Var<T> {
+        self.gates.zeros(batch)
+    }
+
+    #[track_caller]
+    fn step(&self, x: &Var<T>, h: &Var<T>) -> (Var<T>, Var<T>) {
+        let (from_x, from_h) = self.gates.shares("gru", x, h);
+        let (a, b) = (from_x.chunk(3, 1), from_h.chunk(3, 1));
+        let (r, z) = ((&a[0] + &b[0]).sigmoid(), (&a[1] + &b[1]).sigmoid());
+        let proposal = if self.reset_before {
+            let hidden = self.gates.hidden();
+            let (w, bias) = (&self.gates.weight_hh, &self.gates.bias_hh);
+            (r * h).linear(&w.slice(0, 2 * hidden..), Some(&bias.slice(0, 2 * hidden..)))
+        } else {
+            r * &b[2]
+        };
+        let n = (&a[2] + proposal).tanh();
+        let h = &n + z * (h - &n);
+        (h.clone(), h)
+    }
+}
