@@ -7,7 +7,7 @@ use gradus_tensor::Float;
 ///
 /// A state of one's own says how a function is applied to each of its variables; all else (detaching, masking, picking
 /// rows) is made of that.
-pub trait State<T: Float>: Clone {
+pub trait CellState<T: Float>: Clone {
     /// The state with `f` applied to each of its variables, always in the same order.
     fn map(&self, f: &mut dyn FnMut(&Var<T>) -> Var<T>) -> Self;
 
@@ -17,13 +17,13 @@ pub trait State<T: Float>: Clone {
     }
 }
 
-impl<T: Float> State<T> for Var<T> {
+impl<T: Float> CellState<T> for Var<T> {
     fn map(&self, f: &mut dyn FnMut(&Var<T>) -> Var<T>) -> Self {
         f(self)
     }
 }
 
-impl<T: Float, A: State<T>, B: State<T>> State<T> for (A, B) {
+impl<T: Float, A: CellState<T>, B: CellState<T>> CellState<T> for (A, B) {
     fn map(&self, f: &mut dyn FnMut(&Var<T>) -> Var<T>) -> Self {
         (self.0.map(f), self.1.map(f))
     }
@@ -58,7 +58,7 @@ impl<T: Float, A: State<T>, B: State<T>> State<T> for (A, B) {
 /// ```
 pub trait Cell<T: Float = f32>: Module<T> + Send + Sync {
     /// What one step hands to the next.
-    type State: State<T>;
+    type State: CellState<T>;
 
     /// The state before the first step, for `batch` sequences: zeros, for the cells here.
     fn initial_state(&self, batch: usize) -> Self::State;

@@ -6,7 +6,7 @@ mod gates;
 mod gru;
 mod lstm;
 
-pub use cell::{Cell, State};
+pub use cell::{Cell, CellState};
 pub use elman::{Elman, Nonlinearity};
 pub use gru::Gru;
 pub use lstm::Lstm;
