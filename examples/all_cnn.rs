@@ -4,7 +4,7 @@
 //! `cargo run --release --example all_cnn`, with `--help` for its options.
 
 use gradus::data::transforms::Normalize;
-use gradus::models::AllCnn;
+use gradus::models::{AllCnn, Weights};
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, save_charts};
 use std::collections::BTreeMap;
@@ -18,7 +18,8 @@ The first epochs of the All-CNN family. Writes the losses and their curves to ta
   --pictures N      the first N training pictures (10000)
   --epochs N        passes over them (3)
   --seeds N         runs of each network (2)
-  --reference FILE  what docs/reference/all_cnn.py wrote, drawn beside";
+  --reference DIR   the folder that docs/reference/all_cnn.py wrote: its runs are drawn beside, and each run here starts
+                    from the weights that the one there started from";
 
 struct Options {
     data: Option<String>,
@@ -53,11 +54,16 @@ fn options() -> Result<Options, String> {
 /// The losses of every step of each run, by network.
 type Runs = BTreeMap<String, Vec<Vec<f64>>>;
 
-/// SGD with momentum 0.9 at a rate of 0.01 and a weight decay of 0.001, in batches of 128, as in the paper.
-fn train(net: AllCnn, data: &impl TrainData<Tensor<i64>>, epochs: usize, seed: u64) -> Result<Vec<f64>, TrainError> {
-    let optimizer = Sgd::new(0.01).momentum(0.9).weight_decay(0.001);
-    let mut trainer = Trainer::new(net.build(10, &mut Rng::seed(seed)), CrossEntropy::new(), optimizer);
-    let history = trainer.fit_without_validation(data, Fit::epochs(epochs).batch(128).seed(seed).verbosity(Verbosity::Silent))?;
+/// SGD with momentum 0.9 at a rate of 0.05 and a weight decay of 0.001, in batches of 128, as in the paper.
+fn train(net: AllCnn, data: &impl TrainData<Tensor<i64>>, seed: u64, o: &Options) -> Result<Vec<f64>, Box<dyn Error>> {
+    let mut model = net.build(10, &mut Rng::seed(seed));
+    if let Some(folder) = &o.reference {
+        Weights::open(format!("{folder}/{}, run {seed}.safetensors", net.name()))?.load(&mut model.features)?;
+    }
+    let optimizer = Sgd::new(0.05).momentum(0.9).weight_decay(0.001);
+    let mut trainer = Trainer::new(model, CrossEntropy::new(), optimizer);
+    let options = Fit::epochs(o.epochs).batch(128).seed(seed).verbosity(Verbosity::Silent);
+    let history = trainer.fit_without_validation(data, options)?;
     Ok(history.steps.iter().map(|step| step.loss).collect())
 }
 
@@ -88,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut runs = Runs::new();
     for net in AllCnn::ALL {
         let start = std::time::Instant::now();
-        let done: Result<Vec<_>, _> = (0..o.seeds).map(|seed| train(net, &data, o.epochs, seed)).collect();
+        let done: Result<Vec<_>, _> = (0..o.seeds).map(|seed| train(net, &data, seed, &o)).collect();
         let done = done?;
         let last: Vec<String> = done.iter().filter_map(|run| smooth(run).last().map(|(_, loss)| format!("{loss:.3}"))).collect();
         println!(
@@ -101,8 +107,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         runs.insert(net.name().to_string(), done);
     }
     let reference: Runs = match &o.reference {
-        Some(path) => {
-            serde_json::from_value(serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(path)?)?["runs"].take())?
+        Some(folder) => {
+            let file = std::fs::read_to_string(format!("{folder}/losses.json"))?;
+            serde_json::from_value(serde_json::from_str::<serde_json::Value>(&file)?["runs"].take())?
         }
         None => Runs::new(),
     };

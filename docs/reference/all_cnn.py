@@ -1,15 +1,18 @@
-"""The runs of examples/all_cnn.rs in PyTorch: the same networks, data, preparation, optimiser, schedule and batch size, and
-the loss of every step, as a JSON file that the example draws beside its own.
+"""The runs of examples/all_cnn.rs in PyTorch: the same networks, data, preparation, optimiser, schedule and batch size.
+Writes the loss of every step (losses.json) and the weights that each run started from (.safetensors) to a folder, from which the
+example starts too, and draws these runs beside its own.
 
-python all_cnn.py CIFAR_FOLDER OUT.json [--pictures 10000] [--epochs 3] [--seeds 2]
+python all_cnn.py CIFAR_FOLDER OUT_FOLDER [--pictures 10000] [--epochs 3] [--seeds 2]
 """
 
 import argparse
 import json
+import os
 import time
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 TABLE = {
@@ -38,7 +41,7 @@ def build(description):
     net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     for layer in net:
         if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
     return net
 
@@ -50,10 +53,11 @@ def pictures(folder, n):
     return (x - mean[:, None, None]) / std[:, None, None], torch.tensor(raw[:, 0].astype("i8"))
 
 
-def train(description, x, y, epochs, batch, seed):
+def train(description, x, y, epochs, batch, seed, start):
     torch.manual_seed(seed)
     net = build(description)
-    opt = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=0.001)
+    save_file(net.state_dict(), start)
+    opt = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=0.001)
     losses = []
     for _ in range(epochs):
         order = torch.randperm(len(x))
@@ -76,9 +80,11 @@ parser.add_argument("--seeds", type=int, default=2)
 args = parser.parse_args()
 x, y = pictures(args.folder, args.pictures)
 runs = {}
+os.makedirs(args.out, exist_ok=True)
 for name, description in TABLE.items():
     start = time.time()
-    runs[name] = [train(description, x, y, args.epochs, 128, seed) for seed in range(args.seeds)]
+    starts = [f"{args.out}/{name}, run {seed}.safetensors" for seed in range(args.seeds)]
+    runs[name] = [train(description, x, y, args.epochs, 128, seed, path) for seed, path in enumerate(starts)]
     print(f"{name}: {time.time() - start:.0f} s, last losses {[np.mean(r[-20:]).round(3).item() for r in runs[name]]}", flush=True)
-with open(args.out, "w") as f:
+with open(f"{args.out}/losses.json", "w") as f:
     json.dump({"pictures": args.pictures, "epochs": args.epochs, "runs": runs}, f)
