@@ -41,5 +41,5 @@ pub use layers::*;
 pub use losses::*;
 pub use metrics::{Accuracy, Metric};
 pub use penalty::{ActivityPenalty, Penalty, collect_penalties};
-pub use recurrent::{Cell, CellState, Elman, Gru, Lstm, Nonlinearity};
+pub use recurrent::*;
 pub use sequential::{Sequential, Summary, SummaryRow};

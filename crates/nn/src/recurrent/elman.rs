@@ -36,13 +36,19 @@ pub struct Elman<T: Float = f32> {
 impl<T: Float> Elman<T> {
     /// From `inputs` numbers a step to `hidden` units.
     pub fn new(inputs: usize, hidden: usize, rng: &mut Rng) -> Self {
-        Self { gates: Gates::new(1, inputs, hidden, rng), nonlinearity: Nonlinearity::Tanh }
+        Self { gates: Gates::new("elman", 1, inputs, [hidden, hidden], rng), nonlinearity: Nonlinearity::Tanh }
     }
 
     /// With another function than the hyperbolic tangent.
     #[must_use]
     pub fn nonlinearity(self, nonlinearity: Nonlinearity) -> Self {
         Self { nonlinearity, ..self }
+    }
+
+    /// With both products normalised over the units (Ba, Kiros and Hinton 2016).
+    #[must_use]
+    pub fn layer_norm(self) -> Self {
+        Self { gates: self.gates.layer_norm(), ..self }
     }
 }
 
@@ -55,8 +61,17 @@ impl<T: Float> Cell<T> for Elman<T> {
 
     #[track_caller]
     fn step(&self, x: &Var<T>, h: &Var<T>) -> (Var<T>, Var<T>) {
-        let (from_x, from_h) = self.gates.shares("elman", x, h);
-        let sum = from_x + from_h;
+        self.step_projected(&self.project(x), h, h)
+    }
+
+    #[track_caller]
+    fn project(&self, xs: &Var<T>) -> Var<T> {
+        self.gates.project(xs)
+    }
+
+    #[track_caller]
+    fn step_projected(&self, p: &Var<T>, _: &Var<T>, seen: &Var<T>) -> (Var<T>, Var<T>) {
+        let sum = p + self.gates.recur(p, seen);
         let h = match self.nonlinearity {
             Nonlinearity::Tanh => sum.tanh(),
             Nonlinearity::Relu => sum.relu(),

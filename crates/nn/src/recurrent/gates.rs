@@ -1,6 +1,8 @@
 //! The parameters that all cells have, and their products.
 
 use crate::init::default_weight;
+use crate::layer::{Layer, Mode};
+use crate::layers::LayerNorm;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
@@ -12,42 +14,81 @@ pub(super) struct Gates<T: Float> {
     pub weight_hh: Param<T>,
     pub bias_ih: Param<T>,
     pub bias_hh: Param<T>,
+    norm_ih: Option<LayerNorm<T>>,
+    norm_hh: Option<LayerNorm<T>>,
+    #[module(skip)]
+    cell: &'static str,
+    #[module(skip)]
+    hidden: usize,
 }
 
 impl<T: Float> Gates<T> {
-    pub fn new(gates: usize, inputs: usize, hidden: usize, rng: &mut Rng) -> Self {
+    /// Of the cell `cell`, whose outputs are `outputs` wide.
+    pub fn new(cell: &'static str, gates: usize, inputs: usize, [hidden, outputs]: [usize; 2], rng: &mut Rng) -> Self {
         let mut draw = |shape: &[usize]| Param::new(default_weight(shape, hidden, rng));
         Self {
             weight_ih: draw(&[gates * hidden, inputs]),
-            weight_hh: draw(&[gates * hidden, hidden]),
+            weight_hh: draw(&[gates * hidden, outputs]),
             bias_ih: draw(&[gates * hidden]),
             bias_hh: draw(&[gates * hidden]),
+            norm_ih: None,
+            norm_hh: None,
+            cell,
+            hidden,
         }
+    }
+
+    /// Both products normalised over all gates, each with a weight of its own; the biases are there already.
+    pub fn layer_norm(self) -> Self {
+        let mut norm = LayerNorm::new([self.weight_ih.shape()[0]]);
+        norm.bias = None;
+        Self { norm_ih: Some(norm.clone()), norm_hh: Some(norm), ..self }
+    }
+
+    /// Whether the products are all that there is, which the fused sequences know.
+    pub fn is_plain(&self) -> bool {
+        self.norm_ih.is_none()
     }
 
     pub fn hidden(&self) -> usize {
-        self.weight_hh.shape()[1]
+        self.hidden
     }
 
     pub fn zeros(&self, batch: usize) -> Var<T> {
-        Tensor::zeros([batch, self.hidden()]).into()
+        Tensor::zeros([batch, self.hidden]).into()
     }
 
-    /// The input's and the state's share in the gates, `x W_ihᵀ + b_ih` and `h W_hhᵀ + b_hh`, each `[N, gates · hidden]`.
+    /// The input's share in the gates, `x W_ihᵀ + b_ih`: `[.., in]` to `[.., gates · hidden]`.
     #[track_caller]
-    pub fn shares(&self, cell: &'static str, x: &Var<T>, h: &Var<T>) -> (Var<T>, Var<T>) {
-        self.check(cell, x.shape(), h.shape()).or_panic();
-        (x.linear(&self.weight_ih, Some(&self.bias_ih)), h.linear(&self.weight_hh, Some(&self.bias_hh)))
+    pub fn project(&self, x: &Var<T>) -> Var<T> {
+        let inputs = self.weight_ih.shape()[1];
+        if x.shape().last() != Some(&inputs) {
+            Err(ShapeError::new(self.cell, format!("input {}; wanted [.., {inputs}]", x.shape()))).or_panic()
+        }
+        share(x, &self.weight_ih, &self.bias_ih, self.norm_ih.as_ref())
     }
 
-    fn check(&self, cell: &'static str, x: &[usize], h: &[usize]) -> Result<(), ShapeError> {
-        let (inputs, hidden) = (self.weight_ih.shape()[1], self.hidden());
-        if x.len() != 2 || x[1] != inputs {
-            return Err(ShapeError::new(cell, format!("a step's input {x:?}; wanted [N, {inputs}]")));
+    /// The state's share, `h W_hhᵀ + b_hh`, in a step whose input's share is `p`.
+    #[track_caller]
+    pub fn recur(&self, p: &Var<T>, h: &Var<T>) -> Var<T> {
+        self.check_state("state", p.shape()[0], h, self.weight_hh.shape()[1]);
+        share(h, &self.weight_hh, &self.bias_hh, self.norm_hh.as_ref())
+    }
+
+    /// That a part of a state is `[batch, width]`.
+    #[track_caller]
+    pub fn check_state(&self, what: &str, batch: usize, part: &Var<T>, width: usize) {
+        if *part.shape() != [batch, width] {
+            let detail = format!("{what} {} for a batch of {batch}; wanted [{batch}, {width}]", part.shape());
+            Err(ShapeError::new(self.cell, detail)).or_panic()
         }
-        if *h != [x[0], hidden] {
-            return Err(ShapeError::new(cell, format!("state {h:?} for input {x:?}; wanted [{}, {hidden}]", x[0])));
-        }
-        Ok(())
+    }
+}
+
+#[track_caller]
+fn share<T: Float>(x: &Var<T>, weight: &Var<T>, bias: &Var<T>, norm: Option<&LayerNorm<T>>) -> Var<T> {
+    match norm {
+        Some(norm) => norm.forward(&x.linear(weight, None), &mut Mode::Eval) + bias,
+        None => x.linear(weight, Some(bias)),
     }
 }

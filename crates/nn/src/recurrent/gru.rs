@@ -32,14 +32,30 @@ pub struct Gru<T: Float = f32> {
 impl<T: Float> Gru<T> {
     /// From `inputs` numbers a step to `hidden` units.
     pub fn new(inputs: usize, hidden: usize, rng: &mut Rng) -> Self {
-        Self { gates: Gates::new(3, inputs, hidden, rng), reset_before: false }
+        Self { gates: Gates::new("gru", 3, inputs, [hidden, hidden], rng), reset_before: false }
     }
 
     /// With the state reset before its product, as first published (Keras' `reset_after=False`):
     /// `n = tanh(a₃ + (r h') W_hh₃ᵀ + b_hh₃)`.
+    ///
+    /// # Panics
+    /// With [`layer_norm`](Self::layer_norm).
     #[must_use]
+    #[track_caller]
     pub fn reset_before(self) -> Self {
+        assert!(self.gates.is_plain(), "gru: layer_norm is for units that reset after the product; these are to reset before it");
         Self { reset_before: true, ..self }
+    }
+
+    /// With both products normalised over the three gates together (Ba, Kiros and Hinton 2016).
+    ///
+    /// # Panics
+    /// With [`reset_before`](Self::reset_before), where there is no one product of the state.
+    #[must_use]
+    #[track_caller]
+    pub fn layer_norm(self) -> Self {
+        assert!(!self.reset_before, "gru: layer_norm is for units that reset after the product; these reset before it");
+        Self { gates: self.gates.layer_norm(), ..self }
     }
 }
 
@@ -52,13 +68,22 @@ impl<T: Float> Cell<T> for Gru<T> {
 
     #[track_caller]
     fn step(&self, x: &Var<T>, h: &Var<T>) -> (Var<T>, Var<T>) {
-        let (from_x, from_h) = self.gates.shares("gru", x, h);
-        let (a, b) = (from_x.chunk(3, 1), from_h.chunk(3, 1));
+        self.step_projected(&self.project(x), h, h)
+    }
+
+    #[track_caller]
+    fn project(&self, xs: &Var<T>) -> Var<T> {
+        self.gates.project(xs)
+    }
+
+    #[track_caller]
+    fn step_projected(&self, p: &Var<T>, h: &Var<T>, seen: &Var<T>) -> (Var<T>, Var<T>) {
+        let (a, b) = (p.chunk(3, 1), self.gates.recur(p, seen).chunk(3, 1));
         let (r, z) = ((&a[0] + &b[0]).sigmoid(), (&a[1] + &b[1]).sigmoid());
         let proposal = if self.reset_before {
             let hidden = self.gates.hidden();
             let (w, bias) = (&self.gates.weight_hh, &self.gates.bias_hh);
-            (r * h).linear(&w.slice(0, 2 * hidden..), Some(&bias.slice(0, 2 * hidden..)))
+            (r * seen).linear(&w.slice(0, 2 * hidden..), Some(&bias.slice(0, 2 * hidden..)))
         } else {
             r * &b[2]
         };

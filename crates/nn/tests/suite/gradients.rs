@@ -412,13 +412,39 @@ fn assert_all(found: BTreeSet<String>, at_least: usize, others: &[&str], entries
     assert!(missing.is_empty(), "public and without a gradient check in this file: {missing:?}");
 }
 
+fn recurrent() -> Vec<Entry> {
+    let rng = &mut rng();
+    let reset = |layer: &Stateful<Recurrent<Gru<f64>>, f64>, v: &[Var<f64>]| {
+        layer.reset_state();
+        layer.forward(&v[0], &mut Mode::Eval)
+    };
+    let (gru, steps) = (Recurrent::new(Gru::new(2, 3, rng)), Tensor::normal([2, 2, 2], 0.0, 1.0, rng));
+    let stateful: Stateful<_, f64> = Stateful::new(gru);
+    vec![
+        layer(Recurrent::new(Elman::new(2, 3, rng)), [2, 3, 2]),
+        layer(Recurrent::new(Lstm::new(2, 3, rng)).reversed().unfolded(), [2, 3, 2]),
+        layer(Recurrent::new(Gru::new(2, 3, rng)).dropout(0.3).recurrent_dropout(0.3), [2, 3, 2]),
+        layer(Recurrent::new(Lstm::new(2, 3, rng).peephole()).recurrent_dropout(0.3), [2, 3, 2]),
+        layer(Bidirectional::new(Gru::new(2, 3, rng), Gru::new(2, 3, rng)), [2, 3, 2]),
+        layer(Bidirectional::new(Elman::new(2, 3, rng), Elman::new(2, 3, rng)).merge(Merge::Mul), [2, 3, 2]),
+        layer(Bidirectional::new(Elman::new(2, 3, rng), Elman::new(2, 3, rng)).merge(Merge::Average), [2, 3, 2]),
+        layer(Stacked::new([2, 3].map(|n| Recurrent::new(Gru::new(n, 3, rng)))).dropout(0.3).residual(), [2, 3, 2]),
+        Entry::new::<Stateful<Recurrent<Gru>>>(move || check_module(stateful, [steps], reset).map(drop)),
+    ]
+}
+
+#[test]
+fn recurrent_layers() {
+    run(recurrent());
+}
+
 #[test]
 fn no_layer_is_missing() {
     let pooling = [pooling(), pooling_of_sequences_and_volumes(), unpooling(), sizes_and_edges()];
     let entries =
         pooling.into_iter().chain([dense_and_convolution(), normalisation(), without_parameters(), networks(), penalties()]);
     // Options, and a box of any layer.
-    assert_all(in_source("layers", "Layer"), 95, &["Padding", "PerAxis", "Box"], entries.collect());
+    assert_all(in_source("layers", "Layer"), 95, &["Padding", "PerAxis", "Box"], entries.chain([recurrent()]).collect());
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod penalty;
 mod pytorch;
 mod recurrent;
 mod sequential;
+mod unfolding;

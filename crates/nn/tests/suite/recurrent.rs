@@ -42,6 +42,10 @@ fn derivatives_through_time_are_right() {
     check_through_time(Lstm::new(3, 2, rng).peephole());
     check_through_time(Gru::new(3, 2, rng));
     check_through_time(Gru::new(3, 2, rng).reset_before());
+    check_through_time(Lstm::with_projection(3, 4, 2, rng));
+    check_through_time(Elman::new(3, 2, rng).layer_norm());
+    check_through_time(Lstm::with_projection(3, 4, 2, rng).layer_norm().peephole());
+    check_through_time(Gru::new(3, 2, rng).layer_norm());
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -88,14 +92,14 @@ fn a_detached_state_stops_derivatives() {
 }
 
 #[test]
-#[should_panic(expected = "a step's input [2, 4]; wanted [N, 3]")]
+#[should_panic(expected = "input [2, 4]; wanted [.., 3]")]
 fn an_input_of_another_width_is_refused() {
     let cell = Gru::<f64>::new(3, 5, &mut Rng::seed(0));
     cell.step(&Tensor::ones([2, 4]).into(), &cell.initial_state(2));
 }
 
 #[test]
-#[should_panic(expected = "state [3, 5] for input [2, 4]; wanted [2, 5]")]
+#[should_panic(expected = "state [3, 5] for a batch of 2; wanted [2, 5]")]
 fn a_state_of_another_batch_is_refused() {
     let cell = Lstm::<f64>::new(4, 5, &mut Rng::seed(0));
     cell.step(&Tensor::ones([2, 4]).into(), &cell.initial_state(3));
