@@ -5,6 +5,7 @@
 use crate::error::DataError;
 use crate::source::{Source, checked_numel};
 use crate::stored::{Array, Stored};
+use crate::zipped;
 use gradus_tensor::Tensor;
 use hdf5_reader::error::Error;
 use hdf5_reader::group::Group;
@@ -12,7 +13,7 @@ use hdf5_reader::{Dataset, Datatype, H5Type, Hdf5File, OpenOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
 use std::path::Path;
-use zip::{CompressionMethod, ZipArchive};
+use zip::CompressionMethod;
 
 /// What chunks may unpack to, in sizes of the file: weights are nearly random, and hardly compress.
 const MOST_RATIO: usize = 16;
@@ -50,7 +51,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>, DataError
 /// The HDF5 file in a `.keras` archive.
 fn entry(path: &Path, archive: &[u8]) -> Result<Vec<u8>, DataError> {
     let wrong = |reason: String| DataError::in_file(path, format!("entry `{ENTRY}`"), reason);
-    let mut zip = ZipArchive::new(Cursor::new(archive))
+    let mut zip = zipped::open(Cursor::new(archive))
         .map_err(|e| DataError::in_file(path, "", format!("not a readable zip archive, which a .keras file is: {e}")))?;
     let entry = zip.by_name(ENTRY).map_err(|e| wrong(format!("cannot be opened: {e}")))?;
     if entry.compression() != CompressionMethod::Stored {

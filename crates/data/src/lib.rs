@@ -51,6 +51,7 @@ mod source;
 mod stored;
 pub mod transforms;
 mod write;
+mod zipped;
 
 pub use adaptors::Subset;
 pub use batches::{Batches, Prefetch};

@@ -7,6 +7,7 @@ use crate::npy;
 use crate::source::Source;
 use crate::stored::{Array, Stored};
 use crate::write::atomic_write;
+use crate::zipped;
 use gradus_tensor::Tensor;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -44,7 +45,7 @@ impl Npz {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DataError> {
         let path = path.as_ref();
         let file = File::open(path).map_err(|e| DataError::io(path, "open", e))?;
-        let archive = ZipArchive::new(BufReader::new(file))
+        let archive = zipped::open(BufReader::new(file))
             .map_err(|e| DataError::in_file(path, "", format!("not a readable zip archive, which an .npz file is: {e}")))?;
         let entries = (0..archive.len())
             .filter_map(|i| Some((archive.name_for_index(i)?.ok()?.strip_suffix(".npy")?.to_owned(), i)))

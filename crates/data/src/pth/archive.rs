@@ -5,11 +5,11 @@ use super::{Storages, length_of, run, tensors};
 use crate::error::DataError;
 use crate::source::Source;
 use crate::stored::{Array, Endian};
+use crate::zipped;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
-use zip::read::{ArchiveOffset, Config};
 use zip::{CompressionMethod, ZipArchive};
 
 /// The pickle names tensors; a longer one would name more than a million.
@@ -26,9 +26,7 @@ struct Archive<'a> {
 pub(super) fn read(path: &Path, file: File) -> Result<BTreeMap<String, Array>, DataError> {
     let size = file.metadata().map_err(|e| DataError::io(path, "look at", e))?.len();
     let unreadable = |e| DataError::in_file(path, "", format!("not a readable zip archive: {e}"));
-    // `torch.save` puts nothing before the archive; looking for its start fails on some sound files.
-    let config = Config { archive_offset: ArchiveOffset::Known(0) };
-    let zip = ZipArchive::with_config(config, BufReader::new(file)).map_err(unreadable)?;
+    let zip = zipped::open(BufReader::new(file)).map_err(unreadable)?;
     let found = zip.file_names().flatten().find_map(|name| Some(name.strip_suffix("data.pkl")?.to_owned()));
     let missing = || DataError::in_file(path, "", "no entry `data.pkl`; wanted an archive that `torch.save` wrote");
     let prefix = found.ok_or_else(missing)?;

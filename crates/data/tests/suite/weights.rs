@@ -48,6 +48,13 @@ fn both_forms_of_pytorchs_files_hold_what_it_stored() {
     }
 }
 
+/// The zip reader, left to look for where the archive begins, finds another place in this one.
+#[test]
+fn an_archive_whose_start_is_hard_to_find_is_read_from_its_start() {
+    let state = pth::read(fixture("twenty_one_characters.pth")).unwrap();
+    assert_eq!(state["w"].cast::<f64>().to_vec(), [0.0, 1.0, 2.0]);
+}
+
 #[test]
 fn safetensors_of_every_type_that_is_read() {
     let (state, metadata) = safetensors::read(fixture("state.safetensors")).unwrap();
