@@ -27,6 +27,11 @@ const READERS: &[(Read, &[&str])] = &[
     (|path| drop(idx::read::<u8>(path)), &["numbers.idx"]),
     (|path| drop(Csv::new(path).header(false).read_inputs::<f32>()), &["numbers.csv"]),
     (|path| drop(read_image(path)), &["rgb.png", "halves.jpg"]),
+    #[cfg(feature = "hdf5")]
+    (
+        |path| drop(gradus_data::hdf5::read(path)),
+        &["../../../models/tests/fixtures/keras.h5", "../../../models/tests/fixtures/keras.weights.h5"],
+    ),
 ];
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -56,6 +61,9 @@ fn damaged(mut file: Vec<u8>, rng: &mut Rng) -> Vec<u8> {
 /// pixel of a picture is several bytes in memory.
 const BUFFERS: usize = 512 << 10;
 const EACH_BYTE: usize = 64;
+/// The HDF5 library makes room for as many entries as two bytes of a group can claim, 65,535 of 72 bytes, and holds a few
+/// such groups at once.
+const SYMBOLS: usize = 16 << 20;
 
 #[test]
 fn no_reader_allocates_what_a_header_claims() {
@@ -63,7 +71,7 @@ fn no_reader_allocates_what_a_header_claims() {
     let rng = &mut Rng::seed(1);
     for (read, names) in READERS {
         for name in *names {
-            let (path, whole) = (folder.path().join(name), fixture(name));
+            let (path, whole) = (folder.path().join(Path::new(name).file_name().unwrap()), fixture(name));
             for round in 0..300 {
                 let file = if round == 0 { whole.clone() } else { damaged(whole.clone(), rng) };
                 fs::write(&path, &file).unwrap();
@@ -71,7 +79,7 @@ fn no_reader_allocates_what_a_header_claims() {
                 ALLOCATED.reset_peak_usage();
                 read(&path);
                 let took = ALLOCATED.peak_usage() - before;
-                let allowed = BUFFERS + EACH_BYTE * file.len();
+                let allowed = if name.contains("keras") { SYMBOLS } else { BUFFERS } + EACH_BYTE * file.len();
                 assert!(took <= allowed, "{name}, round {round}: {took} bytes for a file of {}; allowed: {allowed}", file.len());
             }
         }
