@@ -41,6 +41,7 @@ pub use ops::einsum::{EinsumPlan, Label, Labels, einsum, einsum_plan};
 pub use ops::linalg::{LinalgError, Lu, solve_shape};
 pub use ops::matmul::matmul_shape;
 pub use ops::pool::{Pool2dOptions, pool2d_shape};
+pub use ops::recurrent::FusedSequence;
 pub use real::Real;
 pub use rng::{Rng, RngState};
 pub use shape::Shape;

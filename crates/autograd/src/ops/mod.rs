@@ -11,6 +11,7 @@ mod matmul;
 mod no_nan;
 mod operators;
 mod pool;
+mod recurrent;
 mod reduce;
 mod slice;
 mod softmax;
@@ -41,6 +42,7 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
         conv::samples::<T>(),
         einsum::samples::<T>(),
         pool::samples::<T>(),
+        recurrent::samples::<T>(),
         softmax::samples::<T>(),
         straight_through::samples::<T>(),
         crate::derivatives::samples::<T>(),

@@ -4,7 +4,7 @@ use super::cell::Cell;
 use super::gates::Gates;
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, Rng};
+use gradus_tensor::{Float, Rng, Tensor};
 
 /// What an [`Elman`] cell applies to its sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,5 +77,14 @@ impl<T: Float> Cell<T> for Elman<T> {
             Nonlinearity::Relu => sum.relu(),
         };
         (h.clone(), h)
+    }
+
+    #[track_caller]
+    fn sequence(&self, xs: &Var<T>, h: &Var<T>, mask: Option<&Tensor<bool>>) -> Option<(Var<T>, Var<T>)> {
+        let share = self.gates.fused_share(xs, true)?;
+        let relu = self.nonlinearity == Nonlinearity::Relu;
+        let states = share.elman_sequence(&self.gates.weight_hh, h, mask, relu);
+        let last = states.select(0, xs.shape()[0] - 1);
+        Some((states, last))
     }
 }

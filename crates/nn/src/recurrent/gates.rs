@@ -45,9 +45,21 @@ impl<T: Float> Gates<T> {
         Self { norm_ih: Some(norm.clone()), norm_hh: Some(norm), ..self }
     }
 
-    /// Whether the products are all that there is, which the fused sequences know.
-    pub fn is_plain(&self) -> bool {
-        self.norm_ih.is_none()
+    /// Whether products are normalised.
+    pub fn is_normalised(&self) -> bool {
+        self.norm_ih.is_some()
+    }
+
+    /// The input's share of all steps, `[T, N, gates · hidden]`, for a fused sequence, which has no room for normalised
+    /// products; with the bias of the state's share in it, where that is just added.
+    #[track_caller]
+    pub fn fused_share(&self, xs: &Var<T>, both_biases: bool) -> Option<Var<T>> {
+        if self.is_normalised() {
+            return None;
+        }
+        self.check_input(xs);
+        let bias = if both_biases { &*self.bias_ih + &*self.bias_hh } else { (*self.bias_ih).clone() };
+        Some(xs.linear(&self.weight_ih, Some(&bias)))
     }
 
     pub fn hidden(&self) -> usize {
@@ -61,10 +73,7 @@ impl<T: Float> Gates<T> {
     /// The input's share in the gates, `x W_ihᵀ + b_ih`: `[.., in]` to `[.., gates · hidden]`.
     #[track_caller]
     pub fn project(&self, x: &Var<T>) -> Var<T> {
-        let inputs = self.weight_ih.shape()[1];
-        if x.shape().last() != Some(&inputs) {
-            Err(ShapeError::new(self.cell, format!("input {}; wanted [.., {inputs}]", x.shape()))).or_panic()
-        }
+        self.check_input(x);
         share(x, &self.weight_ih, &self.bias_ih, self.norm_ih.as_ref())
     }
 
@@ -73,6 +82,14 @@ impl<T: Float> Gates<T> {
     pub fn recur(&self, p: &Var<T>, h: &Var<T>) -> Var<T> {
         self.check_state("state", p.shape()[0], h, self.weight_hh.shape()[1]);
         share(h, &self.weight_hh, &self.bias_hh, self.norm_hh.as_ref())
+    }
+
+    #[track_caller]
+    fn check_input(&self, x: &Var<T>) {
+        let inputs = self.weight_ih.shape()[1];
+        if x.shape().last() != Some(&inputs) {
+            Err(ShapeError::new(self.cell, format!("input {}; wanted [.., {inputs}]", x.shape()))).or_panic()
+        }
     }
 
     /// That a part of a state is `[batch, width]`.

@@ -4,7 +4,7 @@ use super::cell::Cell;
 use super::gates::Gates;
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, Rng};
+use gradus_tensor::{Float, Rng, Tensor};
 
 /// Gated recurrent units (Cho et al. 2014; `torch.nn.GRUCell`). With `a = x W_ihᵀ + b_ih` and `b = h' W_hhᵀ + b_hh` in
 /// three parts each:
@@ -43,7 +43,10 @@ impl<T: Float> Gru<T> {
     #[must_use]
     #[track_caller]
     pub fn reset_before(self) -> Self {
-        assert!(self.gates.is_plain(), "gru: layer_norm is for units that reset after the product; these are to reset before it");
+        assert!(
+            !self.gates.is_normalised(),
+            "gru: layer_norm is for units that reset after the product; these are to reset before it"
+        );
         Self { reset_before: true, ..self }
     }
 
@@ -90,5 +93,16 @@ impl<T: Float> Cell<T> for Gru<T> {
         let n = (&a[2] + proposal).tanh();
         let h = &n + z * (h - &n);
         (h.clone(), h)
+    }
+
+    #[track_caller]
+    fn sequence(&self, xs: &Var<T>, h: &Var<T>, mask: Option<&Tensor<bool>>) -> Option<(Var<T>, Var<T>)> {
+        if self.reset_before {
+            return None;
+        }
+        let share = self.gates.fused_share(xs, false)?;
+        let states = share.gru_sequence(&self.gates.weight_hh, &self.gates.bias_hh, h, mask);
+        let last = states.select(0, xs.shape()[0] - 1);
+        Some((states, last))
     }
 }

@@ -109,4 +109,15 @@ impl<T: Float> Cell<T> for Lstm<T> {
         };
         (h.clone(), (h, c))
     }
+
+    #[track_caller]
+    fn sequence(&self, xs: &Var<T>, (h, c): &Self::State, mask: Option<&Tensor<bool>>) -> Option<(Var<T>, Self::State)> {
+        if self.peephole.is_some() || self.weight_hr.is_some() {
+            return None;
+        }
+        let share = self.gates.fused_share(xs, true)?;
+        let (states, memory) = share.lstm_sequence(&self.gates.weight_hh, h, c, mask);
+        let last = states.select(0, xs.shape()[0] - 1);
+        Some((states, (last, memory)))
+    }
 }

@@ -291,3 +291,76 @@ fn a_state_of_another_batch_is_refused() {
 fn a_window_shorter_than_its_chunk_is_refused() {
     gru(|r| r.truncated(4, 3));
 }
+
+/// A fused sequence against the same cell unfolded: outputs, last state, and all gradients.
+fn fused_is_unfolded<C: Cell<f64>>(make: impl Fn(&mut Rng) -> C, sizes: [usize; 3], reversed: bool, lengths: bool, seed: u64) {
+    let [batch, steps, hidden] = sizes;
+    let rng = &mut Rng::seed(seed);
+    let x = Tensor::normal([batch, steps, 3], 0.0, 1.0, rng);
+    let own: Vec<usize> = (0..batch).map(|_| 1 + rng.below(steps)).collect();
+    let first: Vec<Tensor<f64>> = (0..2).map(|_| Tensor::normal([batch, hidden], 0.0, 1.0, rng)).collect();
+    let run = |unfolded: bool| {
+        let mut driver = Recurrent::new(make(&mut Rng::seed(seed)));
+        driver = if reversed { driver.reversed() } else { driver };
+        driver = if unfolded { driver.unfolded() } else { driver };
+        let x = Var::leaf(x.clone());
+        let sequence = if lengths { Sequence::new(&x).with_lengths(&own) } else { Sequence::new(&x) };
+        let mut given = vec![];
+        let state = driver.initial_state(batch).map(&mut |_| {
+            given.push(Var::leaf(first[given.len()].clone()));
+            given.last().unwrap().clone()
+        });
+        let (y, last) = driver.unfold_from(&sequence, &state, &mut Mode::Train(&mut Rng::seed(0)));
+        let fused = y.data().tape().iter().any(|e| e.name.ends_with("_sequence"));
+        assert_eq!(fused, !unfolded);
+        let loss = weighted(&y.data(), &last);
+        let grads = loss.clone().backward();
+        let mut all = vec![y.data().value().copy(), grads[&x].clone()];
+        all.extend(last.variables().iter().map(|v| v.value().copy()));
+        all.extend(given.iter().map(|v| grads[v].clone()));
+        all.extend(gradients(&driver, loss).into_iter().map(|(_, g)| g));
+        all
+    };
+    for (i, (a, b)) in run(false).iter().zip(run(true)).enumerate() {
+        let scale = 1.0 + b.abs().max(..).item();
+        assert!(((a - &b).abs().max(..).item()) < 1e-12 * scale, "{sizes:?}, number {i}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn fused_sequences_are_their_cells(
+        batch in prop_oneof![1usize..5, 15usize..18, 31usize..35],
+        steps in 1usize..8,
+        hidden in prop_oneof![1usize..5, 15usize..18, Just(33usize)],
+        reversed: bool,
+        lengths: bool,
+        seed: u64,
+    ) {
+        let sizes = [batch, steps, hidden];
+        fused_is_unfolded(|rng| Elman::new(3, hidden, rng), sizes, reversed, lengths, seed);
+        fused_is_unfolded(|rng| Elman::new(3, hidden, rng).nonlinearity(Nonlinearity::Relu), sizes, reversed, lengths, seed);
+        fused_is_unfolded(|rng| Lstm::new(3, hidden, rng), sizes, reversed, lengths, seed);
+        fused_is_unfolded(|rng| Gru::new(3, hidden, rng), sizes, reversed, lengths, seed);
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let driver = Recurrent::new(Lstm::<f32>::new(24, 40, &mut Rng::seed(1)));
+            let y = driver.forward(&Tensor::normal([50, 30, 24], 0.0, 1.0, &mut Rng::seed(2)).into(), &mut Mode::Eval);
+            let grads = (&y * &y).sum(..).backward();
+            let mut all = vec![y.value().copy()];
+            all.extend(Module::<f32>::parameters(&driver).into_iter().map(|p| grads[p].clone()));
+            all
+        })
+    };
+    let one = run(1);
+    assert_eq!(run(2), one);
+    assert_eq!(run(5), one);
+}

@@ -9,6 +9,7 @@ pub(crate) mod lu;
 pub(crate) mod map;
 pub(crate) mod math;
 pub(crate) mod pool;
+pub(crate) mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod simd;
 pub(crate) mod strided;

@@ -11,6 +11,7 @@ pub(crate) mod linalg;
 pub(crate) mod matmul;
 mod operators;
 pub(crate) mod pool;
+pub(crate) mod recurrent;
 pub(crate) mod reduce;
 mod sort;
 mod update;

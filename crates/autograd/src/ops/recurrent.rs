@@ -1,0 +1,177 @@
+//! Whole sequences of a recurrent cell, each one node of the tape. The input's share in the gates is known for all steps.
+//!
+//! Plain gradients come from the fused backward pass. Gradients that must be differentiable themselves come from the same
+//! sequence unfolded, step by step, in ops that have derivatives of every order.
+
+use crate::backward::{GradMode, gradients};
+use crate::op::{Pull, op_of_many};
+use crate::samples::{Case, OpSample, draw};
+use crate::var::Var;
+use gradus_tensor::{Float, FusedSequence, OrPanic, Rng, Tensor};
+
+/// The gradients of a fused sequence, of the same one unfolded.
+fn unfolded_gradients<T: Float>(p: &Pull<'_, T>, inputs: &[Var<T>], unfold: impl Fn(&[Var<T>]) -> Var<T>) -> Vec<Option<Var<T>>> {
+    // In new variables: an input may depend on another, and what it does is not this op's.
+    let own: Vec<Var<T>> = inputs.iter().map(|v| v.reshape(v.shape())).collect();
+    let y = unfold(&own);
+    let found = gradients(&y, p.gy(), &own.iter().collect::<Vec<_>>(), GradMode::Differentiable);
+    found.unwrap_or_else(|e| panic!("the ops of a cell have derivatives of every order: {e}"))
+}
+
+/// The states of each step of a sequence.
+fn steps<T: Float, S: Clone>(
+    share: &Var<T>,
+    mask: Option<&Tensor<bool>>,
+    first: S,
+    step: impl Fn(&Var<T>, &S) -> S,
+    keep: impl Fn(&Tensor<bool>, &S, &S) -> S,
+) -> Vec<S> {
+    let mut states: Vec<S> = Vec::with_capacity(share.shape()[0]);
+    for t in 0..share.shape()[0] {
+        let before = states.last().unwrap_or(&first);
+        let next = step(&share.select(0, t), before);
+        let next = match mask {
+            Some(mask) => keep(&mask.select(0, t).unsqueeze(1), &next, before),
+            None => next,
+        };
+        states.push(next);
+    }
+    states
+}
+
+fn keep<T: Float>(there: &Tensor<bool>, now: &Var<T>, before: &Var<T>) -> Var<T> {
+    now.where_(there, before)
+}
+
+impl<T: Float> Var<T> {
+    /// The states after each step of `h = f(p + h' W_hhᵀ)`, `[T, N, H]`, from the input's share `p` of `[T, N, H]` (this),
+    /// weights `[H, H]` and a first state `[N, H]`; `f` is the hyperbolic tangent, or with `relu` the ramp. Where the mask
+    /// `[T, N]` is false, the state stays as it was.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    #[track_caller]
+    pub fn elman_sequence(&self, weight: &Var<T>, h0: &Var<T>, mask: Option<&Tensor<bool>>, relu: bool) -> Var<T> {
+        let fused = FusedSequence::new("elman_sequence", self.value(), weight.value(), mask, 1).or_panic();
+        let states = fused.elman(h0.value(), relu).or_panic();
+        let (inputs, mask) = ([self, weight, h0].map(Var::clone), mask.cloned());
+        op_of_many("elman_sequence", &[self, weight, h0], states.slice(0, 1..), move |p| {
+            if p.is_differentiable() {
+                return unfolded_gradients(p, &inputs, |v| unfold_elman(v, mask.as_ref(), relu));
+            }
+            fused.elman_grad(&states, p.gy().value(), relu).map(|g| Some(g.into())).to_vec()
+        })
+    }
+
+    /// The states after each step of long short-term memory, `[T, N, H]`, and the last memory `[N, H]`: with the sums
+    /// `s = p + h' W_hhᵀ` in four parts, `c = σ(s₂) c' + σ(s₁) tanh(s₃)` and `h = σ(s₄) tanh(c)`. The input's share `p` (this)
+    /// is `[T, N, 4 H]`, the weights `[4 H, H]`, first state and memory `[N, H]`. Where the mask `[T, N]` is false, both stay as
+    /// they were.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    #[track_caller]
+    pub fn lstm_sequence(&self, weight: &Var<T>, h0: &Var<T>, c0: &Var<T>, mask: Option<&Tensor<bool>>) -> (Var<T>, Var<T>) {
+        let fused = FusedSequence::new("lstm_sequence", self.value(), weight.value(), mask, 4).or_panic();
+        let kept = fused.lstm(h0.value(), c0.value()).or_panic();
+        let (inputs, mask, steps) = ([self, weight, h0, c0].map(Var::clone), mask.cloned(), self.shape()[0]);
+        let packed = Tensor::concat(&[&kept[0].slice(0, 1..), &kept[1].slice(0, steps..)], 0);
+        let all = op_of_many("lstm_sequence", &[self, weight, h0, c0], packed, move |p| {
+            if p.is_differentiable() {
+                return unfolded_gradients(p, &inputs, |v| unfold_lstm(v, mask.as_ref()));
+            }
+            let gy = p.gy().value();
+            fused.lstm_grad(&kept, &gy.slice(0, ..steps), &gy.select(0, steps)).map(|g| Some(g.into())).to_vec()
+        });
+        (all.slice(0, ..steps), all.select(0, steps))
+    }
+
+    /// The states after each step of gated recurrent units that reset after the product, `[T, N, H]`: with the shares `p` and
+    /// `b = h' W_hhᵀ + bias` in three parts each, `r = σ(p₁ + b₁)`, `z = σ(p₂ + b₂)`, `n = tanh(p₃ + r b₃)` and
+    /// `h = n + z (h' - n)`. The input's share `p` (this) is `[T, N, 3 H]`, the weights `[3 H, H]`, the bias `[3 H]`, the first
+    /// state `[N, H]`. Where the mask `[T, N]` is false, the state stays as it was.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    #[track_caller]
+    pub fn gru_sequence(&self, weight: &Var<T>, bias: &Var<T>, h0: &Var<T>, mask: Option<&Tensor<bool>>) -> Var<T> {
+        let fused = FusedSequence::new("gru_sequence", self.value(), weight.value(), mask, 3).or_panic();
+        let kept = fused.gru(bias.value(), h0.value()).or_panic();
+        let (inputs, mask) = ([self, weight, bias, h0].map(Var::clone), mask.cloned());
+        op_of_many("gru_sequence", &[self, weight, bias, h0], kept[0].slice(0, 1..), move |p| {
+            if p.is_differentiable() {
+                return unfolded_gradients(p, &inputs, |v| unfold_gru(v, mask.as_ref()));
+            }
+            fused.gru_grad(&kept, p.gy().value()).map(|g| Some(g.into())).to_vec()
+        })
+    }
+}
+
+fn stack<T: Float>(states: &[Var<T>]) -> Var<T> {
+    Var::stack(&states.iter().collect::<Vec<_>>(), 0)
+}
+
+fn unfold_elman<T: Float>(v: &[Var<T>], mask: Option<&Tensor<bool>>, relu: bool) -> Var<T> {
+    let step = |p: &Var<T>, h: &Var<T>| {
+        let sum = p + h.linear(&v[1], None);
+        if relu { sum.relu() } else { sum.tanh() }
+    };
+    stack(&steps(&v[0], mask, v[2].clone(), step, keep))
+}
+
+fn unfold_lstm<T: Float>(v: &[Var<T>], mask: Option<&Tensor<bool>>) -> Var<T> {
+    type State<T> = (Var<T>, Var<T>);
+    let step = |p: &Var<T>, (h, c): &State<T>| {
+        let s = (p + h.linear(&v[1], None)).chunk(4, 1);
+        let c = s[1].sigmoid() * c + s[0].sigmoid() * s[2].tanh();
+        (s[3].sigmoid() * c.tanh(), c)
+    };
+    let keep = |there: &Tensor<bool>, now: &State<T>, old: &State<T>| (keep(there, &now.0, &old.0), keep(there, &now.1, &old.1));
+    let states = steps(&v[0], mask, (v[2].clone(), v[3].clone()), step, keep);
+    let last = states.last().map_or_else(|| v[3].clone(), |(_, c)| c.clone());
+    let all: Vec<Var<T>> = states.into_iter().map(|(h, _)| h).chain([last]).collect();
+    stack(&all)
+}
+
+fn unfold_gru<T: Float>(v: &[Var<T>], mask: Option<&Tensor<bool>>) -> Var<T> {
+    let step = |p: &Var<T>, h: &Var<T>| {
+        let (p, b) = (p.chunk(3, 1), h.linear(&v[1], Some(&v[2])).chunk(3, 1));
+        let (r, z) = ((&p[0] + &b[0]).sigmoid(), (&p[1] + &b[1]).sigmoid());
+        let n = (&p[2] + r * &b[2]).tanh();
+        &n + z * (h - &n)
+    };
+    stack(&steps(&v[0], mask, v[3].clone(), step, keep))
+}
+
+/// Steps, rows, units, and a mask or none.
+fn sizes(rng: &mut Rng) -> ([usize; 3], Option<Tensor<bool>>) {
+    let [steps, batch, hidden] = [1 + rng.below(3), 1 + rng.below(3), 1 + rng.below(3)];
+    let mask = Tensor::bernoulli([steps, batch], 0.7, rng);
+    ([steps, batch, hidden], (rng.below(2) == 0).then_some(mask))
+}
+
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
+    let elman = |rng: &mut Rng| {
+        let ([t, n, h], mask) = sizes(rng);
+        let relu = rng.below(2) == 0;
+        let inputs = [draw::of_shape(rng, [t, n, h]), draw::of_shape(rng, [h, h]), draw::of_shape(rng, [n, h])];
+        Case::new(inputs, move |v| v[0].elman_sequence(&v[1], &v[2], mask.as_ref(), relu))
+    };
+    let lstm = |rng: &mut Rng| {
+        let ([t, n, h], mask) = sizes(rng);
+        let states = [draw::of_shape(rng, [n, h]), draw::of_shape(rng, [n, h])];
+        let [h0, c0] = states;
+        Case::new([draw::of_shape(rng, [t, n, 4 * h]), draw::of_shape(rng, [4 * h, h]), h0, c0], move |v| {
+            let (states, memory) = v[0].lstm_sequence(&v[1], &v[2], &v[3], mask.as_ref());
+            Var::concat(&[&states, &memory.unsqueeze(0)], 0)
+        })
+    };
+    let gru = |rng: &mut Rng| {
+        let ([t, n, h], mask) = sizes(rng);
+        let (weight, bias) = (draw::of_shape(rng, [3 * h, h]), draw::of_shape(rng, [3 * h]));
+        Case::new([draw::of_shape(rng, [t, n, 3 * h]), weight, bias, draw::of_shape(rng, [n, h])], move |v| {
+            v[0].gru_sequence(&v[1], &v[2], &v[3], mask.as_ref())
+        })
+    };
+    vec![OpSample::new("elman_sequence", elman), OpSample::new("lstm_sequence", lstm), OpSample::new("gru_sequence", gru)]
+}

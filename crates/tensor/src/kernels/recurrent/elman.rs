@@ -1,0 +1,71 @@
+//! `h_t = f(p_t + h_(t-1) Wᵀ)` with `f` the hyperbolic tangent or the ramp.
+
+use super::{Given, Sizes, add, groups_mut, is_there, keep_masked, rows_mut};
+use crate::element::Float;
+use crate::kernels::simd::{Kernel, dispatch};
+
+struct Activate<'a, T> {
+    x: &'a mut [T],
+    relu: bool,
+}
+
+impl<T: Float> Kernel for Activate<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        if self.relu {
+            self.x.iter_mut().for_each(|x| *x = if *x > T::zero() { *x } else { T::zero() });
+        } else {
+            self.x.iter_mut().for_each(|x| *x = x.tanh());
+        }
+    }
+}
+
+/// Fills `states`, whose first is given.
+pub fn elman_forward<T: Float>(given: Given<'_, T>, relu: bool, states: &mut [T]) {
+    if given.is_empty() {
+        return;
+    }
+    let Sizes { steps, batch, hidden } = given.sizes;
+    given.for_each_group(groups_mut(states, batch, hidden), |group, mut states| {
+        for t in 0..steps {
+            let (before, now) = states.split_at_mut(t + 1);
+            let (before, now) = (&*before[t], &mut *now[0]);
+            now.copy_from_slice(group.share(t));
+            group.recur(before, T::one(), now);
+            dispatch(Activate { x: now, relu });
+            keep_masked(group.mask(t), hidden, before, now);
+        }
+    });
+}
+
+/// From the gradients `gy` of the states after each step: those of the shares, of the weights and of the first state.
+pub fn elman_backward<T: Float>(given: Given<'_, T>, relu: bool, states: &[T], gy: &[T], [d_share, dw, dh]: [&mut [T]; 3]) {
+    if given.is_empty() {
+        return;
+    }
+    let Sizes { steps, batch, hidden } = given.sizes;
+    dh.fill(T::zero());
+    let parts = groups_mut(d_share, batch, hidden).into_iter().zip(rows_mut(dh, hidden)).collect();
+    given.for_each_group(parts, |group, (mut d_share, dh): (Vec<&mut [T]>, &mut [T])| {
+        for t in (0..steps).rev() {
+            add(dh, group.of(gy, t, hidden));
+            let (h, dp, mask) = (group.of(states, t + 1, hidden), &mut *d_share[t], group.mask(t));
+            for (r, ((dp, dh), h)) in
+                dp.chunks_exact_mut(hidden).zip(dh.chunks_exact_mut(hidden)).zip(h.chunks_exact(hidden)).enumerate()
+            {
+                if !is_there(mask, r) {
+                    dp.fill(T::zero());
+                    continue;
+                }
+                for ((dp, dh), &h) in dp.iter_mut().zip(&mut *dh).zip(h) {
+                    let slope = if relu { if h > T::zero() { T::one() } else { T::zero() } } else { T::one() - h * h };
+                    *dp = *dh * slope;
+                }
+                dh.fill(T::zero());
+            }
+            group.recur_back(dp, dh);
+        }
+    });
+    given.weight_gradient(d_share, states, dw);
+}

@@ -1,0 +1,144 @@
+//! Gated recurrent units, reset after the product: with `p_t` and `b = h_(t-1) Wᵀ + bias` in three parts each,
+//! `r = σ(p₁ + b₁)`, `z = σ(p₂ + b₂)`, `n = tanh(p₃ + r b₃)`, `h_t = n + z (h_(t-1) - n)`.
+
+use super::{Given, Sizes, add, groups_mut, is_there, keep_masked, rows_mut};
+use crate::element::Float;
+use crate::kernels::simd::{Kernel, dispatch};
+
+/// One step of some rows. `gates` becomes `r`, `z`, `n` and `b₃`.
+struct Step<'a, T> {
+    share: &'a [T],
+    recurrent: &'a [T],
+    bias: &'a [T],
+    gates: &'a mut [T],
+    h_before: &'a [T],
+    h: &'a mut [T],
+    hidden: usize,
+}
+
+impl<T: Float> Kernel for Step<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let n = self.hidden;
+        let shares = self.share.chunks_exact(3 * n).zip(self.recurrent.chunks_exact(3 * n));
+        let states = self.h_before.chunks_exact(n).zip(self.h.chunks_exact_mut(n));
+        for (((p, b), gates), (before, h)) in shares.zip(self.gates.chunks_exact_mut(4 * n)).zip(states) {
+            let (both, rest) = gates.split_at_mut(2 * n);
+            let (proposal, b3) = rest.split_at_mut(n);
+            for (k, s) in both.iter_mut().enumerate() {
+                *s = (p[k] + (b[k] + self.bias[k])).sigmoid();
+            }
+            let (p, b, bias, r) = (&p[2 * n..], &b[2 * n..], &self.bias[2 * n..], &both[..n]);
+            for k in 0..n {
+                b3[k] = b[k] + bias[k];
+            }
+            for k in 0..n {
+                proposal[k] = (p[k] + r[k] * b3[k]).tanh();
+            }
+            let z = &both[n..];
+            for k in 0..n {
+                h[k] = proposal[k] + z[k] * (before[k] - proposal[k]);
+            }
+        }
+    }
+}
+
+/// Fills `states`, whose first is given, and `gates` `[T, N, 4H]`, which the backward pass reads.
+pub fn gru_forward<T: Float>(given: Given<'_, T>, bias: &[T], states: &mut [T], gates: &mut [T]) {
+    if given.is_empty() {
+        return;
+    }
+    let Sizes { steps, batch, hidden } = given.sizes;
+    let parts = groups_mut(states, batch, hidden).into_iter().zip(groups_mut(gates, batch, 4 * hidden)).collect();
+    given.for_each_group(parts, |group, (mut states, mut gates): (Vec<&mut [T]>, Vec<&mut [T]>)| {
+        let mut recurrent = vec![T::zero(); group.rows * 3 * hidden];
+        for t in 0..steps {
+            let (before, h) = states.split_at_mut(t + 1);
+            let (h_before, h) = (&*before[t], &mut *h[0]);
+            group.recur(h_before, T::zero(), &mut recurrent);
+            let (share, recurrent, gates) = (group.share(t), &recurrent[..], &mut *gates[t]);
+            dispatch(Step { share, recurrent, bias, gates, h_before, h: &mut *h, hidden });
+            keep_masked(group.mask(t), hidden, h_before, h);
+        }
+    });
+}
+
+/// One row back. `dh`, the gradient of the state after the step, becomes what of it passes by the products.
+struct Back<'a, T> {
+    gates: &'a [T],
+    h_before: &'a [T],
+    /// Of the input's share, and of the state's.
+    dp: &'a mut [T],
+    db: &'a mut [T],
+    dh: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Back<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { gates, h_before, dp, db, dh } = self;
+        let (n, one) = (h_before.len(), T::one());
+        let (r, z) = (&gates[..n], &gates[n..2 * n]);
+        let (proposal, b3) = (&gates[2 * n..3 * n], &gates[3 * n..4 * n]);
+        let dh = &mut dh[..n];
+        let (both, d3) = dp.split_at_mut(2 * n);
+        let (dr, dz) = both.split_at_mut(n);
+        for k in 0..n {
+            d3[k] = dh[k] * (one - z[k]) * (one - proposal[k] * proposal[k]);
+        }
+        for k in 0..n {
+            dz[k] = dh[k] * (h_before[k] - proposal[k]) * z[k] * (one - z[k]);
+        }
+        for k in 0..n {
+            dr[k] = d3[k] * b3[k] * r[k] * (one - r[k]);
+        }
+        db[..2 * n].copy_from_slice(both);
+        let db3 = &mut db[2 * n..3 * n];
+        for k in 0..n {
+            db3[k] = d3[k] * r[k];
+        }
+        for k in 0..n {
+            dh[k] *= z[k];
+        }
+    }
+}
+
+/// From the gradients `gy` of the states after each step: those of the input's shares, of the state's shares, of the
+/// weights and of the first state.
+pub fn gru_backward<T: Float>(
+    given: Given<'_, T>,
+    [states, gates]: [&[T]; 2],
+    gy: &[T],
+    [d_share, d_recurrent, dw, dh]: [&mut [T]; 4],
+) {
+    if given.is_empty() {
+        return;
+    }
+    let Sizes { steps, batch, hidden } = given.sizes;
+    dh.fill(T::zero());
+    let shares = groups_mut(d_share, batch, 3 * hidden).into_iter().zip(groups_mut(d_recurrent, batch, 3 * hidden));
+    let parts = shares.zip(rows_mut(dh, hidden)).collect();
+    type Parts<'a, T> = ((Vec<&'a mut [T]>, Vec<&'a mut [T]>), &'a mut [T]);
+    given.for_each_group(parts, |group, ((mut d_share, mut d_recurrent), dh): Parts<'_, T>| {
+        for t in (0..steps).rev() {
+            add(dh, group.of(gy, t, hidden));
+            let (gates, mask) = (group.of(gates, t, 4 * hidden), group.mask(t));
+            let before = group.of(states, t, hidden);
+            for r in 0..group.rows {
+                let one = r * hidden..(r + 1) * hidden;
+                let (three, four) = (3 * one.start..3 * one.end, 4 * one.start..4 * one.end);
+                let (dp, db) = (&mut d_share[t][three.clone()], &mut d_recurrent[t][three]);
+                if !is_there(mask, r) {
+                    dp.fill(T::zero());
+                    db.fill(T::zero());
+                    continue;
+                }
+                dispatch(Back { gates: &gates[four], h_before: &before[one.clone()], dp, db, dh: &mut dh[one] });
+            }
+            group.recur_back(d_recurrent[t], dh);
+        }
+    });
+    given.weight_gradient(d_recurrent, states, dw);
+}

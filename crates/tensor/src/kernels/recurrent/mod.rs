@@ -1,0 +1,151 @@
+//! Whole sequences of a recurrent cell, forward and backward, given the input's share of all steps.
+//!
+//! A loop over steps cannot be cut, but a batch can: its rows never meet before the weights' gradient. So rows go to
+//! tasks in groups, each of which runs all its steps in buffers that stay in the cache of one core, with nothing to wait
+//! for. The weights' gradient is one product over all steps at the end: `dW = Σ_t dp_tᵀ h_(t-1)` has the states before
+//! each step as its right side, which lie behind one another, for states are kept from the first one on.
+//!
+//! All arrays are row-major: shares of gates `[T, N, G·H]`, states `[T + 1, N, H]`, weights `[G·H, H]`, a mask `[T, N]`.
+//! Where a mask is false, the state stays, and its gradient passes by.
+
+mod elman;
+mod gru;
+mod lstm;
+
+pub use elman::{elman_backward, elman_forward};
+pub use gru::{gru_backward, gru_forward};
+pub use lstm::{Kept as LstmKept, lstm_backward, lstm_forward};
+
+use super::gemm::{Gemm, Mat};
+use crate::element::Float;
+use rayon::prelude::*;
+
+/// Rows of a batch that one task takes. Fixed, so that sums are the same on any number of threads; the rows of a few
+/// registers' height, and two tasks for a batch of 32.
+const ROWS: usize = 16;
+/// Below this many multiply-adds in all, a second thread does not pay.
+const SERIAL: usize = 1 << 16;
+
+/// How many there are of everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    pub steps: usize,
+    pub batch: usize,
+    pub hidden: usize,
+}
+
+/// What a sequence is computed from: the input's share, the recurrent weights, which steps are there.
+#[derive(Clone, Copy)]
+pub struct Given<'a, T> {
+    pub sizes: Sizes,
+    pub gates: usize,
+    pub share: &'a [T],
+    pub weight: &'a [T],
+    pub mask: Option<&'a [bool]>,
+}
+
+impl<'a, T: Float> Given<'a, T> {
+    fn is_empty(&self) -> bool {
+        self.sizes.batch * self.sizes.hidden == 0
+    }
+
+    /// How wide a row of shares is.
+    fn width(&self) -> usize {
+        self.gates * self.sizes.hidden
+    }
+
+    /// Calls `task` with the number of each group of rows and what `parts` holds for it.
+    fn for_each_group<P: Send>(&self, parts: Vec<P>, task: impl Fn(Group<'a, T>, P) + Sync + Send) {
+        let Sizes { steps, batch, hidden } = self.sizes;
+        let group = |i: usize| Group { given: *self, first: i * ROWS, rows: ROWS.min(batch - i * ROWS) };
+        if steps * batch * hidden * self.width() < SERIAL {
+            parts.into_iter().enumerate().for_each(|(i, part)| task(group(i), part));
+        } else {
+            parts.into_par_iter().enumerate().for_each(|(i, part)| task(group(i), part));
+        }
+    }
+
+    /// `dW = Σ_t dp_tᵀ h_(t-1)` into `dw`, from the gradients of the state's shares and the states from the first one on.
+    fn weight_gradient(&self, d_share: &[T], states: &[T], dw: &mut [T]) {
+        let (rows, width, hidden) = (self.sizes.steps * self.sizes.batch, self.width(), self.sizes.hidden);
+        let (a, b) = (Mat::row_major(d_share, width).t(), Mat::row_major(states, hidden));
+        Gemm { m: width, k: rows, n: hidden, a, b, beta: T::zero(), c: dw, ldc: hidden }.run_parallel();
+    }
+}
+
+/// A group of rows.
+struct Group<'a, T> {
+    given: Given<'a, T>,
+    first: usize,
+    rows: usize,
+}
+
+impl<'a, T: Float> Group<'a, T> {
+    /// The group's rows of step `t` of an array of `[.., N, width]`.
+    fn of<'b, U>(&self, data: &'b [U], t: usize, width: usize) -> &'b [U] {
+        let at = (t * self.given.sizes.batch + self.first) * width;
+        &data[at..at + self.rows * width]
+    }
+
+    /// Which of the group's rows are there at step `t`.
+    fn mask(&self, t: usize) -> Option<&'a [bool]> {
+        self.given.mask.map(|mask| self.of(mask, t, 1))
+    }
+
+    /// The input's share at step `t`.
+    fn share(&self, t: usize) -> &'a [T] {
+        self.of(self.given.share, t, self.given.width())
+    }
+
+    /// `c <- h Wᵀ + beta c`: the state's share.
+    fn recur(&self, h: &[T], beta: T, c: &mut [T]) {
+        let (width, hidden) = (self.given.width(), self.given.sizes.hidden);
+        let (a, b) = (Mat::row_major(h, hidden), Mat::row_major(self.given.weight, hidden).t());
+        Gemm { m: self.rows, k: hidden, n: width, a, b, beta, c, ldc: width }.run();
+    }
+
+    /// `dh <- dp W + dh`: back through the state's share.
+    fn recur_back(&self, dp: &[T], dh: &mut [T]) {
+        let (width, hidden) = (self.given.width(), self.given.sizes.hidden);
+        let (a, b) = (Mat::row_major(dp, width), Mat::row_major(self.given.weight, hidden));
+        Gemm { m: self.rows, k: width, n: hidden, a, b, beta: T::one(), c: dh, ldc: hidden }.run();
+    }
+}
+
+/// Cuts an array of `[.., N, width]` into groups of rows: for each group, its rows at every step.
+fn groups_mut<T>(data: &mut [T], batch: usize, width: usize) -> Vec<Vec<&mut [T]>> {
+    let mut groups: Vec<Vec<&mut [T]>> = (0..batch.div_ceil(ROWS)).map(|_| Vec::new()).collect();
+    for step in data.chunks_exact_mut(batch * width) {
+        for (group, rows) in groups.iter_mut().zip(step.chunks_mut(ROWS * width)) {
+            group.push(rows);
+        }
+    }
+    groups
+}
+
+/// As [`groups_mut`], of an array without steps, `[N, width]`.
+fn rows_mut<T>(data: &mut [T], width: usize) -> std::slice::ChunksMut<'_, T> {
+    data.chunks_mut(ROWS * width)
+}
+
+/// Each row of `hidden` numbers that is not there takes that of `before`.
+fn keep_masked<T: Float>(mask: Option<&[bool]>, hidden: usize, before: &[T], now: &mut [T]) {
+    let Some(mask) = mask else { return };
+    for (r, there) in mask.iter().enumerate() {
+        if !there {
+            let row = r * hidden..(r + 1) * hidden;
+            now[row.clone()].copy_from_slice(&before[row]);
+        }
+    }
+}
+
+/// Whether row `r` is there.
+#[inline(always)]
+fn is_there(mask: Option<&[bool]>, r: usize) -> bool {
+    mask.is_none_or(|mask| mask[r])
+}
+
+/// `a += b`.
+fn add<T: Float>(a: &mut [T], b: &[T]) {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += *b);
+}

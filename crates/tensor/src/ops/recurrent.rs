@@ -1,0 +1,161 @@
+//! Whole sequences of a recurrent cell at once, forward and backward.
+
+use crate::element::Float;
+use crate::error::ShapeError;
+use crate::kernels::recurrent::{self as kernel, Given, LstmKept, Sizes};
+use crate::tensor::Tensor;
+
+/// A sequence to be run through a cell whose input's share in its gates is known for all steps: what the three cells have
+/// in common. The first of what each forward pass gives are the states `[T + 1, N, H]`, from the first one, which is given,
+/// to the last.
+///
+/// ```
+/// use gradus_tensor::{FusedSequence, Tensor};
+/// // Two steps of one row and one unit: h = tanh(p + 0.5 h).
+/// let (p, w) = (Tensor::from([[[0.3f64]], [[-0.2]]]), Tensor::from([[0.5]]));
+/// let states = FusedSequence::new("elman", &p, &w, None, 1)?.elman(&Tensor::from([[0.0]]), false)?;
+/// let h = 0.3f64.tanh();
+/// assert_eq!(states.to_vec(), [0.0, h, (-0.2 + 0.5 * h).tanh()]);
+/// # Ok::<(), gradus_tensor::ShapeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FusedSequence<T: Float> {
+    cell: &'static str,
+    share: Tensor<T>,
+    weight: Tensor<T>,
+    mask: Option<Tensor<bool>>,
+    sizes: Sizes,
+    gates: usize,
+}
+
+impl<T: Float> FusedSequence<T> {
+    /// Of a cell with so many gates: the input's share `[T, N, gates · H]`, the recurrent weights `[gates · H, H]`, and
+    /// which steps are there, `[T, N]`; where one is not, the state stays.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn new(
+        cell: &'static str,
+        share: &Tensor<T>,
+        weight: &Tensor<T>,
+        mask: Option<&Tensor<bool>>,
+        gates: usize,
+    ) -> Result<Self, ShapeError> {
+        let error = |detail| Err(ShapeError::new(cell, detail));
+        if weight.rank() != 2 || weight.shape()[0] != gates * weight.shape()[1] {
+            return error(format!("recurrent weights {}; wanted [{gates} * H, H]", weight.shape()));
+        }
+        let hidden = weight.shape()[1];
+        if share.rank() != 3 || share.shape()[2] != gates * hidden {
+            return error(format!("the input's share {}; wanted [T, N, {}]", share.shape(), gates * hidden));
+        }
+        let (steps, batch) = (share.shape()[0], share.shape()[1]);
+        if let Some(mask) = mask.filter(|mask| *mask.shape() != [steps, batch]) {
+            return error(format!("mask {}; wanted [{steps}, {batch}]", mask.shape()));
+        }
+        let (share, weight, mask) = (share.contiguous(), weight.contiguous(), mask.map(Tensor::contiguous));
+        Ok(Self { cell, share, weight, mask, sizes: Sizes { steps, batch, hidden }, gates })
+    }
+
+    fn given(&self) -> Given<'_, T> {
+        let mask = self.mask.as_ref().map(slice);
+        Given { sizes: self.sizes, gates: self.gates, share: slice(&self.share), weight: slice(&self.weight), mask }
+    }
+
+    /// An array of `[steps, N, width · H]` to be written.
+    fn room(&self, steps: usize, width: usize) -> Tensor<T> {
+        Tensor::zeros([steps, self.sizes.batch, width * self.sizes.hidden])
+    }
+
+    /// States or memories, of which the first is given.
+    fn begin_with(&self, what: &str, first: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
+        let Sizes { steps, batch, hidden } = self.sizes;
+        if *first.shape() != [batch, hidden] {
+            let detail = format!("{what} {} for a batch of {batch}; wanted [{batch}, {hidden}]", first.shape());
+            return Err(ShapeError::new(self.cell, detail));
+        }
+        let mut all = self.room(steps + 1, 1);
+        all.as_mut_slice()[..batch * hidden].copy_from_slice(slice(&first.contiguous()));
+        Ok(all)
+    }
+
+    fn state_gradient(&self) -> Tensor<T> {
+        Tensor::zeros([self.sizes.batch, self.sizes.hidden])
+    }
+
+    /// `h = f(p + h W_hhᵀ)` with `f` the hyperbolic tangent, or the ramp.
+    ///
+    /// # Errors
+    /// When the first state is not `[N, H]`.
+    pub fn elman(&self, h0: &Tensor<T>, relu: bool) -> Result<Tensor<T>, ShapeError> {
+        let mut states = self.begin_with("state", h0)?;
+        kernel::elman_forward(self.given(), relu, states.as_mut_slice());
+        Ok(states)
+    }
+
+    /// From the gradient of the states after each step, `[T, N, H]`: that of the input's share, of the weights and of the
+    /// first state.
+    pub fn elman_grad(&self, states: &Tensor<T>, gy: &Tensor<T>, relu: bool) -> [Tensor<T>; 3] {
+        let (mut dp, mut dw, mut dh) = (self.room(self.sizes.steps, 1), zeros_like(&self.weight), self.state_gradient());
+        let out = [dp.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice()];
+        kernel::elman_backward(self.given(), relu, slice(states), slice(&gy.contiguous()), out);
+        [dp, dw, dh]
+    }
+
+    /// Long short-term memory, with the gates `i`, `f`, `g`, `o` in this order: the states, the memories `[T + 1, N, H]`, and
+    /// the gates' values.
+    ///
+    /// # Errors
+    /// When the first state or memory is not `[N, H]`.
+    pub fn lstm(&self, h0: &Tensor<T>, c0: &Tensor<T>) -> Result<[Tensor<T>; 3], ShapeError> {
+        let (mut states, mut memories) = (self.begin_with("state", h0)?, self.begin_with("memory", c0)?);
+        let mut gates = self.room(self.sizes.steps, 4);
+        kernel::lstm_forward(self.given(), states.as_mut_slice(), memories.as_mut_slice(), gates.as_mut_slice());
+        Ok([states, memories, gates])
+    }
+
+    /// From the gradients of the states after each step and of the last memory: that of the input's share, of the weights,
+    /// of the first state and of the first memory. `kept` is what [`lstm`](Self::lstm) gave.
+    pub fn lstm_grad(&self, kept: &[Tensor<T>; 3], gy: &Tensor<T>, gc: &Tensor<T>) -> [Tensor<T>; 4] {
+        let (mut dp, mut dw, mut dh) = (self.room(self.sizes.steps, 4), zeros_like(&self.weight), self.state_gradient());
+        let mut dc = gc.copy();
+        let [states, memories, gates] = kept.each_ref().map(slice);
+        let out = [dp.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice(), dc.as_mut_slice()];
+        kernel::lstm_backward(self.given(), LstmKept { states, memories, gates }, slice(&gy.contiguous()), out);
+        [dp, dw, dh, dc]
+    }
+
+    /// Gated recurrent units, reset after the product, with the gates `r`, `z`, `n` in this order and the bias `[3 H]` of the
+    /// state's share: the states, and what the backward pass reads.
+    ///
+    /// # Errors
+    /// When the first state is not `[N, H]`, or the bias not `[3 H]`.
+    pub fn gru(&self, bias: &Tensor<T>, h0: &Tensor<T>) -> Result<[Tensor<T>; 2], ShapeError> {
+        if *bias.shape() != [3 * self.sizes.hidden] {
+            let detail = format!("bias {}; wanted [{}]", bias.shape(), 3 * self.sizes.hidden);
+            return Err(ShapeError::new(self.cell, detail));
+        }
+        let (mut states, mut gates) = (self.begin_with("state", h0)?, self.room(self.sizes.steps, 4));
+        kernel::gru_forward(self.given(), slice(&bias.contiguous()), states.as_mut_slice(), gates.as_mut_slice());
+        Ok([states, gates])
+    }
+
+    /// From the gradient of the states after each step: that of the input's share, of the weights, of the bias and of the
+    /// first state. `kept` is what [`gru`](Self::gru) gave.
+    pub fn gru_grad(&self, kept: &[Tensor<T>; 2], gy: &Tensor<T>) -> [Tensor<T>; 4] {
+        let (mut dp, mut dw, mut dh) = (self.room(self.sizes.steps, 3), zeros_like(&self.weight), self.state_gradient());
+        let mut recurrent = self.room(self.sizes.steps, 3);
+        let out = [dp.as_mut_slice(), recurrent.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice()];
+        kernel::gru_backward(self.given(), kept.each_ref().map(slice), slice(&gy.contiguous()), out);
+        [dp, dw, recurrent.sum([0, 1]), dh]
+    }
+}
+
+fn zeros_like<T: Float>(x: &Tensor<T>) -> Tensor<T> {
+    Tensor::zeros(x.shape().clone())
+}
+
+/// The elements of a tensor that is contiguous.
+fn slice<T: crate::element::Element>(x: &Tensor<T>) -> &[T] {
+    x.as_slice().expect("made contiguous before")
+}
