@@ -14,7 +14,8 @@ impl<T: Float> Kernel for Activate<'_, T> {
     #[inline(always)]
     fn run(self) {
         if self.relu {
-            self.x.iter_mut().for_each(|x| *x = if *x > T::zero() { *x } else { T::zero() });
+            // NaN stays.
+            self.x.iter_mut().for_each(|x| *x = if *x <= T::zero() { T::zero() } else { *x });
         } else {
             self.x.iter_mut().for_each(|x| *x = x.tanh());
         }
@@ -59,12 +60,16 @@ pub fn elman_backward<T: Float>(given: Given<'_, T>, relu: bool, states: &[T], g
                     continue;
                 }
                 for ((dp, dh), &h) in dp.iter_mut().zip(&mut *dh).zip(h) {
-                    let slope = if relu { if h > T::zero() { T::one() } else { T::zero() } } else { T::one() - h * h };
+                    let slope = match relu {
+                        true if h <= T::zero() => T::zero(),
+                        true => T::one(),
+                        false => T::one() - h * h,
+                    };
                     *dp = *dh * slope;
                 }
                 dh.fill(T::zero());
             }
-            group.recur_back(dp, dh);
+            group.recur_back(t, dp, dh);
         }
     });
     given.weight_gradient(d_share, states, dw);

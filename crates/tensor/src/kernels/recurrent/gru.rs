@@ -137,7 +137,7 @@ pub fn gru_backward<T: Float>(
                 }
                 dispatch(Back { gates: &gates[four], h_before: &before[one.clone()], dp, db, dh: &mut dh[one] });
             }
-            group.recur_back(d_recurrent[t], dh);
+            group.recur_back(t, d_recurrent[t], dh);
         }
     });
     given.weight_gradient(d_recurrent, states, dw);

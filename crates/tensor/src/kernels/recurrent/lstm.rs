@@ -147,7 +147,7 @@ pub fn lstm_backward<T: Float>(given: Given<'_, T>, kept: Kept<'_, T>, gy: &[T],
                 let (c_before, c, dh, dc) = (&c_before[one.clone()], &c[one.clone()], &mut dh[one.clone()], &mut dc[one]);
                 dispatch(Back { gates: &gates[four], c_before, c, dp, dh, dc, tanh_c: &mut tanh_c });
             }
-            group.recur_back(d_share[t], dh);
+            group.recur_back(t, d_share[t], dh);
         }
     });
     given.weight_gradient(d_share, kept.states, dw);

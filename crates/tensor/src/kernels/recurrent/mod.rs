@@ -68,6 +68,14 @@ impl<'a, T: Float> Given<'a, T> {
     /// `dW = Σ_t dp_tᵀ h_(t-1)` into `dw`, from the gradients of the state's shares and the states from the first one on.
     fn weight_gradient(&self, d_share: &[T], states: &[T], dw: &mut [T]) {
         let (rows, width, hidden) = (self.sizes.steps * self.sizes.batch, self.width(), self.sizes.hidden);
+        let there;
+        let states = match self.mask.filter(|mask| mask.contains(&false)) {
+            Some(mask) => {
+                there = masked(states, mask, hidden);
+                &there
+            }
+            None => states,
+        };
         let (a, b) = (Mat::row_major(d_share, width).t(), Mat::row_major(states, hidden));
         Gemm { m: width, k: rows, n: hidden, a, b, beta: T::zero(), c: dw, ldc: hidden }.run_parallel();
     }
@@ -104,12 +112,22 @@ impl<'a, T: Float> Group<'a, T> {
         Gemm { m: self.rows, k: hidden, n: width, a, b, beta, c, ldc: width }.run();
     }
 
-    /// `dh <- dp W + dh`: back through the state's share.
-    fn recur_back(&self, dp: &[T], dh: &mut [T]) {
+    /// `dh <- dp W + dh`: back through the state's share of step `t`. Rows that are not there stay as they are, even if there
+    /// is a NaN among the weights.
+    fn recur_back(&self, t: usize, dp: &[T], dh: &mut [T]) {
         let (width, hidden) = (self.given.width(), self.given.sizes.hidden);
+        let mask = self.mask(t).filter(|mask| mask.contains(&false));
+        let before = mask.map(|_| dh.to_vec());
         let (a, b) = (Mat::row_major(dp, width), Mat::row_major(self.given.weight, hidden));
-        Gemm { m: self.rows, k: width, n: hidden, a, b, beta: T::one(), c: dh, ldc: hidden }.run();
+        Gemm { m: self.rows, k: width, n: hidden, a, b, beta: T::one(), c: &mut *dh, ldc: hidden }.run();
+        keep_masked(mask, hidden, before.as_deref().unwrap_or_default(), dh);
     }
+}
+
+/// The states before each step, 0 where the step is not there: a NaN in one must not meet the 0 that is its factor.
+fn masked<T: Float>(states: &[T], mask: &[bool], hidden: usize) -> Vec<T> {
+    let row = |(there, state): (&bool, &[T])| if *there { state.to_vec() } else { vec![T::zero(); hidden] };
+    mask.iter().zip(states.chunks_exact(hidden)).flat_map(row).collect()
 }
 
 /// Cuts an array of `[.., N, width]` into groups of rows: for each group, its rows at every step.
