@@ -132,6 +132,77 @@ fn networks(b: &Bench) {
     }
 }
 
+/// A network that says one of 64 classes at each step: `[N, T, 64]` to `[N T, 64]`.
+#[derive(Module)]
+struct EachStep<R> {
+    recurrent: R,
+    head: Linear,
+}
+
+impl<R: Layer> Layer for EachStep<R> {
+    fn forward(&self, x: &Var, mode: &mut Mode) -> Var {
+        let y = self.recurrent.forward(x, mode);
+        let rows = y.shape()[0] * y.shape()[1];
+        self.head.forward(&y.reshape([rows, y.shape()[2]]), mode)
+    }
+}
+
+/// A loop over the steps of a cell, as one writes it by hand.
+#[derive(Module)]
+struct ByHand {
+    cell: Elman,
+}
+
+impl Layer for ByHand {
+    fn forward(&self, x: &Var, _: &mut Mode) -> Var {
+        let mut h = self.cell.initial_state(x.shape()[0]);
+        let mut outputs = Vec::new();
+        for t in 0..x.shape()[1] {
+            h = self.cell.step(&x.select(1, t), &h).1;
+            outputs.push(h.clone());
+        }
+        Var::stack(&outputs.iter().collect::<Vec<_>>(), 1)
+    }
+}
+
+/// One of ten classes, from the last states of both directions.
+#[derive(Module)]
+struct LastOfBoth {
+    recurrent: Bidirectional<Lstm>,
+    head: Linear,
+}
+
+impl Layer for LastOfBoth {
+    fn forward(&self, x: &Var, mode: &mut Mode) -> Var {
+        let (_, ((a, _), (b, _))) = self.recurrent.unfold(&x.into(), mode);
+        self.head.forward(&Var::concat(&[&a, &b], 1), mode)
+    }
+}
+
+fn recurrent(b: &Bench) {
+    fn each_step<R: Layer>(steps: usize, make: impl FnOnce(&mut Rng) -> R) -> impl FnOnce(&mut Rng) -> Box<dyn FnMut()>
+    where
+        R: 'static,
+    {
+        move |rng| {
+            let (x, y) = (normal([32, steps, 64], rng), Tensor::randint([32 * steps], 0, 64, rng));
+            let net = EachStep { recurrent: make(rng), head: Linear::new(128, 64, rng) };
+            Box::new(train_step(net, Adam::new(1e-3), x, y, rng.split()))
+        }
+    }
+    for steps in [100, 1000] {
+        b.run(&format!("W7_rnn_T{steps}"), each_step(steps, |rng| Recurrent::new(Elman::new(64, 128, rng))));
+        b.run(&format!("W7_rnncell_loop_T{steps}"), each_step(steps, |rng| ByHand { cell: Elman::new(64, 128, rng) }));
+    }
+    b.run("W7_lstm_T100", each_step(100, |rng| Recurrent::new(Lstm::new(64, 128, rng))));
+    b.run("W7_gru_T100", each_step(100, |rng| Recurrent::new(Gru::new(64, 128, rng))));
+    b.run("W8_bilstm_T100", |rng| {
+        let (x, y) = (normal([32, 100, 64], rng), Tensor::randint([32], 0, 10, rng));
+        let recurrent = Bidirectional::new(Lstm::new(64, 128, rng), Lstm::new(64, 128, rng));
+        train_step(LastOfBoth { recurrent, head: Linear::new(256, 10, rng) }, Adam::new(1e-3), x, y, rng.split())
+    });
+}
+
 fn elementwise(b: &Bench) {
     b.run("W9_tape_1000", |rng| {
         let x = Var::leaf(normal([16], rng));
@@ -185,6 +256,7 @@ fn main() {
         matmul(&bench);
         conv(&bench);
         networks(&bench);
+        recurrent(&bench);
         elementwise(&bench);
     });
 }
