@@ -65,6 +65,17 @@ impl<C> Bidirectional<C> {
     }
 }
 
+impl<C> Bidirectional<C> {
+    fn merged<T: Float>(&self, a: &Var<T>, b: &Var<T>) -> Var<T> {
+        match self.merge {
+            Merge::Concat => Var::concat(&[a, b], -1),
+            Merge::Sum => a + b,
+            Merge::Mul => a * b,
+            Merge::Average => (a + b) * 0.5,
+        }
+    }
+}
+
 impl<T: Float, C: Cell<T>> Module<T> for Bidirectional<C> {
     fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
         path.at("forward", |path| self.forward.visit(path, v));
@@ -87,14 +98,13 @@ impl<T: Float, C: Cell<T>> Unfold<T> for Bidirectional<C> {
     fn unfold_from(&self, x: &Sequence<T>, state: &Self::State, mode: &mut Mode) -> (Sequence<T>, Self::State) {
         let (a, first) = self.forward.unfold_from(x, &state.0, mode);
         let (b, second) = self.backward.unfold_from(x, &state.1, mode);
-        let (a, b) = (a.steps(), b.steps());
-        let merged = match self.merge {
-            Merge::Concat => Var::concat(&[a, b], -1),
-            Merge::Sum => a + b,
-            Merge::Mul => a * b,
-            Merge::Average => (a + b) * 0.5,
-        };
+        let merged = self.merged(a.steps(), b.steps());
         (x.with_steps(merged), (first, second))
+    }
+
+    #[track_caller]
+    fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
+        self.merged(&self.forward.read(x, mode), &self.backward.read(x, mode))
     }
 }
 
@@ -152,6 +162,16 @@ impl<U> Stacked<U> {
     }
 }
 
+impl<U> Stacked<U> {
+    /// What layer `i` reads: in training, after dropout, but for the first.
+    fn dropped<T: Float>(&self, x: Sequence<T>, i: usize, mode: &mut Mode) -> Sequence<T> {
+        match mode {
+            Mode::Train(rng) if i > 0 => x.with_steps(x.steps().dropout(self.dropout, rng)),
+            _ => x,
+        }
+    }
+}
+
 impl<T: Float, U: Unfold<T>> Module<T> for Stacked<U> {
     fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
         for (i, layer) in self.layers.iter().enumerate() {
@@ -179,16 +199,27 @@ impl<T: Float, U: Unfold<T>> Unfold<T> for Stacked<U> {
         let mut x = x.clone();
         let mut last = Vec::with_capacity(layers);
         for (i, (layer, first)) in self.layers.iter().zip(state).enumerate() {
-            if let Mode::Train(rng) = mode
-                && i > 0
-            {
-                x = x.with_steps(x.steps().dropout(self.dropout, rng));
-            }
+            x = self.dropped(x, i, mode);
             let (y, after) = layer.unfold_from(&x, first, mode);
             x = if self.residual && i > 0 { y.with_steps(y.steps() + x.steps()) } else { y };
             last.push(after);
         }
         (x, last)
+    }
+
+    /// The last layer reads what those below it say of every step; with residual layers, the outputs at the last step.
+    #[track_caller]
+    fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
+        let mut x = x.clone();
+        for (i, layer) in self.layers.iter().enumerate() {
+            x = self.dropped(x, i, mode);
+            if i + 1 == self.layers.len() && !(self.residual && i > 0) {
+                return layer.read(&x, mode);
+            }
+            let y = layer.unfold(&x, mode).0;
+            x = if self.residual && i > 0 { y.with_steps(y.steps() + x.steps()) } else { y };
+        }
+        x.last()
     }
 }
 

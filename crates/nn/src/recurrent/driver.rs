@@ -33,6 +33,15 @@ pub trait Unfold<T: Float = f32>: Module<T> + Send + Sync {
     fn unfold(&self, x: &Sequence<T>, mode: &mut Mode) -> (Sequence<T>, Self::State) {
         self.unfold_from(x, &self.initial_state(x.batch()), mode)
     }
+
+    /// The output of each sequence when all of it has been read, `[N, out]`.
+    ///
+    /// # Panics
+    /// As [`unfold_from`](Self::unfold_from).
+    #[track_caller]
+    fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
+        self.unfold(x, mode).0.last()
+    }
 }
 
 /// A [`Cell`] unfolded over the steps of a sequence, with the same parameters at every step.
@@ -164,6 +173,12 @@ impl<T: Float, C: Cell<T>> Unfold<T> for Recurrent<C> {
         let pass = Pass { cell: self.cell.clone(), x: given, seen, unfolded: self.unfolded };
         let (y, state) = pass.run(self.backprop, state);
         (turn(&turn(x).with_steps(y)).zero_padding(), state)
+    }
+
+    #[track_caller]
+    fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
+        let y = self.unfold(x, mode).0;
+        if self.reversed { y.first() } else { y.last() }
     }
 }
 

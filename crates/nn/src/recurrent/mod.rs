@@ -5,16 +5,22 @@ mod cell;
 mod combine;
 mod driver;
 mod elman;
+mod forcing;
 mod gates;
 mod gru;
 mod lstm;
+mod output;
+mod patterns;
 mod sequence;
 
 pub use cell::{Cell, CellState};
 pub use combine::{Bidirectional, Merge, Stacked, Stateful};
 pub use driver::{Recurrent, Unfold};
 pub use elman::{Elman, Nonlinearity};
+pub use forcing::{ForcingGap, TeacherForcing};
 pub use gru::Gru;
 pub use lstm::Lstm;
 
+pub use output::{Feedback, OutputRecurrence};
+pub use patterns::{HiddenRecurrence, SequenceToOne};
 pub use sequence::Sequence;

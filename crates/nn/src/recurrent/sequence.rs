@@ -107,6 +107,11 @@ impl<T: Float> Sequence<T> {
         self.steps.shape()[1]
     }
 
+    /// Whether [`data`](Self::data) is `[T, N, ..]`.
+    pub fn is_time_major(&self) -> bool {
+        self.time_major
+    }
+
     /// All steps, in the order of axes that the sequence was made with.
     pub fn data(&self) -> Var<T> {
         if self.time_major { self.steps.clone() } else { self.steps.transpose(0, 1) }

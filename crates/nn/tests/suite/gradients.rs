@@ -429,6 +429,12 @@ fn recurrent() -> Vec<Entry> {
         layer(Bidirectional::new(Elman::new(2, 3, rng), Elman::new(2, 3, rng)).merge(Merge::Mul), [2, 3, 2]),
         layer(Bidirectional::new(Elman::new(2, 3, rng), Elman::new(2, 3, rng)).merge(Merge::Average), [2, 3, 2]),
         layer(Stacked::new([2, 3].map(|n| Recurrent::new(Gru::new(n, 3, rng)))).dropout(0.3).residual(), [2, 3, 2]),
+        layer(HiddenRecurrence::elman(2, 3, 2, rng), [2, 3, 2]),
+        layer(SequenceToOne::elman(2, 3, 2, rng), [2, 3, 2]),
+        layer(
+            SequenceToOne::new(Bidirectional::new(Gru::new(2, 3, rng), Gru::new(2, 3, rng)), Linear::new(6, 2, rng)),
+            [2, 3, 2],
+        ),
         Entry::new::<Stateful<Recurrent<Gru>>>(move || check_module(stateful, [steps], reset).map(drop)),
     ]
 }

@@ -6,6 +6,7 @@ mod init;
 mod layers;
 mod losses;
 mod metrics;
+mod patterns;
 mod penalty;
 mod pytorch;
 mod recurrent;

@@ -1,0 +1,129 @@
+//! The patterns of recurrent networks after Goodfellow, Bengio and Courville, "Deep Learning", section 10.2, in which the
+//! hidden state recurs: an output each step (figure 10.3), and one output for a whole sequence (figure 10.5). The third,
+//! in which the output recurs (figure 10.4), is [`OutputRecurrence`](super::OutputRecurrence).
+
+use super::driver::{Recurrent, Unfold};
+use super::elman::Elman;
+use super::sequence::Sequence;
+use crate::layer::{Layer, Mode};
+use crate::layers::Linear;
+use gradus_autograd::{Module, Param, Path, Var, Visitor};
+use gradus_tensor::{Float, Rng};
+
+/// An output at each step, from a hidden state that recurs (figure 10.3, equations 10.8 to 10.10): over an [`Elman`] cell,
+///
+/// ```text
+/// h_t = tanh(b + W h_(t-1) + U x_t)      o_t = c + V h_t
+/// ```
+///
+/// and over any other recurrent layer the same of its outputs. `[N, T, in]` becomes `[N, T, out]`. The state carries whatever
+/// training finds useful, so that this pattern can compute anything; its steps must be run one after the other.
+///
+/// ```
+/// use gradus_nn::{HiddenRecurrence, Layer, Mode};
+/// use gradus_tensor::{Rng, Tensor};
+/// let net: HiddenRecurrence = HiddenRecurrence::elman(3, 8, 4, &mut Rng::seed(0));
+/// assert_eq!(*net.forward(&Tensor::ones([2, 7, 3]).into(), &mut Mode::Eval).shape(), [2, 7, 4]);
+/// ```
+pub struct HiddenRecurrence<U = Recurrent<Elman>, T: Float = f32> {
+    recurrent: U,
+    head: Linear<T>,
+}
+
+/// One output for a whole sequence (figure 10.5): what a recurrent layer has to say when it has read all steps, through a
+/// dense layer. `[N, T, in]` becomes `[N, out]`.
+///
+/// ```
+/// use gradus_nn::{Gru, Layer, Linear, Mode, Recurrent, SequenceToOne};
+/// use gradus_tensor::{Rng, Tensor};
+/// let rng = &mut Rng::seed(0);
+/// let net: SequenceToOne<Recurrent<Gru>> = SequenceToOne::new(Recurrent::new(Gru::new(3, 8, rng)), Linear::new(8, 2, rng));
+/// assert_eq!(*net.forward(&Tensor::ones([5, 7, 3]).into(), &mut Mode::Eval).shape(), [5, 2]);
+/// ```
+pub struct SequenceToOne<U = Recurrent<Elman>, T: Float = f32> {
+    recurrent: U,
+    head: Linear<T>,
+}
+
+impl<T: Float, U: Unfold<T>> HiddenRecurrence<U, T> {
+    /// Of a recurrent layer, and a dense one that takes its outputs.
+    pub fn new(recurrent: U, head: Linear<T>) -> Self {
+        Self { recurrent, head }
+    }
+
+    /// The outputs of all steps, `[.., out]`, from `state` on, and the state after the last. Those at padding are of no meaning.
+    #[track_caller]
+    pub fn unfold_from(&self, x: &Sequence<T>, state: &U::State, mode: &mut Mode) -> (Sequence<T>, U::State) {
+        let (h, state) = self.recurrent.unfold_from(x, state, mode);
+        (h.with_steps(self.head.forward(h.steps(), mode)), state)
+    }
+
+    /// As [`unfold_from`](Self::unfold_from), from the initial state on.
+    #[track_caller]
+    pub fn unfold(&self, x: &Sequence<T>, mode: &mut Mode) -> (Sequence<T>, U::State) {
+        self.unfold_from(x, &self.recurrent.initial_state(x.batch()), mode)
+    }
+}
+
+impl<T: Float> HiddenRecurrence<Recurrent<Elman<T>>, T> {
+    /// As the book has it: a hyperbolic tangent of `hidden` units between `inputs` and `outputs` numbers a step.
+    pub fn elman(inputs: usize, hidden: usize, outputs: usize, rng: &mut Rng) -> Self {
+        Self::new(Recurrent::new(Elman::new(inputs, hidden, rng)), Linear::new(hidden, outputs, rng))
+    }
+}
+
+impl<T: Float, U: Unfold<T>> SequenceToOne<U, T> {
+    /// Of a recurrent layer, and a dense one that takes its last output.
+    pub fn new(recurrent: U, head: Linear<T>) -> Self {
+        Self { recurrent, head }
+    }
+
+    /// The output of each sequence, `[N, out]`, after its own last step.
+    #[track_caller]
+    pub fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
+        self.head.forward(&self.recurrent.read(x, mode), mode)
+    }
+}
+
+impl<T: Float> SequenceToOne<Recurrent<Elman<T>>, T> {
+    /// Over a hyperbolic tangent of `hidden` units.
+    pub fn elman(inputs: usize, hidden: usize, outputs: usize, rng: &mut Rng) -> Self {
+        Self::new(Recurrent::new(Elman::new(inputs, hidden, rng)), Linear::new(hidden, outputs, rng))
+    }
+}
+
+impl<T: Float, U: Unfold<T>> Module<T> for HiddenRecurrence<U, T> {
+    fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
+        path.at("recurrent", |path| self.recurrent.visit(path, v));
+        path.at("head", |path| self.head.visit(path, v));
+    }
+    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&Path, &mut Param<T>)) {
+        path.at("recurrent", |path| self.recurrent.visit_mut(path, f));
+        path.at("head", |path| self.head.visit_mut(path, f));
+    }
+}
+
+impl<T: Float, U: Unfold<T>> Module<T> for SequenceToOne<U, T> {
+    fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
+        path.at("recurrent", |path| self.recurrent.visit(path, v));
+        path.at("head", |path| self.head.visit(path, v));
+    }
+    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&Path, &mut Param<T>)) {
+        path.at("recurrent", |path| self.recurrent.visit_mut(path, f));
+        path.at("head", |path| self.head.visit_mut(path, f));
+    }
+}
+
+impl<T: Float, U: Unfold<T>> Layer<T> for HiddenRecurrence<U, T> {
+    #[track_caller]
+    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        self.unfold(&x.into(), mode).0.data()
+    }
+}
+
+impl<T: Float, U: Unfold<T>> Layer<T> for SequenceToOne<U, T> {
+    #[track_caller]
+    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        self.read(&x.into(), mode)
+    }
+}
