@@ -51,6 +51,16 @@ impl<T: Float, U: Unfold<T>> HiddenRecurrence<U, T> {
         Self { recurrent, head }
     }
 
+    /// The recurrent layer.
+    pub fn recurrent(&self) -> &U {
+        &self.recurrent
+    }
+
+    /// The dense layer.
+    pub fn head(&self) -> &Linear<T> {
+        &self.head
+    }
+
     /// The outputs of all steps, `[.., out]`, from `state` on, and the state after the last. Those at padding are of no meaning.
     #[track_caller]
     pub fn unfold_from(&self, x: &Sequence<T>, state: &U::State, mode: &mut Mode) -> (Sequence<T>, U::State) {
@@ -76,6 +86,16 @@ impl<T: Float, U: Unfold<T>> SequenceToOne<U, T> {
     /// Of a recurrent layer, and a dense one that takes its last output.
     pub fn new(recurrent: U, head: Linear<T>) -> Self {
         Self { recurrent, head }
+    }
+
+    /// The recurrent layer.
+    pub fn recurrent(&self) -> &U {
+        &self.recurrent
+    }
+
+    /// The dense layer.
+    pub fn head(&self) -> &Linear<T> {
+        &self.head
     }
 
     /// The output of each sequence, `[N, out]`, after its own last step.
