@@ -180,10 +180,10 @@ impl Layer for LastOfBoth {
 }
 
 fn recurrent(b: &Bench) {
-    fn each_step<R: Layer>(steps: usize, make: impl FnOnce(&mut Rng) -> R) -> impl FnOnce(&mut Rng) -> Box<dyn FnMut()>
-    where
-        R: 'static,
-    {
+    fn each_step<R: Layer + 'static>(
+        steps: usize,
+        make: impl FnOnce(&mut Rng) -> R,
+    ) -> impl FnOnce(&mut Rng) -> Box<dyn FnMut()> {
         move |rng| {
             let (x, y) = (normal([32, steps, 64], rng), Tensor::randint([32 * steps], 0, 64, rng));
             let net = EachStep { recurrent: make(rng), head: Linear::new(128, 64, rng) };

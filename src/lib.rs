@@ -49,6 +49,11 @@ pub use gradus_train as train;
 #[doc = include_str!("../docs/gradcheck.md")]
 struct Gradcheck;
 
+/// The page's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/recurrent.md")]
+struct Recurrent;
+
 pub use gradus_autograd::{Param, Path, Visitor};
 pub use gradus_nn::Module;
 

@@ -9,6 +9,7 @@ mod forcing;
 mod gates;
 mod gru;
 mod lstm;
+mod names;
 mod output;
 mod patterns;
 mod sequence;
@@ -21,6 +22,7 @@ pub use forcing::{ForcingGap, TeacherForcing};
 pub use gru::Gru;
 pub use lstm::Lstm;
 
+pub use names::torch_recurrent_name;
 pub use output::{Feedback, OutputRecurrence};
 pub use patterns::{HiddenRecurrence, SequenceToOne};
 pub use sequence::Sequence;
