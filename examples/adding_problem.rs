@@ -67,7 +67,7 @@ fn train<C: Cell>(name: &str, cell: C, o: &Options) -> (Series, Series) {
     let (mut curve, mut sum) = (Vec::new(), 0.0);
     for update in 1..=o.updates {
         let (x, y) = draw(BATCH, o.steps, rng);
-        let loss = net.forward(&x.into(), &mut Mode::Train(rng)).mse(&y.into());
+        let loss = net.forward(&x.into(), &mut Mode::Train(rng)).mse(&y);
         sum += f64::from(loss.item());
         opt.step(&mut net, loss.backward()).expect("every parameter has a gradient");
         if update % 50 == 0 {
@@ -76,7 +76,7 @@ fn train<C: Cell>(name: &str, cell: C, o: &Options) -> (Series, Series) {
         }
     }
     let (x, y) = draw(2000, o.steps, &mut Rng::seed(1000));
-    let error = no_grad(|| net.forward(&x.into(), &mut Mode::Eval).mse(&y.into())).item();
+    let error = no_grad(|| net.forward(&x.into(), &mut Mode::Eval).mse(&y)).item();
     println!("{name:6} mean squared error on 2,000 new sequences: {error:.5}");
     (Series::new(name, curve), gradients_through_time(name, net.recurrent().cell(), net.head(), o))
 }
@@ -93,7 +93,7 @@ fn gradients_through_time<C: Cell>(name: &str, cell: &C, head: &Linear, o: &Opti
         state = next;
     }
     let last = outputs.last().expect("there are steps");
-    let grads = head.forward(last, &mut Mode::Eval).mse(&y.into()).backward();
+    let grads = head.forward(last, &mut Mode::Eval).mse(&y).backward();
     let norm = |h: &Var| grads.get(h).map_or(0.0, |g| g.cast::<f64>().square().sum(..).item().sqrt());
     let points = outputs.iter().enumerate().map(|(t, h)| ((t + 1) as f64, norm(h).max(1e-60).log10()));
     Series::new(name, points.collect())
@@ -158,7 +158,7 @@ fn clipping(o: &Options) {
         let mut losses = Vec::new();
         for _ in 0..200 {
             let (x, y) = draw(BATCH, o.steps, rng);
-            let loss = net.forward(&x.into(), &mut Mode::Train(rng)).mse(&y.into());
+            let loss = net.forward(&x.into(), &mut Mode::Train(rng)).mse(&y);
             losses.push(loss.item());
             if let Err(error) = opt.step(&mut net, loss.backward()) {
                 println!("  {what}: {error}");

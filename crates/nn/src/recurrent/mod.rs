@@ -9,9 +9,11 @@ mod forcing;
 mod gates;
 mod gru;
 mod lstm;
+mod measure;
 mod names;
 mod output;
 mod patterns;
+mod sampling;
 mod sequence;
 
 pub use cell::{Cell, CellState};
@@ -22,7 +24,9 @@ pub use forcing::{ForcingGap, TeacherForcing};
 pub use gru::Gru;
 pub use lstm::Lstm;
 
+pub use measure::{bits_per_character, edit_distance, perplexity};
 pub use names::torch_recurrent_name;
 pub use output::{Feedback, OutputRecurrence};
 pub use patterns::{HiddenRecurrence, SequenceToOne};
+pub use sampling::Sampler;
 pub use sequence::Sequence;

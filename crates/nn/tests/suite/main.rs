@@ -10,5 +10,6 @@ mod patterns;
 mod penalty;
 mod pytorch;
 mod recurrent;
+mod sequences;
 mod sequential;
 mod unfolding;
