@@ -22,8 +22,8 @@ fn masked_cross_entropy_is_the_mean_over_what_is_there() {
     let x = Var::leaf(with_nan);
     let loss = Sequence::new(&x).with_lengths(&lengths).cross_entropy(&no_class);
     let (mut sum, mut count) = (0.0, 0);
-    for n in 0..batch {
-        for t in 0..lengths[n] {
+    for (n, &length) in lengths.iter().enumerate() {
+        for t in 0..length {
             let row = logits.select(0, n).select(0, t).to_vec();
             let total: f64 = row.iter().map(|l| l.exp()).sum();
             sum -= row[labels.at([n, t]) as usize] - total.ln();
@@ -32,8 +32,8 @@ fn masked_cross_entropy_is_the_mean_over_what_is_there() {
     }
     assert!((loss.item() - sum / count as f64).abs() < 1e-12);
     let g = loss.backward()[&x].clone();
-    for n in 0..batch {
-        assert_eq!(g.select(0, n).slice(0, lengths[n]..).abs().sum(..).item(), 0.0);
+    for (n, &length) in lengths.iter().enumerate() {
+        assert_eq!(g.select(0, n).slice(0, length..).abs().sum(..).item(), 0.0);
     }
     let time_major = Sequence::time_major(logits.transpose(0, 1)).cross_entropy(&labels.t());
     assert!((time_major.item() - Sequence::new(&logits).cross_entropy(&labels).item()).abs() < 1e-12);
