@@ -1,6 +1,7 @@
 //! Recurrent networks: what one step computes, and how a sequence is run through it.
 
 mod backprop;
+mod beam;
 mod cell;
 mod combine;
 mod driver;
@@ -16,6 +17,7 @@ mod patterns;
 mod sampling;
 mod sequence;
 
+pub use beam::{BeamSearch, Hypothesis};
 pub use cell::{Cell, CellState};
 pub use combine::{Bidirectional, Merge, Stacked, Stateful};
 pub use driver::{Recurrent, Unfold};

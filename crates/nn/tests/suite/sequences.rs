@@ -105,3 +105,72 @@ fn samples_are_drawn_as_told() {
 fn a_temperature_of_zero_is_refused() {
     Sampler::temperature(0.0);
 }
+
+/// All sequences over `tokens` that end in `end` or are `longest` long, with the logarithm of their probability.
+fn all_sequences(log_p: &[Vec<f64>], end: usize, longest: usize) -> Vec<(Vec<usize>, f64)> {
+    let (mut open, mut done) = (vec![(vec![], 0.0)], vec![]);
+    for length in 1..=longest {
+        let mut longer = vec![];
+        for (tokens, p) in open {
+            let row = &log_p[*tokens.last().unwrap_or(&0)];
+            for (token, step) in row.iter().enumerate() {
+                let next: Vec<usize> = tokens.iter().copied().chain([token]).collect();
+                if token == end || length == longest { &mut done } else { &mut longer }.push((next, p + step));
+            }
+        }
+        open = longer;
+    }
+    done
+}
+
+#[test]
+fn a_wide_beam_finds_the_best_of_all_sequences() {
+    let (tokens, end, longest) = (4, 3, 4);
+    for (seed, alpha) in [(0, 0.0), (1, 0.7), (2, 1.0), (3, 2.0)] {
+        let table = Var::constant(Tensor::<f64>::normal([tokens, tokens], 0.0, 1.0, &mut Rng::seed(seed)));
+        let step = |last: &Tensor<i64>, state: &Var<f64>| (table.index_select(0, last), state.clone());
+        let state = Var::constant(Tensor::zeros([1, 2]));
+        let log_p: Vec<Vec<f64>> = (0..tokens).map(|t| table.log_softmax(1).value().select(0, t).to_vec()).collect();
+        let mut all: Vec<_> = all_sequences(&log_p, end, longest)
+            .into_iter()
+            .map(|(t, p)| (p / ((5.0 + t.len() as f64) / 6.0).powf(alpha), t))
+            .collect();
+        all.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let found = BeamSearch::new(256, longest).length_penalty(alpha).search(0, end, &state, step);
+        // Some have the same steps in another order, and so the same score.
+        for (f, (score, _)) in found.iter().zip(&all) {
+            let own = all.iter().find(|(_, tokens)| *tokens == f.tokens).unwrap().0;
+            assert!((f.score - score).abs() < 1e-12 && (own - score).abs() < 1e-12, "{f:?}, not of {score}");
+        }
+        assert_eq!(found.len(), all.len());
+        // One beam is the greedy choice at each step.
+        let narrow = BeamSearch::new(1, longest).search(0, end, &state, step);
+        let mut greedy: Vec<usize> = vec![];
+        while greedy.last() != Some(&end) && greedy.len() < longest {
+            let last = Tensor::from([*greedy.last().unwrap_or(&0) as i64]);
+            greedy.push(Sampler::greedy().choose(table.index_select(0, &last).value(), &mut Rng::seed(0)).item() as usize);
+        }
+        assert_eq!(narrow[0].tokens, greedy);
+    }
+}
+
+/// Each beginning goes on from its own state.
+#[test]
+fn beams_keep_their_states() {
+    let cell = Gru::<f64>::new(4, 6, &mut Rng::seed(5));
+    let head = Linear::new(6, 4, &mut Rng::seed(6));
+    let step = |last: &Tensor<i64>, h: &Var<f64>| {
+        let (y, h) = cell.step(&Var::constant(last.one_hot(4)), h);
+        (head.forward(&(y * 4.0), &mut Mode::Eval), h)
+    };
+    let found = BeamSearch::new(3, 5).search(0, 3, &cell.initial_state(1), step);
+    for hypothesis in &found {
+        let (mut h, mut last, mut sum) = (cell.initial_state(1), 0, 0.0);
+        for &token in &hypothesis.tokens {
+            let (logits, next) = step(&Tensor::from([last]), &h);
+            sum += logits.log_softmax(1).value().at([0, token]);
+            (h, last) = (next, token as i64);
+        }
+        assert!((sum - hypothesis.log_probability).abs() < 1e-12, "{hypothesis:?}");
+    }
+}
