@@ -62,9 +62,9 @@ impl<T: Float> FusedSequence<T> {
         Given { sizes: self.sizes, gates: self.gates, share: slice(&self.share), weight: slice(&self.weight), mask }
     }
 
-    /// An array of `[steps, N, width · H]` to be written.
+    /// An array of `[steps, N, width · H]`, all of which is to be written.
     fn room(&self, steps: usize, width: usize) -> Tensor<T> {
-        Tensor::zeros([steps, self.sizes.batch, width * self.sizes.hidden])
+        Tensor::build([steps, self.sizes.batch, width * self.sizes.hidden], |_| ())
     }
 
     /// States or memories, of which the first is given.

@@ -22,6 +22,41 @@ impl<T: Float> Kernel for Activate<'_, T> {
     }
 }
 
+/// One step of some rows back: `dh` is the gradient of the state `h` after the step, `dp` becomes that of the sum, `dh` 0, to
+/// which the product is added. Rows that are not there keep theirs, and have none of the sum.
+struct Back<'a, T> {
+    h: &'a [T],
+    mask: Option<&'a [bool]>,
+    dp: &'a mut [T],
+    dh: &'a mut [T],
+    hidden: usize,
+    relu: bool,
+}
+
+impl<T: Float> Kernel for Back<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let n = self.hidden;
+        let rows = self.dp.chunks_exact_mut(n).zip(self.dh.chunks_exact_mut(n)).zip(self.h.chunks_exact(n));
+        for (r, ((dp, dh), h)) in rows.enumerate() {
+            if !is_there(self.mask, r) {
+                dp.fill(T::zero());
+                continue;
+            }
+            for k in 0..n {
+                let slope = match self.relu {
+                    true if h[k] <= T::zero() => T::zero(),
+                    true => T::one(),
+                    false => T::one() - h[k] * h[k],
+                };
+                dp[k] = dh[k] * slope;
+            }
+            dh.fill(T::zero());
+        }
+    }
+}
+
 /// Fills `states`, whose first is given.
 pub fn elman_forward<T: Float>(given: Given<'_, T>, relu: bool, states: &mut [T]) {
     if given.is_empty() {
@@ -52,23 +87,7 @@ pub fn elman_backward<T: Float>(given: Given<'_, T>, relu: bool, states: &[T], g
         for t in (0..steps).rev() {
             add(dh, group.of(gy, t, hidden));
             let (h, dp, mask) = (group.of(states, t + 1, hidden), &mut *d_share[t], group.mask(t));
-            for (r, ((dp, dh), h)) in
-                dp.chunks_exact_mut(hidden).zip(dh.chunks_exact_mut(hidden)).zip(h.chunks_exact(hidden)).enumerate()
-            {
-                if !is_there(mask, r) {
-                    dp.fill(T::zero());
-                    continue;
-                }
-                for ((dp, dh), &h) in dp.iter_mut().zip(&mut *dh).zip(h) {
-                    let slope = match relu {
-                        true if h <= T::zero() => T::zero(),
-                        true => T::one(),
-                        false => T::one() - h * h,
-                    };
-                    *dp = *dh * slope;
-                }
-                dh.fill(T::zero());
-            }
+            dispatch(Back { h, mask, dp: &mut *dp, dh: &mut *dh, hidden, relu });
             group.recur_back(t, dp, dh);
         }
     });

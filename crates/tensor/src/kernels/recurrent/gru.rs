@@ -64,44 +64,61 @@ pub fn gru_forward<T: Float>(given: Given<'_, T>, bias: &[T], states: &mut [T], 
     });
 }
 
-/// One row back. `dh`, the gradient of the state after the step, becomes what of it passes by the products.
+/// One step of some rows back. `dh`, the gradient of the state after the step, becomes what of it passes by the products. Rows
+/// that are not there keep theirs, and have none of the shares.
 struct Back<'a, T> {
     gates: &'a [T],
     h_before: &'a [T],
+    mask: Option<&'a [bool]>,
     /// Of the input's share, and of the state's.
     dp: &'a mut [T],
     db: &'a mut [T],
     dh: &'a mut [T],
+    hidden: usize,
 }
 
 impl<T: Float> Kernel for Back<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
-        let Self { gates, h_before, dp, db, dh } = self;
-        let (n, one) = (h_before.len(), T::one());
-        let (r, z) = (&gates[..n], &gates[n..2 * n]);
-        let (proposal, b3) = (&gates[2 * n..3 * n], &gates[3 * n..4 * n]);
-        let dh = &mut dh[..n];
-        let (both, d3) = dp.split_at_mut(2 * n);
-        let (dr, dz) = both.split_at_mut(n);
-        for k in 0..n {
-            d3[k] = dh[k] * (one - z[k]) * (one - proposal[k] * proposal[k]);
+        let n = self.hidden;
+        let kept = self.gates.chunks_exact(4 * n).zip(self.h_before.chunks_exact(n));
+        let shares = self.dp.chunks_exact_mut(3 * n).zip(self.db.chunks_exact_mut(3 * n));
+        for (r, ((kept, (dp, db)), dh)) in kept.zip(shares).zip(self.dh.chunks_exact_mut(n)).enumerate() {
+            if is_there(self.mask, r) {
+                row_back(kept.0, kept.1, dp, db, dh);
+            } else {
+                dp.fill(T::zero());
+                db.fill(T::zero());
+            }
         }
-        for k in 0..n {
-            dz[k] = dh[k] * (h_before[k] - proposal[k]) * z[k] * (one - z[k]);
-        }
-        for k in 0..n {
-            dr[k] = d3[k] * b3[k] * r[k] * (one - r[k]);
-        }
-        db[..2 * n].copy_from_slice(both);
-        let db3 = &mut db[2 * n..3 * n];
-        for k in 0..n {
-            db3[k] = d3[k] * r[k];
-        }
-        for k in 0..n {
-            dh[k] *= z[k];
-        }
+    }
+}
+
+#[inline(always)]
+fn row_back<T: Float>(gates: &[T], h_before: &[T], dp: &mut [T], db: &mut [T], dh: &mut [T]) {
+    let (n, one) = (h_before.len(), T::one());
+    let (r, z) = (&gates[..n], &gates[n..2 * n]);
+    let (proposal, b3) = (&gates[2 * n..3 * n], &gates[3 * n..4 * n]);
+    let dh = &mut dh[..n];
+    let (both, d3) = dp.split_at_mut(2 * n);
+    let (dr, dz) = both.split_at_mut(n);
+    for k in 0..n {
+        d3[k] = dh[k] * (one - z[k]) * (one - proposal[k] * proposal[k]);
+    }
+    for k in 0..n {
+        dz[k] = dh[k] * (h_before[k] - proposal[k]) * z[k] * (one - z[k]);
+    }
+    for k in 0..n {
+        dr[k] = d3[k] * b3[k] * r[k] * (one - r[k]);
+    }
+    db[..2 * n].copy_from_slice(both);
+    let db3 = &mut db[2 * n..3 * n];
+    for k in 0..n {
+        db3[k] = d3[k] * r[k];
+    }
+    for k in 0..n {
+        dh[k] *= z[k];
     }
 }
 
@@ -124,19 +141,9 @@ pub fn gru_backward<T: Float>(
     given.for_each_group(parts, |group, ((mut d_share, mut d_recurrent), dh): Parts<'_, T>| {
         for t in (0..steps).rev() {
             add(dh, group.of(gy, t, hidden));
-            let (gates, mask) = (group.of(gates, t, 4 * hidden), group.mask(t));
-            let before = group.of(states, t, hidden);
-            for r in 0..group.rows {
-                let one = r * hidden..(r + 1) * hidden;
-                let (three, four) = (3 * one.start..3 * one.end, 4 * one.start..4 * one.end);
-                let (dp, db) = (&mut d_share[t][three.clone()], &mut d_recurrent[t][three]);
-                if !is_there(mask, r) {
-                    dp.fill(T::zero());
-                    db.fill(T::zero());
-                    continue;
-                }
-                dispatch(Back { gates: &gates[four], h_before: &before[one.clone()], dp, db, dh: &mut dh[one] });
-            }
+            let (gates, h_before) = (group.of(gates, t, 4 * hidden), group.of(states, t, hidden));
+            let (dp, db, mask) = (&mut *d_share[t], &mut *d_recurrent[t], group.mask(t));
+            dispatch(Back { gates, h_before, mask, dp, db, dh: &mut *dh, hidden });
             group.recur_back(t, d_recurrent[t], dh);
         }
     });

@@ -63,12 +63,14 @@ pub fn lstm_forward<T: Float>(given: Given<'_, T>, states: &mut [T], memories: &
     });
 }
 
-/// One row back: `dh` and `dc` are the gradients of the state after the step; `dp` becomes that of the sums, `dc` that of
-/// the memory before, `dh` 0, to which the product is added.
+/// One step of some rows back: `dh` and `dc` are the gradients of the state after the step; `dp` becomes that of the sums, `dc`
+/// that of the memory before, `dh` 0, to which the product is added. Rows that are not there keep theirs, and have none of the
+/// sums.
 struct Back<'a, T> {
     gates: &'a [T],
     c_before: &'a [T],
     c: &'a [T],
+    mask: Option<&'a [bool]>,
     dp: &'a mut [T],
     dh: &'a mut [T],
     dc: &'a mut [T],
@@ -80,36 +82,50 @@ impl<T: Float> Kernel for Back<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
-        let Self { gates, c_before, c, dp, dh, dc, tanh_c } = self;
-        let (n, one) = (c.len(), T::one());
-        let (i, f, g, o) = parts(gates, n);
-        let (c_before, dh, dc, tanh_c) = (&c_before[..n], &mut dh[..n], &mut dc[..n], &mut tanh_c[..n]);
-        for k in 0..n {
-            tanh_c[k] = c[k].tanh();
+        let n = self.tanh_c.len();
+        let kept = self.gates.chunks_exact(4 * n).zip(self.c_before.chunks_exact(n)).zip(self.c.chunks_exact(n));
+        let states = self.dh.chunks_exact_mut(n).zip(self.dc.chunks_exact_mut(n));
+        for (r, ((kept, dp), (dh, dc))) in kept.zip(self.dp.chunks_exact_mut(4 * n)).zip(states).enumerate() {
+            if is_there(self.mask, r) {
+                let ((gates, c_before), c) = kept;
+                row_back(gates, [c_before, c], dp, [dh, dc], self.tanh_c);
+            } else {
+                dp.fill(T::zero());
+            }
         }
-        for k in 0..n {
-            dc[k] += dh[k] * o[k] * (one - tanh_c[k] * tanh_c[k]);
-        }
-        let (di, rest) = dp.split_at_mut(n);
-        let (df, rest) = rest.split_at_mut(n);
-        let (dg, d_o) = rest.split_at_mut(n);
-        for k in 0..n {
-            di[k] = dc[k] * g[k] * i[k] * (one - i[k]);
-        }
-        for k in 0..n {
-            df[k] = dc[k] * c_before[k] * f[k] * (one - f[k]);
-        }
-        for k in 0..n {
-            dg[k] = dc[k] * i[k] * (one - g[k] * g[k]);
-        }
-        for k in 0..n {
-            d_o[k] = dh[k] * tanh_c[k] * o[k] * (one - o[k]);
-        }
-        for k in 0..n {
-            dc[k] *= f[k];
-        }
-        dh.fill(T::zero());
     }
+}
+
+#[inline(always)]
+fn row_back<T: Float>(gates: &[T], [c_before, c]: [&[T]; 2], dp: &mut [T], [dh, dc]: [&mut [T]; 2], tanh_c: &mut [T]) {
+    let (n, one) = (c.len(), T::one());
+    let (i, f, g, o) = parts(gates, n);
+    let (c_before, dh, dc, tanh_c) = (&c_before[..n], &mut dh[..n], &mut dc[..n], &mut tanh_c[..n]);
+    for k in 0..n {
+        tanh_c[k] = c[k].tanh();
+    }
+    for k in 0..n {
+        dc[k] += dh[k] * o[k] * (one - tanh_c[k] * tanh_c[k]);
+    }
+    let (di, rest) = dp.split_at_mut(n);
+    let (df, rest) = rest.split_at_mut(n);
+    let (dg, d_o) = rest.split_at_mut(n);
+    for k in 0..n {
+        di[k] = dc[k] * g[k] * i[k] * (one - i[k]);
+    }
+    for k in 0..n {
+        df[k] = dc[k] * c_before[k] * f[k] * (one - f[k]);
+    }
+    for k in 0..n {
+        dg[k] = dc[k] * i[k] * (one - g[k] * g[k]);
+    }
+    for k in 0..n {
+        d_o[k] = dh[k] * tanh_c[k] * o[k] * (one - o[k]);
+    }
+    for k in 0..n {
+        dc[k] *= f[k];
+    }
+    dh.fill(T::zero());
 }
 
 /// What [`lstm_forward`] filled.
@@ -137,16 +153,8 @@ pub fn lstm_backward<T: Float>(given: Given<'_, T>, kept: Kept<'_, T>, gy: &[T],
             add(dh, group.of(gy, t, hidden));
             let (gates, mask) = (group.of(kept.gates, t, 4 * hidden), group.mask(t));
             let (c_before, c) = (group.of(kept.memories, t, hidden), group.of(kept.memories, t + 1, hidden));
-            for r in 0..group.rows {
-                let (one, four) = (r * hidden..(r + 1) * hidden, 4 * r * hidden..4 * (r + 1) * hidden);
-                let dp = &mut d_share[t][four.clone()];
-                if !is_there(mask, r) {
-                    dp.fill(T::zero());
-                    continue;
-                }
-                let (c_before, c, dh, dc) = (&c_before[one.clone()], &c[one.clone()], &mut dh[one.clone()], &mut dc[one]);
-                dispatch(Back { gates: &gates[four], c_before, c, dp, dh, dc, tanh_c: &mut tanh_c });
-            }
+            let (dp, tanh_c) = (&mut *d_share[t], &mut tanh_c[..]);
+            dispatch(Back { gates, c_before, c, mask, dp, dh: &mut *dh, dc: &mut *dc, tanh_c });
             group.recur_back(t, d_share[t], dh);
         }
     });

@@ -126,8 +126,11 @@ impl<'a, T: Float> Group<'a, T> {
 
 /// The states before each step, 0 where the step is not there: a NaN in one must not meet the 0 that is its factor.
 fn masked<T: Float>(states: &[T], mask: &[bool], hidden: usize) -> Vec<T> {
-    let row = |(there, state): (&bool, &[T])| if *there { state.to_vec() } else { vec![T::zero(); hidden] };
-    mask.iter().zip(states.chunks_exact(hidden)).flat_map(row).collect()
+    let mut there = states[..mask.len() * hidden].to_vec();
+    for (state, _) in there.chunks_exact_mut(hidden).zip(mask).filter(|(_, there)| !**there) {
+        state.fill(T::zero());
+    }
+    there
 }
 
 /// Cuts an array of `[.., N, width]` into groups of rows: for each group, its rows at every step.
