@@ -39,7 +39,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>, DataError
     let path = path.as_ref();
     let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
     let bytes = if bytes.starts_with(b"PK") { entry(path, &bytes)? } else { bytes };
-    let most = bytes.len().saturating_mul(MOST_RATIO).saturating_add(1 << 16);
+    let most = bytes.len().saturating_mul(MOST_RATIO).saturating_add(1 << 20);
     let options = OpenOptions::default().with_max_read_bytes(most).with_max_chunk_bytes(most).with_chunk_cache_bytes(0);
     let damaged = |e: Error| DataError::in_file(path, "", format!("not a readable HDF5 file: {e}"));
     let file = Hdf5File::from_vec_with_options(bytes, options).map_err(damaged)?;
