@@ -37,7 +37,7 @@ impl<T: Float, C: Cell<T>> Pass<T, C> {
         let steps = self.x.len();
         match backprop {
             Backprop::Truncated { k1, k2 } if k2 < steps => self.truncated(k1, k2, state),
-            Backprop::Checkpointed => self.checkpointed(state),
+            Backprop::Checkpointed if self.x.batch() > 0 => self.checkpointed(state),
             _ => self.steps(0..steps, state),
         }
     }
@@ -144,6 +144,6 @@ impl<T: Float, C: Cell<T>> Pass<T, C> {
             at += n;
             all.slice(0, at - n..at).reshape(v.shape())
         });
-        (all.slice(0, ..outputs).reshape([len, batch, outputs / (len * batch).max(1)]), state)
+        (all.slice(0, ..outputs).reshape([len, batch, outputs / (len * batch)]), state)
     }
 }

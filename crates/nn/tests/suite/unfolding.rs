@@ -249,6 +249,18 @@ fn masks_may_have_gaps() {
     .unwrap();
 }
 
+/// A last batch may be empty after filtering: it computes nothing, and its gradients are 0.
+#[test]
+fn a_batch_of_no_sequences_has_no_gradient() {
+    for driver in [gru(|r| r), gru(|r| r.unfolded()), gru(|r| r.checkpointed()), gru(|r| r.truncated(2, 3))] {
+        let (y, state) = driver.unfold(&Sequence::new(input(0, 5)), &mut Mode::Eval);
+        assert_eq!((y.data().shape().to_vec(), state.shape().to_vec()), (vec![0, 5, 4], vec![0, 4]));
+        for (path, g) in gradients(&driver, weighted(&y.data(), &state)) {
+            assert_eq!(g.abs().sum(..).item(), 0.0, "{path}");
+        }
+    }
+}
+
 #[test]
 #[should_panic(expected = "2 lengths for 3 sequences")]
 fn each_sequence_has_a_length() {
