@@ -80,8 +80,7 @@ impl<T: Float> OutputRecurrence<T> {
     #[track_caller]
     pub fn teacher_forced(&self, x: &Sequence<T>, targets: &Tensor<T>) -> Sequence<T> {
         let targets = self.steps_of(x, targets).or_panic();
-        let given = x.zero_padding();
-        let hidden = self.hidden(given.steps(), &Var::constant(one_later(&targets)));
+        let hidden = self.hidden(self.projected(x), &Var::constant(one_later(&targets)));
         x.with_steps(self.head.forward(&hidden, &mut Mode::Eval)).zero_padding()
     }
 
@@ -133,16 +132,20 @@ impl<T: Float> OutputRecurrence<T> {
         })
     }
 
-    /// The hidden units of a step, or of all, from the input and the output before.
-    fn hidden(&self, x: &Var<T>, before: &Var<T>) -> Var<T> {
-        (self.input.forward(x, &mut Mode::Eval) + self.feedback.forward(before, &mut Mode::Eval)).tanh()
+    /// `U x + b` of all steps.
+    fn projected(&self, x: &Sequence<T>) -> Var<T> {
+        self.input.forward(x.zero_padding().steps(), &mut Mode::Eval)
+    }
+
+    /// The hidden units of a step, or of all, from `U x + b` and the output before.
+    fn hidden(&self, projected: Var<T>, before: &Var<T>) -> Var<T> {
+        (projected + self.feedback.forward(before, &mut Mode::Eval)).tanh()
     }
 
     /// One step after the other. `told` is what a teacher would say before each, `[T, N, out]`.
     #[track_caller]
     fn run(&self, x: &Sequence<T>, told: Option<&Tensor<T>>, p: f64, rng: &mut Rng) -> Sequence<T> {
-        let (given, width) = (x.zero_padding(), self.head.weight.shape()[0]);
-        let projected = self.input.forward(given.steps(), &mut Mode::Eval);
+        let (projected, width) = (self.projected(x), self.head.weight.shape()[0]);
         let mut before = Var::constant(Tensor::zeros([x.batch(), width]));
         let mut outputs = Vec::with_capacity(x.len());
         for t in 0..x.len() {
@@ -150,8 +153,7 @@ impl<T: Float> OutputRecurrence<T> {
                 let teacher = Tensor::bernoulli([x.batch(), 1], p, rng);
                 before = Var::constant(told.select(0, t)).where_(&teacher, &before);
             }
-            let h = (projected.select(0, t) + self.feedback.forward(&before, &mut Mode::Eval)).tanh();
-            let output = self.head.forward(&h, &mut Mode::Eval);
+            let output = self.head.forward(&self.hidden(projected.select(0, t), &before), &mut Mode::Eval);
             before = read_back(&output, self.link, rng);
             outputs.push(output);
         }

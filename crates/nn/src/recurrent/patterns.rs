@@ -7,7 +7,8 @@ use super::elman::Elman;
 use super::sequence::Sequence;
 use crate::layer::{Layer, Mode};
 use crate::layers::Linear;
-use gradus_autograd::{Module, Param, Path, Var, Visitor};
+use gradus_autograd::Var;
+use gradus_derive::Module;
 use gradus_tensor::{Float, Rng};
 
 /// An output at each step, from a hidden state that recurs (figure 10.3, equations 10.8 to 10.10): over an [`Elman`] cell,
@@ -25,6 +26,7 @@ use gradus_tensor::{Float, Rng};
 /// let net: HiddenRecurrence = HiddenRecurrence::elman(3, 8, 4, &mut Rng::seed(0));
 /// assert_eq!(*net.forward(&Tensor::ones([2, 7, 3]).into(), &mut Mode::Eval).shape(), [2, 7, 4]);
 /// ```
+#[derive(Module)]
 pub struct HiddenRecurrence<U = Recurrent<Elman>, T: Float = f32> {
     recurrent: U,
     head: Linear<T>,
@@ -40,6 +42,7 @@ pub struct HiddenRecurrence<U = Recurrent<Elman>, T: Float = f32> {
 /// let net: SequenceToOne<Recurrent<Gru>> = SequenceToOne::new(Recurrent::new(Gru::new(3, 8, rng)), Linear::new(8, 2, rng));
 /// assert_eq!(*net.forward(&Tensor::ones([5, 7, 3]).into(), &mut Mode::Eval).shape(), [5, 2]);
 /// ```
+#[derive(Module)]
 pub struct SequenceToOne<U = Recurrent<Elman>, T: Float = f32> {
     recurrent: U,
     head: Linear<T>,
@@ -109,28 +112,6 @@ impl<T: Float> SequenceToOne<Recurrent<Elman<T>>, T> {
     /// Over a hyperbolic tangent of `hidden` units.
     pub fn elman(inputs: usize, hidden: usize, outputs: usize, rng: &mut Rng) -> Self {
         Self::new(Recurrent::new(Elman::new(inputs, hidden, rng)), Linear::new(hidden, outputs, rng))
-    }
-}
-
-impl<T: Float, U: Unfold<T>> Module<T> for HiddenRecurrence<U, T> {
-    fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
-        path.at("recurrent", |path| self.recurrent.visit(path, v));
-        path.at("head", |path| self.head.visit(path, v));
-    }
-    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&Path, &mut Param<T>)) {
-        path.at("recurrent", |path| self.recurrent.visit_mut(path, f));
-        path.at("head", |path| self.head.visit_mut(path, f));
-    }
-}
-
-impl<T: Float, U: Unfold<T>> Module<T> for SequenceToOne<U, T> {
-    fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
-        path.at("recurrent", |path| self.recurrent.visit(path, v));
-        path.at("head", |path| self.head.visit(path, v));
-    }
-    fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&Path, &mut Param<T>)) {
-        path.at("recurrent", |path| self.recurrent.visit_mut(path, f));
-        path.at("head", |path| self.head.visit_mut(path, f));
     }
 }
 
