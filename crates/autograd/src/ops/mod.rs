@@ -3,6 +3,7 @@
 mod activation;
 mod binary;
 mod conv;
+mod ctc;
 mod einsum;
 mod index;
 mod join;
@@ -17,6 +18,7 @@ mod slice;
 mod softmax;
 mod straight_through;
 mod unary;
+mod unfolded;
 mod view;
 
 pub use unary::UnaryRule;
@@ -40,6 +42,7 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
         matmul::samples::<T>(),
         linalg::samples::<T>(),
         conv::samples::<T>(),
+        ctc::samples::<T>(),
         einsum::samples::<T>(),
         pool::samples::<T>(),
         recurrent::samples::<T>(),

@@ -3,20 +3,11 @@
 //! Plain gradients come from the fused backward pass. Gradients that must be differentiable themselves come from the same
 //! sequence unfolded, step by step, in ops that have derivatives of every order.
 
-use crate::backward::{GradMode, gradients};
-use crate::op::{Pull, op_of_many};
+use crate::op::op_of_many;
+use crate::ops::unfolded::unfolded_gradients;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
 use gradus_tensor::{Float, FusedSequence, OrPanic, Rng, Tensor};
-
-/// The gradients of a fused sequence, of the same one unfolded.
-fn unfolded_gradients<T: Float>(p: &Pull<'_, T>, inputs: &[Var<T>], unfold: impl Fn(&[Var<T>]) -> Var<T>) -> Vec<Option<Var<T>>> {
-    // In new variables: an input may depend on another, and what it does is not this op's.
-    let own: Vec<Var<T>> = inputs.iter().map(|v| v.reshape(v.shape())).collect();
-    let y = unfold(&own);
-    let found = gradients(&y, p.gy(), &own.iter().collect::<Vec<_>>(), GradMode::Differentiable);
-    found.unwrap_or_else(|e| panic!("the ops of a cell have derivatives of every order: {e}"))
-}
 
 /// The states of each step of a sequence.
 fn steps<T: Float, S: Clone>(
