@@ -24,6 +24,7 @@
 // What `#[derive(Module)]` writes names the crate `gradus`, which to this crate is `gradus_autograd`.
 extern crate gradus_autograd as gradus;
 
+mod attention;
 pub mod init;
 mod layer;
 mod layers;
@@ -33,6 +34,7 @@ mod penalty;
 mod recurrent;
 mod sequential;
 
+pub use attention::*;
 pub use gradus_autograd::Module;
 pub use gradus_derive::Module;
 pub use init::Init;

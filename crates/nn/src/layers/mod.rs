@@ -13,6 +13,7 @@ mod pad;
 mod pool;
 mod shape;
 mod squeeze_excite;
+mod time_distributed;
 mod upsample;
 
 pub use activation::{CELU, ELU, GELU, GELUTanh, GLU, LeakyReLU, PReLU, ReLU, ReLU6, SELU, SiLU};
@@ -36,4 +37,5 @@ pub use pool::{GlobalAvgPool1d, GlobalAvgPool2d, GlobalAvgPool3d, GlobalMaxPool1
 pub use pool::{MaxUnpool1d, MaxUnpool2d, MaxUnpool3d};
 pub use shape::{Flatten, Identity, Lambda};
 pub use squeeze_excite::SqueezeExcite;
+pub use time_distributed::TimeDistributed;
 pub use upsample::Upsample;

@@ -2,12 +2,14 @@
 
 mod binary;
 mod cross_entropy;
+mod ctc;
 mod divergence;
 mod regression;
 mod sample_weighted;
 
 pub use binary::BinaryCrossEntropy;
 pub use cross_entropy::{CrossEntropy, Nll, check_labels};
+pub use ctc::Ctc;
 pub use divergence::KlDivergence;
 pub use regression::{Huber, L1, Mse, SmoothL1};
 pub use sample_weighted::SampleWeighted;

@@ -57,6 +57,11 @@ impl TeacherForcing {
 
 /// A loss with each step reading the target of the step before, and with the network running freely. Their gap is what
 /// teacher forcing hides: in use, there is no teacher.
+///
+/// ```
+/// let gap = gradus_nn::ForcingGap { teacher_forced: 0.25, free_running: 0.75 };
+/// assert_eq!(gap.to_string(), "teacher-forced 0.2500, free running 0.7500, gap 0.5000");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ForcingGap {
     /// Each step read the target.
@@ -69,5 +74,12 @@ impl ForcingGap {
     /// By how much free running is worse.
     pub fn gap(self) -> f64 {
         self.free_running - self.teacher_forced
+    }
+}
+
+impl std::fmt::Display for ForcingGap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { teacher_forced, free_running } = self;
+        write!(f, "teacher-forced {teacher_forced:.4}, free running {free_running:.4}, gap {:.4}", self.gap())
     }
 }

@@ -183,6 +183,13 @@ impl<T: Float> Sequence<T> {
         Self { steps: self.steps.masked_fill(&padding, 0.0), ..self.clone() }
     }
 
+    /// The sequences of these indices `[M]`.
+    #[must_use]
+    pub(super) fn rows(&self, indices: &Tensor<i64>) -> Self {
+        let mask = self.mask.as_ref().map(|m| m.index_select(1, indices));
+        Self { steps: self.steps.index_select(1, indices), mask, ..*self }
+    }
+
     /// The steps in reverse, padding first.
     #[must_use]
     pub(super) fn flip(&self) -> Self {

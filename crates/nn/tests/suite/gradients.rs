@@ -295,7 +295,10 @@ fn classification_losses() -> Vec<Entry> {
     let all = move || ignoring().weight([0.5, 2.0, 1.5]).label_smoothing(0.2);
     let probabilities = Var::constant(x.flip(0)).softmax(1).into_value();
     let dense = Tensor::normal([2, 3, 2], 0.0, 1.0, rng);
+    let steps = Tensor::normal([2, 4, 3], 0.0, 1.0, rng);
     vec![
+        loss(&steps, vec![vec![2, 2], vec![]], |r| Ctc::new().reduction(r)),
+        loss(&steps, vec![vec![0, 2], vec![2]], |r| Ctc::new().blank(1).reduction(r)),
         loss(&x, labels(), move |r| ignoring().reduction(r)),
         loss(&x, labels(), move |r| all().reduction(r)),
         loss(&x, labels(), |r| Nll::new().ignore_index(-100).weight([0.5, 2.0, 1.5]).reduction(r)),
@@ -435,6 +438,9 @@ fn recurrent() -> Vec<Entry> {
             SequenceToOne::new(Bidirectional::new(Gru::new(2, 3, rng), Gru::new(2, 3, rng)), Linear::new(6, 2, rng)),
             [2, 3, 2],
         ),
+        layer(MultiHeadAttention::new(4, 2, rng), [2, 3, 4]),
+        layer(MultiHeadAttention::new(4, 1, rng).causal().dropout(0.3), [2, 3, 4]),
+        layer(TimeDistributed::new(Conv1d::new(2, 1, 2, rng)), [2, 2, 2, 3]),
         Entry::new::<Stateful<Recurrent<Gru>>>(move || check_module(stateful, [steps], reset).map(drop)),
     ]
 }

@@ -1,5 +1,6 @@
 //! The tests of this crate, in one binary: linking is most of what they take to build.
 
+mod attention;
 mod checkpoint;
 mod gradients;
 mod init;

@@ -1,6 +1,7 @@
 //! Layers and losses against figures that PyTorch computed (`fixtures/make_*.py`).
 
 mod activations;
+mod attention;
 mod containers;
 mod convolutions;
 mod layers;

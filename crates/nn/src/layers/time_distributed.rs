@@ -1,0 +1,65 @@
+//! A layer at each step of a sequence.
+
+use crate::layer::{Layer, Mode};
+use crate::recurrent::Sequence;
+use gradus_autograd::Var;
+use gradus_derive::Module;
+use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
+
+/// A layer applied to each step by itself: `[N, T, ..]` becomes `[N, T, ..]`, with all steps as one batch.
+///
+/// ```
+/// use gradus_nn::{Conv2d, Layer, Mode, TimeDistributed};
+/// use gradus_tensor::{Rng, Tensor};
+/// let frames: TimeDistributed = TimeDistributed::new(Conv2d::new(1, 4, 3, &mut Rng::seed(0)));
+/// let y = frames.forward(&Tensor::ones([2, 5, 1, 8, 8]).into(), &mut Mode::Eval);
+/// assert_eq!(*y.shape(), [2, 5, 4, 6, 6]);
+/// ```
+#[derive(Module)]
+pub struct TimeDistributed<T: Float = f32> {
+    layer: Box<dyn Layer<T>>,
+}
+
+impl<T: Float> TimeDistributed<T> {
+    /// Of this layer.
+    pub fn new(layer: impl Layer<T> + 'static) -> Self {
+        Self { layer: Box::new(layer) }
+    }
+
+    /// The layer's outputs at the steps that are there, and 0 at the others, which the layer never sees.
+    ///
+    /// # Panics
+    /// When the layer panics, or does not give one output a step.
+    #[track_caller]
+    pub fn over(&self, x: &Sequence<T>, mode: &mut Mode) -> Sequence<T> {
+        let (steps, shape) = (x.len() * x.batch(), x.steps().shape());
+        let flat: Shape = [steps].into_iter().chain(shape[2..].iter().copied()).collect();
+        let flat = x.steps().reshape(&flat);
+        let Some(mask) = x.mask() else {
+            return self.back(x, &self.layer.forward(&flat, mode), steps);
+        };
+        let there: Vec<i64> = (0..).zip(mask.to_vec()).filter_map(|(i, there)| there.then_some(i)).collect();
+        let count = there.len();
+        let rows = Tensor::from_vec(there, [count]);
+        let y = self.layer.forward(&flat.index_select(0, &rows), mode);
+        let all: Shape = [steps].into_iter().chain(y.shape().iter().skip(1).copied()).collect();
+        self.back(x, &Var::constant(Tensor::zeros(all)).index_add(0, &rows, &y), steps)
+    }
+
+    /// One output a step as steps again.
+    #[track_caller]
+    fn back(&self, x: &Sequence<T>, y: &Var<T>, steps: usize) -> Sequence<T> {
+        if y.rank() == 0 || y.shape()[0] != steps {
+            Err(ShapeError::new("time_distributed", format!("outputs {} of {steps} steps", y.shape()))).or_panic()
+        }
+        let shape: Shape = [x.len(), x.batch()].into_iter().chain(y.shape()[1..].iter().copied()).collect();
+        x.with_steps(y.reshape(&shape))
+    }
+}
+
+impl<T: Float> Layer<T> for TimeDistributed<T> {
+    #[track_caller]
+    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        self.over(&Sequence::new(x), mode).data()
+    }
+}
