@@ -50,6 +50,7 @@ pub mod safetensors;
 mod source;
 mod stored;
 pub mod transforms;
+mod vocabulary;
 mod write;
 mod zipped;
 
@@ -66,4 +67,5 @@ pub use labelled::{Labelled, Relabelled};
 pub use mnist::{FashionMnist, Mnist};
 pub use rows::Rows;
 pub use stored::{Array, Stored};
+pub use vocabulary::Vocabulary;
 pub use write::atomic_write;
