@@ -178,9 +178,13 @@ type Net<A> = EncoderDecoder<Recurrent<Gru<f64>>, Recurrent<Gru<f64>>, A, f64>;
 
 /// Vectors of 2 numbers in, 5 tokens out.
 fn net<A: Attention<f64>>(attention: A, rng: &mut Rng) -> Net<A> {
-    let [encoder, decoder] = [2, 3].map(|n| Recurrent::new(Gru::new(n, 3, rng)));
-    let embedding = Embedding::new(5, 3, rng);
-    EncoderDecoder::new(encoder, embedding, decoder, attention, Linear::new(6, 3, rng), Linear::new(3, 5, rng), START)
+    let [encoder, recurrent] = [2, 3].map(|n| Recurrent::new(Gru::new(n, 3, rng)));
+    EncoderDecoder::new(encoder, decoder(recurrent, attention, 6, rng))
+}
+
+fn decoder<D: Unfold<f64>, A: Attention<f64>>(recurrent: D, attention: A, combined: usize, rng: &mut Rng) -> Decoder<D, A, f64> {
+    let (combine, head) = (Linear::new(combined, 3, rng), Linear::new(3, 5, rng));
+    Decoder::new(Embedding::new(5, 3, rng), recurrent, attention, combine, head, START)
 }
 
 fn source(rng: &mut Rng) -> Tensor<f64> {
@@ -197,7 +201,7 @@ fn teacher_forcing_is_reading_targets_step_by_step() {
     let mut at = net.encode(&source, &mut Mode::Eval);
     for t in 0..4 {
         let token = if t == 0 { Tensor::full([3, 1], START as i64) } else { targets.slice(1, t - 1..t) };
-        let (said, next) = net.decode(&token, &at, &mut Mode::Eval);
+        let (said, next) = net.decoder().decode(&token, &at, &mut Mode::Eval);
         assert!(near(&said.logits.steps().value().select(0, 0), &forced.logits.steps().value().select(0, t)));
         assert!(near(&said.weights.value().select(1, 0), &forced.weights.value().select(1, t)));
         at = next;
@@ -269,19 +273,10 @@ fn sequence_to_sequence_has_the_right_gradients() {
         net.teacher_forced(&source, &targets, &mut Mode::Eval).logits.with_lengths(&[3, 1, 2]).cross_entropy(&targets)
     })
     .unwrap();
-    // Both directions read; the state of the backward one, which has read all of it at the first step, is handed over.
+    // Both directions read, and the decoder begins with what both have read.
     let encoder = Bidirectional::new(Gru::new(2, 2, rng), Gru::new(2, 2, rng));
-    let other = Bidirectional::new(Gru::new(3, 2, rng), Gru::new(3, 2, rng));
-    let both = EncoderDecoder::new(
-        encoder,
-        Embedding::new(5, 3, rng),
-        other,
-        DotAttention::new(),
-        Linear::new(4 + 4, 3, rng),
-        Linear::new(3, 5, rng),
-        START,
-    );
-    let both = both.bridged(Recurrent::new(Gru::new(3, 4, rng)), |(a, b)| Var::concat(&[a, b], 1));
+    let decoder = decoder(Recurrent::new(Gru::new(3, 4, rng)), DotAttention::new(), 4 + 4, rng);
+    let both = EncoderDecoder::bridged(encoder, decoder, |(a, b)| Var::concat(&[a, b], 1));
     check_module(both, [x], |net, v| {
         net.scheduled(&Sequence::new(&v[0]), &targets, TeacherForcing::Probability(0.5), 0, &mut Rng::seed(1)).logits.data()
     })
@@ -293,11 +288,7 @@ fn sequence_to_sequence_has_the_right_gradients() {
 fn targets_of_another_batch_are_refused() {
     let rng = &mut Rng::seed(0);
     let x = Sequence::new(source(rng));
-    net(DotAttention::new(), rng).decode(
-        &Tensor::zeros([2, 3]),
-        &net(DotAttention::new(), rng).encode(&x, &mut Mode::Eval),
-        &mut Mode::Eval,
-    );
+    net(DotAttention::new(), rng).teacher_forced(&x, &Tensor::zeros([2, 3]), &mut Mode::Eval);
 }
 
 /// `-ln` of the sum of the probabilities of all paths that become the target.
