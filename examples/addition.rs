@@ -12,7 +12,7 @@ use std::path::Path;
 #[derive(Parser)]
 struct Options {
     /// Training steps of each network, of 128 sums
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = 7000)]
     updates: usize,
     /// Units
     #[arg(long, default_value_t = 128)]
