@@ -133,8 +133,11 @@ fn train(
     Ok((net, rows))
 }
 
-/// Bits per character of the text held out, by updates, of each run of PyTorch.
-fn reference(path: &Path) -> Result<Vec<Vec<(f64, f64)>>, Box<dyn Error>> {
+/// Bits per character of the text held out, by updates.
+type Run = Vec<(f64, f64)>;
+
+/// The runs of PyTorch.
+fn reference(path: &Path) -> Result<Vec<Run>, Box<dyn Error>> {
     Ok(serde_json::from_str(&std::fs::read_to_string(path)?)?)
 }
 

@@ -116,12 +116,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let net = train(&known, seed, o.updates)?;
         runs.extend(run_freely(&net, &known, o.years, &mut Rng::seed(100 + seed)));
     }
-    let bands: Vec<[f64; 4]> = (0..o.years)
+    let bands: Vec<[f64; 3]> = (0..o.years)
         .map(|t| {
             let mut all: Vec<f64> = runs.iter().map(|run| stretch(run[t])).collect();
             all.sort_by(f64::total_cmp);
             let mean = all.iter().sum::<f64>() / all.len() as f64;
-            [quantile(&all, 0.05), mean, quantile(&all, 0.95), quantile(&all, 0.5)]
+            [quantile(&all, 0.05), mean, quantile(&all, 0.95)]
         })
         .collect();
     let truth = |t: usize| f64::from(numbers[begin + t]);
@@ -143,8 +143,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let forecast = Chart::new("Sunspots, running freely", "year", "number")
         .series(Series::new("observed", seen))
         .series(Series::new("forecast", of(1)))
-        .series(Series::new("5 % lie below", of(0)))
-        .series(Series::new("5 % lie above", of(2)));
+        .band("nine of ten runs", (0..o.years).map(|t| (f64::from(years[begin + t]), bands[t][0], bands[t][2])).collect());
     let some = [0, 1, 2].map(|i| i * RUNS * (o.networks as usize).div_ceil(3) % runs.len());
     let single = some.iter().enumerate().fold(Chart::new("Three of the runs", "year", "number"), |chart, (i, &run)| {
         let points = (0..o.years).map(|t| (f64::from(years[begin + t]), stretch(runs[run][t]))).collect();

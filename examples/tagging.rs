@@ -125,8 +125,11 @@ fn compare<I: Iterator<Item = Batch>>(
     Ok(chart.series(train("both directions", both, batches(), updates, held_out)?))
 }
 
+/// Words with their tags.
+type Sentence = Vec<(String, String)>;
+
 /// Words in small letters with the first part of their tags, without what says that they stand in a title or are negated.
-fn read_brown(folder: &Path) -> Result<Vec<Vec<(String, String)>>, Box<dyn Error>> {
+fn read_brown(folder: &Path) -> Result<Vec<Sentence>, Box<dyn Error>> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
     files.retain(|f| f.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.len() == 4 && n.starts_with('c')));
     files.sort();
@@ -153,7 +156,7 @@ fn brown(folder: &Path, epochs: usize) -> Result<Chart, Box<dyn Error>> {
     let (held_out, seen) = sentences.split_at(sentences.len() / 10);
     let words = Vocabulary::most_common(seen.iter().flatten().map(|(word, _)| word.clone()), WORDS);
     let tags = Vocabulary::new(sentences.iter().flatten().map(|(_, tag)| tag.clone()));
-    let numbers = |sentence: &Vec<(String, String)>| {
+    let numbers = |sentence: &Sentence| {
         // What is not among the commonest words becomes one token more.
         let word = |word: &str| words.get(word).unwrap_or(words.len()) as i64;
         let tag = |tag: &str| tags.get(tag).expect("of all sentences") as i64;

@@ -47,7 +47,10 @@ fn rows_alone<U: Unfold<f64>>(layer: &U, lengths: &[usize], seed: u64) {
             assert!(near(&all.value().slice(0, n..=n), own.value()));
         }
         let own_gx = sums(&z.data(), &own).backward()[&row].clone();
-        assert!(near(&gx.slice(0, n..=n).slice(1, ..length), &own_gx));
+        let gx_n = gx.slice(0, n..=n).slice(1, ..length);
+        // A normalisation of few numbers may make gradients large, and with them what is rounded.
+        let most = own_gx.abs().max(..).item().max(1.0);
+        assert!(near(&(&gx_n / most), &(&own_gx / most)), "{gx_n:?} together, {own_gx:?} alone");
         assert_eq!(gx.slice(0, n..=n).slice(1, length..).abs().sum(..).item(), 0.0);
         let own = gradients(layer, sums(&z.data(), &own));
         alone = Some(match alone {
@@ -56,7 +59,8 @@ fn rows_alone<U: Unfold<f64>>(layer: &U, lengths: &[usize], seed: u64) {
         });
     }
     for ((path, a), (_, b)) in together.iter().zip(alone.unwrap()) {
-        assert!(near(a, &b), "gradient of {path}: {a:?} together, {b:?} alone");
+        let most = b.abs().max(..).item().max(1.0);
+        assert!(near(&(a / most), &(&b / most)), "gradient of {path}: {a:?} together, {b:?} alone");
     }
 }
 

@@ -28,6 +28,14 @@ impl Series {
     }
 }
 
+/// An area between two lines.
+#[derive(Clone, Debug, PartialEq)]
+struct Band {
+    label: String,
+    /// Of each point along the horizontal axis, from where to where.
+    points: Vec<(f64, f64, f64)>,
+}
+
 type Contour = Box<dyn Fn(f64, f64) -> f64>;
 
 /// Lines in one frame.
@@ -36,6 +44,7 @@ pub struct Chart {
     x_label: String,
     y_label: String,
     series: Vec<Series>,
+    bands: Vec<Band>,
     x_range: Option<(f64, f64)>,
     y_range: Option<(f64, f64)>,
     contour: Option<Contour>,
@@ -49,6 +58,7 @@ impl Chart {
             x_label: x_label.into(),
             y_label: y_label.into(),
             series: Vec::new(),
+            bands: Vec::new(),
             x_range: None,
             y_range: None,
             contour: None,
@@ -59,6 +69,24 @@ impl Chart {
     #[must_use]
     pub fn series(mut self, series: Series) -> Self {
         self.series.push(series);
+        self
+    }
+
+    /// With a shaded area behind the lines: of each `x`, from a lower value to a higher one.
+    ///
+    /// ```
+    /// use gradus_train::plot::{Chart, Series};
+    /// let chart = Chart::new("A forecast", "year", "value")
+    ///     .band("nine of ten", vec![(1.0, 0.5, 1.5), (2.0, 0.0, 3.0)])
+    ///     .series(Series::new("mean", vec![(1.0, 1.0), (2.0, 1.4)]));
+    /// # let dir = tempfile::tempdir()?;
+    /// chart.save(dir.path().join("forecast.svg"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn band(mut self, label: impl Into<String>, points: Vec<(f64, f64, f64)>) -> Self {
+        let drawn = |p: &(f64, f64, f64)| [p.0, p.1, p.2].iter().all(|v| v.abs() <= 1e100);
+        self.bands.push(Band { label: label.into(), points: points.into_iter().filter(drawn).collect() });
         self
     }
 
@@ -90,7 +118,9 @@ impl Chart {
         if let Some(ends) = fixed {
             return ends;
         }
-        let values = self.series.iter().flat_map(|s| s.points.iter().map(&of));
+        let edges = self.bands.iter().flat_map(|b| b.points.iter().flat_map(|&(x, low, high)| [(x, low), (x, high)]));
+        let edges: Vec<f64> = edges.map(|p| of(&p)).collect();
+        let values = self.series.iter().flat_map(|s| s.points.iter().map(&of)).chain(edges);
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         match high - low {
             span if span > 0.0 => (low - air * span, high + air * span),
@@ -151,6 +181,16 @@ impl Draw for Chart {
             .y_label_formatter(&|v| tick(*v))
             .draw()
             .map_err(text)?;
+        for (i, band) in self.bands.iter().enumerate() {
+            let color = COLORS[(self.series.len() + i) % COLORS.len()].mix(0.25);
+            let back = band.points.iter().rev().map(|&(x, _, high)| (x, high));
+            let around: Vec<(f64, f64)> = band.points.iter().map(|&(x, low, _)| (x, low)).chain(back).collect();
+            chart
+                .draw_series([Polygon::new(around, color)])
+                .map_err(text)?
+                .label(&band.label)
+                .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 18, y + 5)], color.filled()));
+        }
         for (i, s) in self.series.iter().enumerate() {
             let color = COLORS[i % COLORS.len()];
             let line = LineSeries::new(s.points.iter().copied(), color.stroke_width(2));
@@ -163,7 +203,8 @@ impl Draw for Chart {
                 chart.draw_series(s.points.iter().map(|&p| Circle::new(p, 3, color.filled()))).map_err(text)?;
             }
         }
-        if self.series.iter().any(|s| !s.label.is_empty()) {
+        let labels = self.series.iter().map(|s| &s.label).chain(self.bands.iter().map(|b| &b.label));
+        if labels.into_iter().any(|label| !label.is_empty()) {
             chart
                 .configure_series_labels()
                 .position(self.emptiest_corner(x, y))
