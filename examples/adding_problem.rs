@@ -1,51 +1,33 @@
 //! The adding problem (Hochreiter and Schmidhuber 1997): a sequence of numbers from 0 to 1, two of which are marked; say the
-//! sum of these two. Who always says 1 has a mean squared error of 1/6, the variance of such a sum. With the two 100 steps apart, a plain recurrent
-//! network never learns it, and its gradients say why.
+//! sum of these two. Who always says 1 has a mean squared error of 1/6, the variance of such a sum. With the two 100 steps
+//! apart, a plain recurrent network never learns it, and its gradients say why.
 //!
 //! `cargo run --release --example adding_problem`, with `--help` for its options.
 
+use clap::Parser;
 use gradus::nn::init;
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, save_charts};
 use std::path::Path;
 
-const HELP: &str = "\
-The adding problem with a plain recurrent network, an LSTM and a GRU. Writes losses.svg and gradients.svg to
-target/adding_problem/.
-
-  --steps N     length of a sequence (100)
-  --updates N   training steps of each network (3000)
-  --hidden N    units (64)";
+/// The adding problem with a plain recurrent network, an LSTM and a GRU. Writes losses.svg and gradients.svg to
+/// target/adding_problem/.
+#[derive(Parser)]
+struct Options {
+    /// Length of a sequence
+    #[arg(long, default_value_t = 100)]
+    steps: usize,
+    /// Training steps of each network
+    #[arg(long, default_value_t = 3000)]
+    updates: usize,
+    /// Units
+    #[arg(long, default_value_t = 64)]
+    hidden: usize,
+}
 
 const BATCH: usize = 64;
 /// What it costs to say 1: the variance of the sum of two numbers. (Papers have 0.1767; it is 0.1667.)
 const BASELINE: f64 = 1.0 / 6.0;
-
-struct Options {
-    steps: usize,
-    updates: usize,
-    hidden: usize,
-}
-
-fn options() -> Result<Options, String> {
-    let mut o = Options { steps: 100, updates: 3000, hidden: 64 };
-    let mut args = std::env::args().skip(1);
-    while let Some(name) = args.next() {
-        if matches!(name.as_str(), "--help" | "-h") {
-            println!("{HELP}");
-            std::process::exit(0);
-        }
-        let value = args.next().ok_or_else(|| format!("{name} wants a value; see --help"))?;
-        let number = value.parse::<usize>().map_err(|_| format!("{name} wants a whole number, not `{value}`"))?;
-        match name.as_str() {
-            "--steps" => o.steps = number.max(2),
-            "--updates" => o.updates = number,
-            "--hidden" => o.hidden = number.max(1),
-            _ => return Err(format!("unknown option {name}; see --help")),
-        }
-    }
-    Ok(o)
-}
 
 /// Sequences `[N, T, 2]` of numbers and marks, one in each half, and their sums `[N, 1]`.
 fn draw(batch: usize, steps: usize, rng: &mut Rng) -> (Tensor, Tensor) {
@@ -112,7 +94,8 @@ fn scaled(hidden: usize, by: f64) -> Elman {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let o = options()?;
+    let mut o = Options::parse();
+    (o.steps, o.hidden) = (o.steps.max(2), o.hidden.max(1));
     let out = Path::new("target/adding_problem");
     std::fs::create_dir_all(out)?;
     println!("{} steps, {} updates of {BATCH} sequences; who always says 1 has {BASELINE:.4}\n", o.steps, o.updates);

@@ -1,6 +1,8 @@
 //! Sums of numbers of up to two digits, as characters: an encoder reads "47+85", a decoder that attends to what was read says
 //! "132" and an end. In training the decoder reads the right answer's characters (teacher forcing); in use it reads its own. What
 //! that hides is measured: losses of both, without and with scheduled sampling.
+//!
+//! `cargo run --release --example addition`, with `--help` for its options.
 
 use clap::Parser;
 use gradus::prelude::*;

@@ -3,6 +3,7 @@
 //!
 //! `cargo run --release --example all_cnn`, with `--help` for its options.
 
+use clap::Parser;
 use gradus::data::transforms::Normalize;
 use gradus::models::{AllCnn, Weights};
 use gradus::prelude::*;
@@ -10,45 +11,25 @@ use gradus::train::plot::{Chart, Series, save_charts};
 use std::collections::BTreeMap;
 use std::error::Error;
 
-const HELP: &str = "\
-The first epochs of the All-CNN family. Writes the losses and their curves to target/all_cnn/.
-
-  --data DIR        the folder of CIFAR-10's binary version (default: 300 pictures of the repository, to see that
-                    everything runs)
-  --pictures N      the first N training pictures (10000)
-  --epochs N        passes over them (3)
-  --seeds N         runs of each network (2)
-  --reference DIR   the folder that docs/reference/all_cnn.py wrote: its runs are drawn beside, and each run here starts
-                    from the weights that the one there started from";
-
+/// The first epochs of the All-CNN family. Writes the losses and their curves to target/all_cnn/.
+#[derive(Parser)]
 struct Options {
+    /// The folder of CIFAR-10's binary version (default: 300 pictures of the repository, to see that everything runs)
+    #[arg(long)]
     data: Option<String>,
+    /// The first N training pictures
+    #[arg(long, default_value_t = 10_000)]
     pictures: usize,
+    /// Passes over them
+    #[arg(long, default_value_t = 3)]
     epochs: usize,
+    /// Runs of each network
+    #[arg(long, default_value_t = 2)]
     seeds: u64,
+    /// The folder that docs/reference/all_cnn.py wrote: its runs are drawn beside, and each run here starts from the weights that
+    /// the one there started from
+    #[arg(long)]
     reference: Option<String>,
-}
-
-fn options() -> Result<Options, String> {
-    let mut o = Options { data: None, pictures: 10_000, epochs: 3, seeds: 2, reference: None };
-    let mut args = std::env::args().skip(1);
-    while let Some(name) = args.next() {
-        if matches!(name.as_str(), "--help" | "-h") {
-            println!("{HELP}");
-            std::process::exit(0);
-        }
-        let value = args.next().ok_or_else(|| format!("{name} wants a value; see --help"))?;
-        let number = || value.parse::<usize>().map_err(|_| format!("{name} wants a whole number, not `{value}`"));
-        match name.as_str() {
-            "--data" => o.data = Some(value),
-            "--pictures" => o.pictures = number()?,
-            "--epochs" => o.epochs = number()?,
-            "--seeds" => o.seeds = number()? as u64,
-            "--reference" => o.reference = Some(value),
-            _ => return Err(format!("unknown option {name}; see --help")),
-        }
-    }
-    Ok(o)
 }
 
 /// The losses of every step of each run, by network.
@@ -86,7 +67,7 @@ fn draw(runs: &Runs, reference: &Runs, path: &str) -> Result<(), TrainError> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let o = options()?;
+    let o = Options::parse();
     let cifar = o.data.as_ref().map_or_else(Cifar10::sample, Cifar10::open)?;
     let normalize = Normalize::new([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])?;
     let data = cifar.train().take(o.pictures).augment(normalize, 0);

@@ -1,6 +1,8 @@
 //! A model of characters: an LSTM reads a book and says at each character what comes next, with the state carried from each piece
 //! of text to the one after it (truncated back-propagation through time). The same in PyTorch is in
 //! `docs/reference/character_model.py`.
+//!
+//! `cargo run --release --example character_model`, with `--help` for its options.
 
 use clap::Parser;
 use gradus::prelude::*;

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release --example cifar10`, with `--help` for its options.
 
+use clap::Parser;
 use gradus::data::transforms::{Compose, RandomCrop, RandomHorizontalFlip};
 use gradus::models::{ConvNet, cifar};
 use gradus::nn::metrics::ConfusionMatrix;
@@ -9,59 +10,35 @@ use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, heatmap, save_charts};
 use std::path::Path;
 
-const HELP: &str = "\
-Networks of the course on CIFAR-10. Writes curves, tables, confusion matrices and weights to target/cifar10/.
-
-  --data DIR   a folder with data_batch_1.bin to data_batch_5.bin and test_batch.bin: the binary version of
-               https://www.cs.toronto.edu/~kriz/cifar.html, unpacked (default: 300 pictures of the repository,
-               to see that everything runs)
-  --net NAME   simple, dropout or deep (deep)
-  --compare    trains simple and dropout, and draws both in one picture
-  --augment    random crops and flips of the training pictures
-  --epochs N   passes over the training pictures (20)
-  --batch N    pictures a step (128)
-  --seed N     what weights, order, dropout and augmentation depend on (42)
-  --limit N    only the first N pictures to train on, validate with and test on";
-
+/// Networks of the course on CIFAR-10. Writes curves, tables, confusion matrices and weights to target/cifar10/.
+#[derive(Parser)]
 struct Options {
+    /// A folder with data_batch_1.bin to data_batch_5.bin and test_batch.bin: the binary version of
+    /// <https://www.cs.toronto.edu/~kriz/cifar.html>, unpacked (default: 300 pictures of the repository, to see that everything
+    /// runs)
+    #[arg(long)]
     data: Option<String>,
+    /// simple, dropout or deep
+    #[arg(long, default_value = "deep")]
     net: String,
+    /// Trains simple and dropout, and draws both in one picture
+    #[arg(long)]
     compare: bool,
+    /// Random crops and flips of the training pictures
+    #[arg(long)]
     augment: bool,
+    /// Passes over the training pictures
+    #[arg(long, default_value_t = 20)]
     epochs: usize,
+    /// Pictures a step
+    #[arg(long, default_value_t = 128)]
     batch: usize,
+    /// What weights, order, dropout and augmentation depend on
+    #[arg(long, default_value_t = 42)]
     seed: u64,
+    /// Only the first N pictures to train on, validate with and test on
+    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
     limit: usize,
-}
-
-fn options() -> Result<Options, String> {
-    let (net, limit) = ("deep".to_string(), usize::MAX);
-    let mut o = Options { data: None, net, compare: false, augment: false, epochs: 20, batch: 128, seed: 42, limit };
-    let mut args = std::env::args().skip(1);
-    while let Some(name) = args.next() {
-        match name.as_str() {
-            "--help" | "-h" => {
-                println!("{HELP}");
-                std::process::exit(0);
-            }
-            "--compare" => o.compare = true,
-            "--augment" => o.augment = true,
-            "--data" | "--net" | "--epochs" | "--batch" | "--seed" | "--limit" => {
-                let value = args.next().ok_or_else(|| format!("{name} wants a value; see --help"))?;
-                let number = || value.parse::<usize>().map_err(|_| format!("{name} wants a whole number, not `{value}`"));
-                match name.as_str() {
-                    "--data" => o.data = Some(value),
-                    "--net" => o.net = value,
-                    "--epochs" => o.epochs = number()?.max(1),
-                    "--batch" => o.batch = number()?,
-                    "--seed" => o.seed = number()? as u64,
-                    _ => o.limit = number()?.max(1),
-                }
-            }
-            _ => return Err(format!("unknown option {name}; see --help")),
-        }
-    }
-    Ok(o)
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -137,7 +114,8 @@ fn compare(nets: &[(&str, History)], path: &Path) -> Result<(), TrainError> {
 }
 
 fn main() -> Result<(), Failure> {
-    let o = options()?;
+    let mut o = Options::parse();
+    (o.epochs, o.limit) = (o.epochs.max(1), o.limit.max(1));
     let out = Path::new("target/cifar10");
     std::fs::create_dir_all(out)?;
     let pictures = match &o.data {

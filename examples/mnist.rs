@@ -2,48 +2,30 @@
 //!
 //! `cargo run --release --example mnist`, with `--help` for its options.
 
+use clap::Parser;
 use gradus::nn::metrics::ConfusionMatrix;
 use gradus::prelude::*;
 use gradus::train::plot::{heatmap, image_grid};
 use std::path::Path;
 
-const HELP: &str = "\
-LeNet on MNIST. Writes curves, mistakes, confusion matrix, filters and weights to target/mnist/.
-
-  --epochs N   passes over the training images (5)
-  --batch N    images a step (128)
-  --seed N     what weights and order depend on (42)
-  --limit N    only the first N training images, and N / 5 test images
-  --data DIR   a folder with the four files of MNIST, .gz or not (default: those of the repository)";
-
+/// LeNet on MNIST. Writes curves, mistakes, confusion matrix, filters and weights to target/mnist/.
+#[derive(Parser)]
 struct Options {
+    /// Passes over the training images
+    #[arg(long, default_value_t = 5)]
     epochs: usize,
+    /// Images a step
+    #[arg(long, default_value_t = 128)]
     batch: usize,
+    /// What weights and order depend on
+    #[arg(long, default_value_t = 42)]
     seed: u64,
+    /// Only the first N training images, and N / 5 test images
+    #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// A folder with the four files of MNIST, .gz or not (default: those of the repository)
+    #[arg(long)]
     data: Option<String>,
-}
-
-fn options() -> Result<Options, String> {
-    let mut o = Options { epochs: 5, batch: 128, seed: 42, limit: None, data: None };
-    let mut args = std::env::args().skip(1);
-    while let Some(name) = args.next() {
-        if name == "--help" || name == "-h" {
-            println!("{HELP}");
-            std::process::exit(0);
-        }
-        let value = args.next().ok_or_else(|| format!("{name} wants a value; see --help"))?;
-        let number = || value.parse::<usize>().map_err(|_| format!("{name} wants a whole number, not `{value}`"));
-        match name.as_str() {
-            "--epochs" => o.epochs = number()?,
-            "--batch" => o.batch = number()?,
-            "--seed" => o.seed = number()? as u64,
-            "--limit" => o.limit = Some(number()?.max(5)),
-            "--data" => o.data = Some(value),
-            _ => return Err(format!("unknown option {name}; see --help")),
-        }
-    }
-    Ok(o)
 }
 
 /// The LeNet of the course (after LeCun et al. 1998).
@@ -62,7 +44,7 @@ fn lenet(rng: &mut Rng) -> Sequential {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let o = options()?;
+    let o = Options::parse();
     let out = Path::new("target/mnist");
     std::fs::create_dir_all(out)?;
 
@@ -70,7 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(folder) => Mnist::open(folder)?,
         None => Mnist::embedded()?,
     };
-    let (train, test) = match o.limit {
+    let (train, test) = match o.limit.map(|n| n.max(5)) {
         Some(n) => (mnist.train().limit(n), mnist.test().limit(n / 5)),
         None => (mnist.train(), mnist.test()),
     };

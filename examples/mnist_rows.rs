@@ -3,40 +3,27 @@
 //!
 //! `cargo run --release --example mnist_rows`, with `--help` for its options.
 
+use clap::Parser;
 use gradus::prelude::*;
 use std::path::Path;
 
-const HELP: &str = "\
-An LSTM reads MNIST row by row. Writes curves to target/mnist_rows/.
-
-  --epochs N   passes over the training images (6)
-  --limit N    only the first N training images, and N / 5 test images";
-
-fn options() -> Result<(usize, Option<usize>), String> {
-    let (mut epochs, mut limit) = (6, None);
-    let mut args = std::env::args().skip(1);
-    while let Some(name) = args.next() {
-        if matches!(name.as_str(), "--help" | "-h") {
-            println!("{HELP}");
-            std::process::exit(0);
-        }
-        let value = args.next().ok_or_else(|| format!("{name} wants a value; see --help"))?;
-        let number = value.parse::<usize>().map_err(|_| format!("{name} wants a whole number, not `{value}`"))?;
-        match name.as_str() {
-            "--epochs" => epochs = number,
-            "--limit" => limit = Some(number.max(5)),
-            _ => return Err(format!("unknown option {name}; see --help")),
-        }
-    }
-    Ok((epochs, limit))
+/// An LSTM reads MNIST row by row. Writes curves to target/mnist_rows/.
+#[derive(Parser)]
+struct Options {
+    /// Passes over the training images
+    #[arg(long, default_value_t = 6)]
+    epochs: usize,
+    /// Only the first N training images, and N / 5 test images
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (epochs, limit) = options()?;
+    let Options { epochs, limit } = Options::parse();
     let out = Path::new("target/mnist_rows");
     std::fs::create_dir_all(out)?;
     let mnist = Mnist::embedded()?;
-    let (train, test) = match limit {
+    let (train, test) = match limit.map(|n| n.max(5)) {
         Some(n) => (mnist.train().limit(n), mnist.test().limit(n / 5)),
         None => (mnist.train(), mnist.test()),
     };

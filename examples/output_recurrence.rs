@@ -2,6 +2,8 @@
 //! 10.2.1). Its only memory is what it said last. In *parity*, each output is 1 if an odd number of ones was read so far: the
 //! output says all that must be known. In *recall*, outputs are 0 until the last, which is the number read first: there the
 //! output does not say what must be known, and no training helps. A recurrence between hidden states can do both.
+//!
+//! `cargo run --release --example output_recurrence`, with `--help` for its options.
 
 use clap::Parser;
 use gradus::prelude::*;

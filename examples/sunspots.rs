@@ -1,5 +1,7 @@
 //! Yearly sunspot numbers, 1700 to 2008: recurrent networks say the next year's number and how sure they are; running freely, each
 //! reads numbers drawn from what it said. Many such runs make a forecast of the years held out, and its error band.
+//!
+//! `cargo run --release --example sunspots`, with `--help` for its options.
 
 use clap::Parser;
 use gradus::prelude::*;
@@ -75,7 +77,7 @@ fn train(known: &[f32], seed: u64, updates: usize) -> Result<Net, OptimError> {
 fn run_freely(net: &Net, known: &[f32], years: usize, rng: &mut Rng) -> Vec<Vec<f64>> {
     let mut read = Tensor::from_fn([RUNS, known.len(), 1], |at| known[at[1]]);
     let mut state = net.recurrent().initial_state(RUNS);
-    let mut runs = vec![Vec::with_capacity(years); RUNS];
+    let mut runs = vec![Vec::new(); RUNS];
     for _ in 0..years {
         let (outputs, next) = no_grad(|| net.unfold_from(&Sequence::new(&read), &state, &mut Mode::Eval));
         let (mean, log_variance) = mean_and_log_variance(&outputs.last());

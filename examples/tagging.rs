@@ -1,6 +1,8 @@
 //! Tags for each step of a sequence, by a network that reads forward and by one that reads both ways. First a task that is exactly
 //! defined and needs the future: will this symbol come again in the sequence? Then, with `--brown`, parts of speech of real
 //! sentences, for which what follows a word helps to tell what it is.
+//!
+//! `cargo run --release --example tagging`, with `--help` for its options.
 
 use clap::Parser;
 use gradus::prelude::*;

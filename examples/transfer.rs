@@ -3,6 +3,7 @@
 //!
 //! `cargo run --release --example transfer`, with `--help` for its options.
 
+use clap::Parser;
 use gradus::data::transforms::{CaffeNormalize, Compose, Resize};
 use gradus::models::{ConvNet, Vgg16};
 use gradus::nn::metrics::{BinaryAccuracy, ConfusionMatrix};
@@ -10,48 +11,28 @@ use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, image_grid, save_charts};
 use std::error::Error;
 
-const HELP: &str = "\
-A new head on VGG16's base tells cats from dogs. Writes curves and a grid of predictions to target/transfer/.
-
-  --base FILE    VGG16's convolutional base with Keras' ImageNet weights, vgg16-notop as .npz or .safetensors (without it,
-                 the untrained base alone is tried)
-  --data DIR     the folder of CIFAR-10's binary version (default: 300 pictures of the repository, to see that
-                 everything runs)
-  --pictures N   cats and dogs to train on (1000); half as many more are held out for validation
-  --test N       cats and dogs to test on (1000)
-  --size N       pixels a side that the pictures are enlarged to (96)
-  --epochs N     passes with the base frozen, and as many again with its last block free (15)";
-
+/// A new head on VGG16's base tells cats from dogs. Writes curves and a grid of predictions to target/transfer/.
+#[derive(Parser)]
 struct Options {
+    /// VGG16's convolutional base with Keras' ImageNet weights, vgg16-notop as .npz or .safetensors (without it, the untrained base
+    /// alone is tried)
+    #[arg(long)]
     base: Option<String>,
+    /// The folder of CIFAR-10's binary version (default: 300 pictures of the repository, to see that everything runs)
+    #[arg(long)]
     data: Option<String>,
+    /// Cats and dogs to train on; half as many more are held out for validation
+    #[arg(long, default_value_t = 1000)]
     pictures: usize,
+    /// Cats and dogs to test on
+    #[arg(long, default_value_t = 1000)]
     test: usize,
+    /// Pixels a side that the pictures are enlarged to
+    #[arg(long, default_value_t = 96)]
     size: usize,
+    /// Passes with the base frozen, and as many again with its last block free
+    #[arg(long, default_value_t = 15)]
     epochs: usize,
-}
-
-fn options() -> Result<Options, String> {
-    let mut o = Options { base: None, data: None, pictures: 1000, test: 1000, size: 96, epochs: 15 };
-    let mut args = std::env::args().skip(1);
-    while let Some(name) = args.next() {
-        if matches!(name.as_str(), "--help" | "-h") {
-            println!("{HELP}");
-            std::process::exit(0);
-        }
-        let value = args.next().ok_or_else(|| format!("{name} wants a value; see --help"))?;
-        let number = || value.parse::<usize>().map_err(|_| format!("{name} wants a whole number, not `{value}`"));
-        match name.as_str() {
-            "--base" => o.base = Some(value),
-            "--data" => o.data = Some(value),
-            "--pictures" => o.pictures = number()?,
-            "--test" => o.test = number()?,
-            "--size" => o.size = number()?,
-            "--epochs" => o.epochs = number()?,
-            _ => return Err(format!("unknown option {name}; see --help")),
-        }
-    }
-    Ok(o)
 }
 
 /// The maps that enter the base's last block, which is as far as nothing is ever trained, and 1 for dogs.
@@ -120,7 +101,7 @@ fn report(
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let o = options()?;
+    let o = Options::parse();
     std::fs::create_dir_all("target/transfer")?;
     let cifar = o.data.as_ref().map_or_else(Cifar10::sample, Cifar10::open)?;
     let classes = ["cat", "dog"];
