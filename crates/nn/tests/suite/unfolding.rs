@@ -19,6 +19,13 @@ fn near(a: &Tensor<f64>, b: &Tensor<f64>) -> bool {
     a.shape() == b.shape() && (a - b).abs().to_vec().iter().all(|d| *d < 1e-12)
 }
 
+/// To 1e-12, and beyond a size of 10 to a 10¹³th of it: layer normalisation of numbers that are nearly equal has made gradients of
+/// 950, of which the last bits are more than 1e-12.
+fn near_gradient(a: &Tensor<f64>, b: &Tensor<f64>) -> bool {
+    let larger = (b.abs().max(..).item() / 10.0).max(1.0);
+    near(&(a / larger), &(b / larger))
+}
+
 /// The sum of all outputs and states, each times a number of its own.
 fn weighted<S: CellState<f64>>(y: &Var<f64>, state: &S) -> Var<f64> {
     let weigh = |v: &Var<f64>| (v * Var::constant(Tensor::linspace(-1.0, 1.5, v.value().numel()).reshape(v.shape()))).sum(..);
@@ -48,9 +55,7 @@ fn rows_alone<U: Unfold<f64>>(layer: &U, lengths: &[usize], seed: u64) {
         }
         let own_gx = sums(&z.data(), &own).backward()[&row].clone();
         let gx_n = gx.slice(0, n..=n).slice(1, ..length);
-        // A normalisation of few numbers may make gradients large, and with them what is rounded.
-        let most = own_gx.abs().max(..).item().max(1.0);
-        assert!(near(&(&gx_n / most), &(&own_gx / most)), "{gx_n:?} together, {own_gx:?} alone");
+        assert!(near_gradient(&gx_n, &own_gx), "{gx_n:?} together, {own_gx:?} alone");
         assert_eq!(gx.slice(0, n..=n).slice(1, length..).abs().sum(..).item(), 0.0);
         let own = gradients(layer, sums(&z.data(), &own));
         alone = Some(match alone {
@@ -59,8 +64,7 @@ fn rows_alone<U: Unfold<f64>>(layer: &U, lengths: &[usize], seed: u64) {
         });
     }
     for ((path, a), (_, b)) in together.iter().zip(alone.unwrap()) {
-        let most = b.abs().max(..).item().max(1.0);
-        assert!(near(&(a / most), &(&b / most)), "gradient of {path}: {a:?} together, {b:?} alone");
+        assert!(near_gradient(a, &b), "gradient of {path}: {a:?} together, {b:?} alone");
     }
 }
 

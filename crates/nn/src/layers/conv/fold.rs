@@ -20,7 +20,13 @@ impl<const N: usize> Geometry<N> {
         let last = |back: usize| N.checked_sub(back);
         let of = |v: &[usize; N]| [2, 1].map(|back| last(back).map_or(1, |a| v[a]));
         let padding = [2, 1].map(|back| last(back).map_or([0, 0], |a| self.padding[a]));
-        Conv2dOptions { stride: of(&self.stride), padding, dilation: of(&self.dilation), groups: self.groups }
+        Conv2dOptions {
+            stride: of(&self.stride),
+            padding,
+            dilation: of(&self.dilation),
+            groups: self.groups,
+            ..Default::default()
+        }
     }
 
     fn reach(&self, axis: usize, kernel: usize) -> usize {
