@@ -54,15 +54,13 @@ pub trait Num: Element + NumAssign + NumCast {
 }
 
 /// A real number that a tensor can hold: `f32` or `f64`. Layers and derivatives are generic over it.
-pub trait Float: Num + Real + std::iter::Sum {
+pub trait Float: Num + Real + std::iter::Sum + crate::kernels::simd::Lanes {
     /// Positive infinity.
     const INFINITY: Self;
     /// Not a number.
     const NAN: Self;
     /// The distance from 1 to the next larger value.
     const EPSILON: Self;
-    #[doc(hidden)]
-    const GEMM: crate::kernels::gemm::RawGemm<Self>;
 
     /// Whether this is neither infinite nor NaN.
     fn is_finite(self) -> bool;
@@ -135,12 +133,11 @@ macro_rules! num_float {
 num_float!(f32, f64);
 
 macro_rules! float {
-    ($($t:ty, $gemm:path;)*) => {$(
+    ($($t:ty;)*) => {$(
         impl Float for $t {
             const INFINITY: Self = <$t>::INFINITY;
             const NAN: Self = <$t>::NAN;
             const EPSILON: Self = <$t>::EPSILON;
-            const GEMM: crate::kernels::gemm::RawGemm<Self> = $gemm;
             #[inline(always)]
             fn is_finite(self) -> bool {
                 <$t>::is_finite(self)
@@ -148,4 +145,4 @@ macro_rules! float {
         }
     )*};
 }
-float! { f32, matrixmultiply::sgemm; f64, matrixmultiply::dgemm; }
+float! { f32; f64; }

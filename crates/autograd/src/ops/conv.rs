@@ -62,7 +62,7 @@ fn problem(rng: &mut Rng) -> (Tensor<f64>, Tensor<f64>, Shape, Conv2dOptions) {
         let filters = groups * (1 + rng.below(2));
         let mut pair = |low: usize, n: usize| [low + rng.below(n), low + rng.below(n)];
         let (kernel, size, stride, dilation) = (pair(1, 3), pair(1, 4), pair(1, 2), pair(1, 2));
-        let o = Conv2dOptions { stride, padding: [pair(0, 2), pair(0, 3)], dilation, groups };
+        let o = Conv2dOptions { stride, padding: [pair(0, 2), pair(0, 3)], dilation, groups, ..Default::default() };
         let (x, w) = ([1 + rng.below(2), channels, size[0], size[1]], [filters, channels / groups, kernel[0], kernel[1]]);
         if let Ok(y) = conv2d_shape(&x, &w, &o) {
             return (draw::of_shape(rng, x), draw::of_shape(rng, w), y, o);

@@ -11,5 +11,5 @@ pub(crate) mod math;
 pub(crate) mod pool;
 pub(crate) mod recurrent;
 pub(crate) mod reduce;
-pub(crate) mod simd;
+pub mod simd;
 pub(crate) mod strided;

@@ -2,7 +2,7 @@
 
 use crate::common::{on_threads, panic_of};
 use crate::layouts::reals;
-use gradus_tensor::{Conv2dOptions, Float, Rng, Tensor, conv2d_shape};
+use gradus_tensor::{Conv2dOptions, ConvAlgorithm, Float, Rng, Tensor, conv2d_shape};
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ fn problems() -> impl Strategy<Value = Problem> {
     spread.prop_map(|(batch, groups, depth, filters, (kh, sh, dh, ph, height), (kw, sw, dw, pw, width))| Problem {
         x: [batch, groups * depth, height, width],
         w: [groups * filters, depth, kh, kw],
-        o: Conv2dOptions { stride: [sh, sw], padding: [ph, pw], dilation: [dh, dw], groups },
+        o: Conv2dOptions { stride: [sh, sw], padding: [ph, pw], dilation: [dh, dw], groups, ..Default::default() },
     })
 }
 
@@ -86,23 +86,32 @@ fn dot(a: &Tensor<f64>, b: &Tensor<f64>) -> f64 {
     a.to_vec().iter().zip(b.to_vec()).map(|(a, b)| a * b).sum()
 }
 
-/// Checks all three functions at `f64`, and at `f32` within the bound of a sum: terms · ε · Σ |x w|.
+/// Checks all three functions by either algorithm, at `f64` and at `f32`, within the bound of a sum: terms · ε · Σ |x w|.
+/// Minimal filtering mixes a tile's sums, so the largest of them bounds each.
 fn check(p: &Problem, seed: u64) {
     let [x, w, gy] = operands(p, seed);
     let [xs, ws, gs] = [x.to_vec(), w.to_vec(), gy.to_vec()];
     let exact = p.naive(&xs, &ws, &gs);
     let size = |v: &[f64]| v.iter().map(|v| v.abs()).collect::<Vec<_>>();
     let sizes = p.naive(&size(&xs), &size(&ws), &size(&gs));
+    for algorithm in [ConvAlgorithm::Fastest, ConvAlgorithm::Direct] {
+        let p = Problem { o: p.o.algorithm(algorithm), ..*p };
+        let sizes = sizes.clone().map(|sizes| match algorithm {
+            ConvAlgorithm::Direct => sizes,
+            ConvAlgorithm::Fastest => vec![sizes.iter().copied().fold(0.0, f64::max); sizes.len()],
+        });
+        assert_near(&p, &exact, &sizes, computed(&p, &x, &w, &gy));
+        assert_near(&p, &exact, &sizes, computed(&p, &x.cast::<f32>(), &w.cast(), &gy.cast()));
+    }
+}
+
+fn assert_near<T: Float>(p: &Problem, exact: &[Vec<f64>; 3], sizes: &[Vec<f64>; 3], results: [Tensor<T>; 3]) {
     let terms = [p.w[1..].iter().product(), p.w[0] * p.w[2] * p.w[3], p.x[0] * p.y()[2] * p.y()[3]].map(|n: usize| n as f64);
-    let double = computed(p, &x, &w, &gy);
-    let single = computed(p, &x.cast::<f32>(), &w.cast::<f32>(), &gy.cast::<f32>());
     for (which, shape) in [p.y(), p.x, p.w].into_iter().enumerate() {
-        assert_eq!(double[which].shape()[..], shape, "{which}");
-        for (i, &v) in exact[which].iter().enumerate() {
-            let bound = (terms[which] + 2.0) * sizes[which][i];
-            let (d, s) = (double[which].flatten().at([i]), f64::from(single[which].flatten().at([i])));
-            assert!((d - v).abs() <= bound * f64::EPSILON, "result {which} of {p:?} at {i}: {d} for {v}");
-            assert!((s - v).abs() <= bound * f64::from(f32::EPSILON), "result {which} of {p:?} at {i} in f32: {s} for {v}");
+        assert_eq!(results[which].shape()[..], shape, "{which}");
+        for (i, (&v, r)) in exact[which].iter().zip(results[which].to_vec()).enumerate() {
+            let bound = (terms[which] + 2.0) * sizes[which][i] * T::EPSILON.to_f64();
+            assert!((r.to_f64() - v).abs() <= bound, "result {which} of {p:?} at {i}: {r} for {v}");
         }
     }
 }
@@ -152,6 +161,14 @@ fn larger() -> Vec<Problem> {
         simple([2, 40, 13, 13], [70, 40, 1, 1], 0, 1, 1),
         simple([2, 30, 7, 7], [33, 30, 7, 7], 0, 1, 1),
         simple([4, 3, 23, 40], [7, 3, 7, 7], 3, 2, 1),
+        // For minimal filtering: vectors of channels and filters whole and not, one tile across and several, tiles that reach
+        // over the edge, blocks that threads share and blocks that they do not.
+        simple([3, 12, 17, 19], [13, 12, 3, 3], 1, 1, 1),
+        simple([40, 12, 4, 4], [12, 12, 3, 3], 1, 1, 1),
+        simple([6, 40, 8, 8], [70, 40, 3, 3], 1, 1, 1),
+        simple([1, 110, 18, 19], [100, 110, 3, 3], 1, 1, 1),
+        simple([5, 20, 13, 9], [17, 20, 5, 5], 4, 1, 1),
+        simple([7, 33, 6, 50], [14, 33, 5, 5], 0, 1, 1),
     ]
 }
 

@@ -6,6 +6,7 @@
 
 mod depthwise;
 mod im2col;
+mod winograd;
 
 use crate::element::Float;
 
@@ -25,6 +26,8 @@ pub struct Geometry {
     pub dilation: [usize; 2],
     /// Before the first row, before the first column.
     pub padding: [usize; 2],
+    /// Whether the sum is taken as it is defined.
+    pub direct: bool,
     pub out_height: usize,
     pub out_width: usize,
 }
@@ -78,7 +81,13 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
     if y.is_empty() {
         return;
     }
-    if g.is_depthwise() { depthwise::forward(g, x, w, y) } else { im2col::forward(g, x, w, y) }
+    if g.is_depthwise() {
+        depthwise::forward(g, x, w, y)
+    } else if winograd::fits(g) {
+        winograd::forward(g, x, w, y)
+    } else {
+        im2col::forward(g, x, w, y)
+    }
 }
 
 /// The gradient with respect to `x`; writes all of `gx`.
@@ -86,7 +95,13 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     if gx.is_empty() || gy.is_empty() {
         return gx.fill(T::zero());
     }
-    if g.is_depthwise() { depthwise::input_grad(g, gy, w, gx) } else { im2col::input_grad(g, gy, w, gx) }
+    if g.is_depthwise() {
+        depthwise::input_grad(g, gy, w, gx)
+    } else if winograd::fits(g) {
+        winograd::input_grad(g, gy, w, gx)
+    } else {
+        im2col::input_grad(g, gy, w, gx)
+    }
 }
 
 /// The gradient with respect to `w`; writes all of `gw`.
@@ -94,5 +109,11 @@ pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     if gw.is_empty() || gy.is_empty() {
         return gw.fill(T::zero());
     }
-    if g.is_depthwise() { depthwise::weight_grad(g, x, gy, gw) } else { im2col::weight_grad(g, x, gy, gw) }
+    if g.is_depthwise() {
+        depthwise::weight_grad(g, x, gy, gw)
+    } else if winograd::fits(g) {
+        winograd::weight_grad(g, x, gy, gw)
+    } else {
+        im2col::weight_grad(g, x, gy, gw)
+    }
 }

@@ -1,7 +1,11 @@
-//! Matrix products: `C <- A B + beta C`, by the `matrixmultiply` crate, split over threads here.
+//! Matrix products: `C <- A B + beta C`.
 //!
 //! How a product is split depends on its sizes alone, so that every element of C is summed in the same
 //! order on any number of threads.
+
+mod blocked;
+pub(crate) mod micro;
+mod pack;
 
 use super::gemv;
 use super::strided::{Dims, place};
@@ -30,15 +34,10 @@ pub struct Gemm<'a, T> {
     pub ldc: usize,
 }
 
-/// `C <- alpha A B + beta C` on raw pointers: m, k, n, alpha, then A, B, beta and C, with row and column strides.
-pub type RawGemm<T> = unsafe fn(usize, usize, usize, T, *const T, isize, isize, *const T, isize, isize, T, *mut T, isize, isize);
-
 /// Below this many multiply-adds a second thread does not pay.
 const SERIAL: usize = 1 << 18;
-/// A product is cut into at most this many tasks.
+/// A product is cut into at most this many tasks, when the sum itself is cut.
 const TASKS: usize = 32;
-/// Cuts of rows and columns fall on multiples of this: every micro-kernel's height and width divides it.
-const UNIT: usize = 16;
 /// Rows and columns below which a cut costs more in packing than it brings.
 const NARROW: usize = 64;
 /// Up to so many rows, a product is cheaper row by row than with B packed.
@@ -78,6 +77,16 @@ impl<'a, T> Mat<'a, T> {
         self.moved(by)
     }
 
+    /// The index of an element in the slice.
+    fn place(&self, i: usize, j: usize) -> usize {
+        (self.offset as isize + i as isize * self.row + j as isize * self.col) as usize
+    }
+
+    /// A pointer to an element, which must exist for it to be read.
+    fn from_pointer(&self, i: usize, j: usize) -> *const T {
+        self.data.as_ptr().wrapping_add(self.place(i, j))
+    }
+
     /// Whether every element of a `rows` x `cols` matrix lies inside the slice.
     fn fits(&self, rows: usize, cols: usize) -> bool {
         if rows == 0 || cols == 0 {
@@ -94,9 +103,7 @@ impl<T: Float> Gemm<'_, T> {
     /// The product, on this thread.
     pub fn run(mut self) {
         if !self.empty() {
-            // SAFETY: `raw` has checked that all three matrices lie inside their slices; C is a mutable slice, so it
-            // overlaps neither of the others.
-            unsafe { self.raw().run() }
+            blocked::blocked(self, false);
         }
     }
 
@@ -113,8 +120,7 @@ impl<T: Float> Gemm<'_, T> {
         if self.m.max(self.n) < 2 * NARROW && self.k >= 2 * TERMS {
             return long_sums(self);
         }
-        // SAFETY: as in `run`; this call lasts as long as its tasks.
-        unsafe { self.raw().split((work / TASKS).max(SERIAL)) }
+        blocked::blocked(self, true);
     }
 
     fn work(&self) -> usize {
@@ -136,16 +142,6 @@ impl<T: Float> Gemm<'_, T> {
         self.m == 0 || self.n == 0 || self.k == 0
     }
 
-    /// Pointers to the operands. Panics when a matrix does not lie inside its slice.
-    fn raw(&mut self) -> Raw<T> {
-        let Self { m, k, n, ldc, beta, .. } = *self;
-        assert!(self.a.fits(m, k) && self.b.fits(k, n) && n <= ldc && (m - 1) * ldc + n <= self.c.len());
-        let a = self.a.data.as_ptr().wrapping_add(self.a.offset);
-        let b = self.b.data.as_ptr().wrapping_add(self.b.offset);
-        let (ra, ca, rb, cb) = (self.a.row, self.a.col, self.b.row, self.b.col);
-        Raw { m, k, n, a, ra, ca, b, rb, cb, beta, c: self.c.as_mut_ptr(), ldc }
-    }
-
     /// A product with a vector, or a few of them, if this is one that the vector kernel knows.
     fn vector(&mut self) -> bool {
         let Self { m, k, n, a, b, beta, ldc, .. } = *self;
@@ -158,63 +154,6 @@ impl<T: Float> Gemm<'_, T> {
         } else {
             false
         }
-    }
-}
-
-/// A product as pointers, so that windows of C which interleave in memory can be written at once.
-#[derive(Clone, Copy)]
-struct Raw<T> {
-    m: usize,
-    k: usize,
-    n: usize,
-    a: *const T,
-    ra: isize,
-    ca: isize,
-    b: *const T,
-    rb: isize,
-    cb: isize,
-    beta: T,
-    c: *mut T,
-    ldc: usize,
-}
-
-// SAFETY: the pointers come from slices that outlive every task (`run_parallel` waits for all of them); A and B
-// are only read, and tasks write windows of C that have no element in common.
-unsafe impl<T: Send + Sync> Send for Raw<T> {}
-
-impl<T: Float> Raw<T> {
-    /// # Safety
-    /// A and B must be readable at all their indices, and C writable by nobody else.
-    unsafe fn run(self) {
-        let Self { m, k, n, a, ra, ca, b, rb, cb, beta, c, ldc } = self;
-        // SAFETY: the caller's promise is just what the product asks for; rows of C do not overlap, as n <= ldc.
-        unsafe { T::GEMM(m, k, n, T::one(), a, ra, ca, b, rb, cb, beta, c, ldc as isize, 1) }
-    }
-
-    /// Halves the longer side of C until a task has no more than `leaf` multiply-adds.
-    ///
-    /// # Safety
-    /// As for [`run`](Self::run).
-    unsafe fn split(self, leaf: usize) {
-        let Self { m, k, n, .. } = self;
-        if m * n * k <= leaf || m.max(n) < 2 * NARROW {
-            // SAFETY: the caller's promise.
-            return unsafe { self.run() };
-        }
-        // SAFETY: both cuts lie inside the matrices, so the offsets do too.
-        let (first, second) = unsafe {
-            if m >= n {
-                let at = (m / 2).next_multiple_of(UNIT);
-                let (a, c) = (self.a.offset(at as isize * self.ra), self.c.add(at * self.ldc));
-                (Self { m: at, ..self }, Self { m: m - at, a, c, ..self })
-            } else {
-                let at = (n / 2).next_multiple_of(UNIT);
-                let (b, c) = (self.b.offset(at as isize * self.cb), self.c.add(at));
-                (Self { n: at, ..self }, Self { n: n - at, b, c, ..self })
-            }
-        };
-        // SAFETY: the halves read parts of what this reads, and write disjoint parts of what this writes.
-        rayon::join(move || unsafe { first.split(leaf) }, move || unsafe { second.split(leaf) });
     }
 }
 

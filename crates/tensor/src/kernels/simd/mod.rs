@@ -1,4 +1,71 @@
 //! One loop, compiled for several instruction sets, the best of which is picked at run time.
+//!
+//! Loops that the compiler vectorises by itself are a [`Kernel`]; those that hold vectors in registers by hand are a
+//! [`VectorKernel`], written once over the [`Vector`] that it is given.
+
+mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use vector::{Lanes, Vector};
+
+use crate::element::Float;
+use std::sync::OnceLock;
+
+/// The instruction sets that kernels are compiled for, from the narrowest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Simd {
+    /// What every processor of the target has.
+    Portable,
+    /// AVX2 and fused multiply-add: 256 bits.
+    Avx2,
+    /// AVX-512 F, VL, DQ and BW: 512 bits.
+    Avx512,
+}
+
+impl Simd {
+    /// The widest that this processor has.
+    fn of_processor() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            let wide = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512bw");
+            return if wide { Self::Avx512 } else { Self::Avx2 };
+        }
+        Self::Portable
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [("portable", Self::Portable), ("avx2", Self::Avx2), ("avx512", Self::Avx512)]
+            .into_iter()
+            .find_map(|(known, simd)| (known == name).then_some(simd))
+    }
+}
+
+/// The instruction set that kernels use: the widest that this processor has, but none wider than the environment variable
+/// `GRADUS_SIMD` (`portable`, `avx2` or `avx512`) says when it is first asked for.
+///
+/// # Panics
+/// When the variable says something else.
+///
+/// ```
+/// use gradus_tensor::{Simd, simd};
+/// assert!(simd() >= Simd::Portable);
+/// ```
+#[inline]
+pub fn simd() -> Simd {
+    static CHOSEN: OnceLock<Simd> = OnceLock::new();
+    *CHOSEN.get_or_init(|| {
+        let most = match std::env::var("GRADUS_SIMD") {
+            Err(_) => Simd::Avx512,
+            Ok(name) => Simd::from_name(&name)
+                .unwrap_or_else(|| panic!("GRADUS_SIMD is {name:?}; it may be \"portable\", \"avx2\" or \"avx512\"")),
+        };
+        Simd::of_processor().min(most)
+    })
+}
 
 /// A loop to be compiled per instruction set. `run` must be `#[inline(always)]`, as must what it calls:
 /// only code that is inlined into the instruction set's own function is compiled for it.
@@ -20,19 +87,62 @@ pub(crate) fn dispatch<K: Kernel>(k: K) -> K::Out {
         fn v3<K: Kernel>(k: K) -> K::Out {
             k.run()
         }
-        let v4_found = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bw");
-        let v3_found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        if v4_found && v3_found {
-            // SAFETY: the processor has all features that `v4` is compiled for, as just tested.
-            return unsafe { v4(k) };
-        }
-        if v3_found {
-            // SAFETY: the processor has both features that `v3` is compiled for, as just tested.
-            return unsafe { v3(k) };
+        match simd() {
+            // SAFETY: the processor has all features that `v4` is compiled for: `simd` has tested them.
+            Simd::Avx512 => return unsafe { v4(k) },
+            // SAFETY: as above, for `v3`.
+            Simd::Avx2 => return unsafe { v3(k) },
+            Simd::Portable => {}
         }
     }
     k.run()
+}
+
+/// A loop over vectors in registers. As for [`Kernel`], everything that it calls must be `#[inline(always)]`.
+pub trait VectorKernel<T> {
+    type Out;
+
+    /// # Safety
+    /// The processor must have the instructions of `V`.
+    unsafe fn run<V: Vector<T>>(self) -> Self::Out;
+}
+
+/// Runs `k` with the widest vectors of this processor.
+#[inline]
+pub(crate) fn with_vectors<T: Float, K: VectorKernel<T>>(k: K) -> K::Out {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+        fn v4<T: Float, K: VectorKernel<T>>(k: K) -> K::Out {
+            // SAFETY: this function is called only where there is AVX-512.
+            unsafe { k.run::<T::V512>() }
+        }
+        #[target_feature(enable = "avx2,fma")]
+        fn v3<T: Float, K: VectorKernel<T>>(k: K) -> K::Out {
+            // SAFETY: this function is called only where there is AVX2 with FMA.
+            unsafe { k.run::<T::V256>() }
+        }
+        match simd() {
+            // SAFETY: the processor has all features that `v4` is compiled for: `simd` has tested them.
+            Simd::Avx512 => return unsafe { v4(k) },
+            // SAFETY: as above, for `v3`.
+            Simd::Avx2 => return unsafe { v3(k) },
+            Simd::Portable => {}
+        }
+    }
+    // SAFETY: arrays need no instructions beyond the target's.
+    unsafe { k.run::<T::Plain>() }
+}
+
+/// How many elements the widest vector of this processor has, and how many rows a tile of a matrix product.
+pub(crate) fn widths<T: Float>() -> (usize, usize) {
+    struct Widths;
+    impl<T: Float> VectorKernel<T> for Widths {
+        type Out = (usize, usize);
+        #[inline(always)]
+        unsafe fn run<V: Vector<T>>(self) -> (usize, usize) {
+            (V::LANES, V::ROWS)
+        }
+    }
+    with_vectors::<T, Widths>(Widths)
 }

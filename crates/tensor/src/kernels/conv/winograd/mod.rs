@@ -1,0 +1,137 @@
+//! Minimal filtering: stride-1 convolutions of 3 x 3 and 5 x 5 taps in a quarter, or a third, of the multiplications.
+//!
+//! A tile of 6 x 6 inputs gives 4 x 4 outputs of a 3 x 3 filter, or 2 x 2 of a 5 x 5 one:
+//! `Y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ x B)] A`, with 36 products for 144, or 100 (Lavin and Gray, "Fast Algorithms for Convolutional
+//! Neural Networks", 2015). Summed over channels, the products at each of the 36 points are a matrix product, `[tiles, C]`
+//! by `[C, F]`. The input's gradient is the same sum with filters turned around; that of the filters is its adjoint,
+//! `dw = Gᵀ [Σ (A dY Aᵀ) ⊙ (Bᵀ x B)] G`, with the sum over tiles as the matrix product.
+//!
+//! Vectors run over channels, so that the maps need no shuffles; pictures are transposed as they are read and written,
+//! which costs a quarter of an instruction a pixel. Tiles are worked on in blocks whose planes stay in a core's cache;
+//! where filters have more bytes than that, threads share one larger block and divide filters among them.
+//!
+//! What it costs: an output is the sum of larger numbers that cancel. In f32 its error is about ten times that of the
+//! sum by definition (`docs/performance.md`), and a NaN or an infinity reaches the whole tile.
+
+mod filters;
+mod lines;
+mod pictures;
+mod product;
+mod weight_grad;
+
+use super::Geometry;
+use crate::element::Float;
+use filters::Order;
+use lines::POINTS;
+
+/// Channels and filters below which the maps cost more than the products that they save.
+const CHANNELS: usize = 12;
+/// Tiles below which there is too little for each filter's map to do.
+const TILES: usize = 24;
+
+/// A pointer that tasks share. What each of them writes is its own.
+#[derive(Clone, Copy)]
+pub struct Shared<T>(*mut T);
+// SAFETY: tasks write parts that have no element in common, which each use says; whoever starts them waits for them.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<T> {}
+impl<T> Shared<T> {
+    fn of(data: &mut [T]) -> Self {
+        Self(data.as_mut_ptr())
+    }
+    fn get(self) -> *mut T {
+        self.0
+    }
+}
+
+/// Planes of points: `[36, tiles, channels]`, with `step` from one plane to the next.
+#[derive(Clone, Copy)]
+pub struct Points<T> {
+    at: Shared<T>,
+    step: usize,
+    channels: usize,
+}
+
+impl<T> Points<T> {
+    /// How far planes of `tiles` tiles are apart: a little more than they are large, for planes that lie a power of two apart
+    /// share the same few lines of a cache.
+    fn step(tiles: usize, channels: usize) -> usize {
+        tiles * channels + 16
+    }
+}
+
+/// Whether this is the kernel to take.
+pub fn fits(g: &Geometry) -> bool {
+    let taps = g.kernel[0];
+    let plain = (g.stride, g.dilation, g.groups) == ([1, 1], [1, 1], 1) && g.padding.iter().all(|&p| p < taps);
+    if g.direct || g.kernel != [taps; 2] || !matches!(taps, 3 | 5) || !plain {
+        return false;
+    }
+    let m = tile(taps);
+    let tiles = g.batch * g.out_height.div_ceil(m) * g.out_width.div_ceil(m);
+    g.channels.min(g.filters()) >= CHANNELS && g.out_height.min(g.out_width) >= m && tiles >= TILES
+}
+
+/// Outputs of a tile along each axis, for so many taps.
+fn tile(taps: usize) -> usize {
+    POINTS + 1 - taps
+}
+
+/// A convolution as the kernels see it: what is read and written, and how much of it.
+#[derive(Clone, Copy)]
+struct Sizes {
+    batch: usize,
+    inputs: usize,
+    outputs: usize,
+    /// Height and width of the input, and of the output.
+    from: [usize; 2],
+    to: [usize; 2],
+    padding: [usize; 2],
+}
+
+impl Sizes {
+    fn of(g: &Geometry) -> Self {
+        let (from, to) = ([g.height, g.width], [g.out_height, g.out_width]);
+        Self { batch: g.batch, inputs: g.channels, outputs: g.filters(), from, to, padding: g.padding }
+    }
+
+    /// The convolution whose output is the input's gradient.
+    fn turned(&self, taps: usize) -> Self {
+        let padding = self.padding.map(|p| taps - 1 - p);
+        Self { inputs: self.outputs, outputs: self.inputs, from: self.to, to: self.from, padding, ..*self }
+    }
+
+    /// Rows and columns of tiles of one picture.
+    fn tiles(&self, m: usize) -> [usize; 2] {
+        self.to.map(|n| n.div_ceil(m))
+    }
+}
+
+/// `y = x * w`; writes all of `y`.
+pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
+    let (sizes, taps) = (Sizes::of(g), g.kernel[0] * g.kernel[1]);
+    let order = Order { outputs: (g.filters(), g.channels * taps), inputs: (g.channels, taps), turned: false };
+    match g.kernel[0] {
+        3 => product::convolve::<T, 4, 3>(&sizes, x, w, order, y),
+        _ => product::convolve::<T, 2, 5>(&sizes, x, w, order, y),
+    }
+}
+
+/// The gradient with respect to `x`; writes all of `gx`.
+pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
+    let (sizes, taps) = (Sizes::of(g).turned(g.kernel[0]), g.kernel[0] * g.kernel[1]);
+    let order = Order { outputs: (g.channels, taps), inputs: (g.filters(), g.channels * taps), turned: true };
+    match g.kernel[0] {
+        3 => product::convolve::<T, 4, 3>(&sizes, gy, w, order, gx),
+        _ => product::convolve::<T, 2, 5>(&sizes, gy, w, order, gx),
+    }
+}
+
+/// The gradient with respect to `w`; writes all of `gw`.
+pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
+    match g.kernel[0] {
+        3 => weight_grad::weight_grad::<T, 4, 3>(&Sizes::of(g), x, gy, gw),
+        _ => weight_grad::weight_grad::<T, 2, 5>(&Sizes::of(g), x, gy, gw),
+    }
+}

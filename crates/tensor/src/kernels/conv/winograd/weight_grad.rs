@@ -1,0 +1,183 @@
+//! The filters' gradient by minimal filtering: at each point, `[C, tiles]` by `[tiles, F]`.
+
+use super::filters::Gradient;
+use super::lines::POINTS;
+use super::pictures::{Picture, Strip};
+use super::product::map_rows;
+use super::{Points, Shared, Sizes};
+use crate::buffer::Buffer;
+use crate::element::Float;
+use crate::kernels::gemm::micro::{Left, Right, Target, micro, tiles};
+use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
+use rayon::prelude::*;
+use std::ops::Range;
+
+const PLANES: usize = POINTS * POINTS;
+/// Planes of the gradient with more bytes than this do not stay in a core's cache beside those of a block of tiles.
+const LARGE: usize = 3 << 18;
+/// Bytes of a block's planes, of both sides.
+const BLOCK_BYTES: usize = 3 << 18;
+/// The same, for a block that threads share.
+const SHARED_BYTES: usize = 16 << 20;
+/// Parts that pictures are cut into when each thread sums planes of its own; fixed, so that the sum does not depend on
+/// the threads.
+const PARTS: usize = 4;
+
+/// All that tasks need to know.
+struct Work<'a, T> {
+    sizes: &'a Sizes,
+    x: *const T,
+    gy: *const T,
+    /// Channels and filters, in whole vectors.
+    channels: usize,
+    filters: usize,
+    /// Rows of tiles in a block.
+    rows: usize,
+}
+// SAFETY: both pointers are only read, and outlive every task.
+unsafe impl<T: Send + Sync> Sync for Work<'_, T> {}
+
+/// `gw`, with tiles of M x M and filters of R x R.
+pub fn weight_grad<T: Float, const M: usize, const R: usize>(sizes: &Sizes, x: &[T], gy: &[T], gw: &mut [T]) {
+    let ([down, across], (lanes, _)) = (sizes.tiles(M), widths::<T>());
+    assert!(x.len() == sizes.batch * sizes.inputs * sizes.from[0] * sizes.from[1]);
+    assert!(gy.len() == sizes.batch * sizes.outputs * sizes.to[0] * sizes.to[1]);
+    assert!(gw.len() == sizes.outputs * sizes.inputs * R * R);
+    let (channels, filters) = (sizes.inputs.next_multiple_of(lanes), sizes.outputs.next_multiple_of(lanes));
+    let step = Points::<T>::step(sizes.inputs, filters);
+    let (all, size) = (sizes.batch * down, PLANES * step);
+    let large = size * size_of::<T>() > LARGE;
+    let bytes = if large { SHARED_BYTES } else { BLOCK_BYTES };
+    let rows = (bytes / (PLANES * (channels + filters) * size_of::<T>()) / across).clamp(1, all);
+    let work = Work { sizes, x: x.as_ptr(), gy: gy.as_ptr(), channels, filters, rows };
+    let parts = if large { 1 } else { PARTS.min(all.div_ceil(rows)) };
+    let mut sums = Buffer::stale(parts * size);
+    let planes = |data: &mut [T]| Points { at: Shared::of(data), step, channels: filters };
+    if parts == 1 {
+        sum_of_rows::<T, M>(&work, 0..all, planes(sums.as_mut_slice()), true);
+    } else {
+        let length = all.div_ceil(parts);
+        sums.as_mut_slice().par_chunks_exact_mut(size).enumerate().with_max_len(1).for_each(|(i, sum)| {
+            sum_of_rows::<T, M>(&work, (i * length).min(all)..((i + 1) * length).min(all), planes(sum), false);
+        });
+        add_parts(sums.as_mut_slice(), size);
+    }
+    let (planes, out) = (planes(sums.as_mut_slice()), Shared::of(gw));
+    (0..sizes.inputs).into_par_iter().with_min_len(8).for_each(|channel| {
+        with_vectors(Gradient::<T, R> { planes, filters: sizes.outputs, channels: sizes.inputs, channel, out });
+    });
+}
+
+/// Adds all parts to the first, in their order.
+fn add_parts<T: Float>(sums: &mut [T], size: usize) {
+    let (first, rest) = sums.split_at_mut(size);
+    first.par_chunks_mut(1 << 12).enumerate().for_each(|(i, sum)| {
+        for part in rest.chunks_exact(size) {
+            sum.iter_mut().zip(&part[i << 12..]).for_each(|(s, &v)| *s += v);
+        }
+    });
+}
+
+/// The planes' gradients, summed over some rows of tiles; by all threads, or this one.
+fn sum_of_rows<T: Float, const M: usize>(work: &Work<'_, T>, rows: Range<usize>, sums: Points<T>, threads: bool) {
+    let across = work.sizes.tiles(M)[1];
+    let tiles = work.rows * across;
+    let [mut inputs, mut gradients] =
+        [work.channels, work.filters].map(|channels| Buffer::stale(PLANES * Points::<T>::step(tiles, channels)));
+    let of = |data: &mut Buffer<T>, channels| Points {
+        at: Shared::of(data.as_mut_slice()),
+        step: Points::<T>::step(tiles, channels),
+        channels,
+    };
+    let (inputs, gradients) = (of(&mut inputs, work.channels), of(&mut gradients, work.filters));
+    if rows.is_empty() {
+        // A part without rows, where they do not divide evenly: its sums are 0.
+        let multiply = |point| with_vectors(Multiply { work, point, tiles: 0, inputs, gradients, sums, fresh: true });
+        return (0..PLANES).for_each(multiply);
+    }
+    for first in rows.clone().step_by(work.rows) {
+        let block = first..(first + work.rows).min(rows.end);
+        let map = |rows: Range<usize>| with_vectors(Map::<T, M> { work, rows, first, inputs, gradients });
+        let fresh = first == rows.start;
+        let tiles = block.len() * across;
+        let multiply = |point| with_vectors(Multiply { work, point, tiles, inputs, gradients, sums, fresh });
+        if threads {
+            block.into_par_iter().for_each(|row| map(row..row + 1));
+            (0..PLANES).into_par_iter().with_max_len(1).for_each(multiply);
+        } else {
+            map(block);
+            (0..PLANES).for_each(multiply);
+        }
+    }
+}
+
+/// Maps inputs and gradients of some rows of tiles; `first` is the block's first row.
+struct Map<'a, T, const M: usize> {
+    work: &'a Work<'a, T>,
+    rows: Range<usize>,
+    first: usize,
+    inputs: Points<T>,
+    gradients: Points<T>,
+}
+
+impl<T: Float, const M: usize> VectorKernel<T> for Map<'_, T, M> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
+        let Self { work, rows, first, inputs, gradients } = self;
+        let Sizes { outputs, to: [height, width], .. } = *work.sizes;
+        let [down, across] = work.sizes.tiles(M);
+        let width_of_strip = Strip::<T>::width_for(0, width, across * M, V::LANES);
+        let mut data = Buffer::stale(M * width_of_strip * work.filters);
+        let mut strip = Strip { data: data.as_mut_slice(), lines: M, width: width_of_strip, channels: work.filters };
+        // SAFETY: as for this function; rows of tiles belong to one task.
+        unsafe {
+            map_rows::<T, V, M>(work.sizes, work.x, work.channels, rows.clone(), first, inputs);
+            for row in rows {
+                let at = work.gy.add(row / down * outputs * height * width).cast_mut();
+                strip.load::<V>(Picture { at, channels: outputs, height, width }, (row % down * M) as isize, 0);
+                strip.gradients::<V, M>(across, gradients, (row - first) * across);
+            }
+        }
+    }
+}
+
+/// Adds, or with `fresh` writes, the product of a block at one point.
+struct Multiply<'a, T> {
+    work: &'a Work<'a, T>,
+    point: usize,
+    tiles: usize,
+    inputs: Points<T>,
+    gradients: Points<T>,
+    sums: Points<T>,
+    fresh: bool,
+}
+
+impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
+        let Self { work, point, tiles: count, inputs, gradients, sums, fresh } = self;
+        let beta = if fresh { T::zero() } else { T::one() };
+        // SAFETY: planes have `count` rows, and sums as many as there are channels; this point belongs to this task.
+        unsafe {
+            let x = inputs.at.get().add(point * inputs.step).cast_const();
+            let gy = gradients.at.get().add(point * gradients.step).cast_const();
+            let to = sums.at.get().add(point * sums.step);
+            for f in (0..work.filters).step_by(2 * V::LANES) {
+                let cols = (2 * V::LANES).min(work.filters - f);
+                let b = Right { at: gy.add(f), row: work.filters as isize };
+                for (c, height) in tiles(work.sizes.inputs, V::ROWS) {
+                    let a = Left { at: x.add(c), row: 1, col: work.channels as isize };
+                    micro::<T, V>(
+                        height,
+                        count,
+                        a,
+                        b,
+                        Target { at: to.add(c * work.filters + f), row: work.filters, cols, beta },
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The tile of C that a matrix product keeps in registers, after Goto and van de Geijn, "Anatomy of High-Performance
+//! Matrix Multiplication" (2008): `ROWS` rows of two vectors, to which each step of the sum adds the product of a column of
+//! A, whose elements are broadcast one by one, and of a row of B. With AVX-512 these are 28 accumulators of 32 registers;
+//! each step has 28 fused multiply-adds for 16 loads, so that loads keep up.
+
+use crate::element::Float;
+use crate::kernels::simd::{Vector, VectorKernel};
+
+/// The left side of a tile: element `(i, p)` is at `i · row + p · col`.
+#[derive(Clone, Copy)]
+pub struct Left<T> {
+    pub at: *const T,
+    pub row: isize,
+    pub col: isize,
+}
+
+/// The right side: row `p` starts at `p · row`, and has two whole vectors that may be read.
+#[derive(Clone, Copy)]
+pub struct Right<T> {
+    pub at: *const T,
+    pub row: isize,
+}
+
+/// Where a tile goes: `c <- tile + beta c`, in `cols` columns, of two vectors at most. With `beta` 0, c is not read.
+#[derive(Clone, Copy)]
+pub struct Target<T> {
+    pub at: *mut T,
+    pub row: usize,
+    pub cols: usize,
+    pub beta: T,
+}
+
+/// The product of `R` rows and `k` terms. `UNIT`: the left side's rows are next to each other.
+///
+/// # Safety
+/// The processor must have V's instructions, and both sides all elements that are named.
+#[inline(always)]
+unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNIT: bool>(
+    k: usize,
+    a: Left<T>,
+    b: Right<T>,
+) -> [[V; N]; R] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[V::splat(T::zero()); N]; R];
+        let (mut left, mut right) = (a.at, b.at);
+        for _ in 0..k {
+            let mut row = [sums[0][0]; N];
+            for (j, v) in row.iter_mut().enumerate() {
+                *v = V::load(right.add(j * V::LANES));
+            }
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let v = V::splat(*left.offset(if UNIT { i as isize } else { i as isize * a.row }));
+                for (sum, &b) in sums.iter_mut().zip(&row) {
+                    *sum = v.mul_add(b, *sum);
+                }
+            }
+            left = left.wrapping_offset(a.col);
+            right = right.wrapping_offset(b.row);
+        }
+        sums
+    }
+}
+
+/// Writes a tile to where it goes.
+///
+/// # Safety
+/// As for [`tile`]; the target must be writable.
+#[inline(always)]
+unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(tile: [[V; N]; R], c: Target<T>) {
+    // SAFETY: the caller's promise; no more than `cols` elements of a row are read or written.
+    unsafe {
+        let beta = V::splat(c.beta);
+        for (i, row) in tile.into_iter().enumerate() {
+            for (j, v) in row.into_iter().enumerate() {
+                let at = c.at.add(i * c.row + j * V::LANES);
+                let left = c.cols - (j * V::LANES).min(c.cols);
+                if left >= V::LANES {
+                    let v = if c.beta == T::zero() { v } else { beta.mul_add(V::load(at), v) };
+                    v.store(at);
+                } else {
+                    let v = if c.beta == T::zero() { v } else { beta.mul_add(V::load_first(at, left), v) };
+                    v.store_first(at, left);
+                }
+            }
+        }
+    }
+}
+
+/// A tile, to where it goes; code of its own for each number of rows, so that none spills its accumulators.
+///
+/// # Safety
+/// As for [`put`].
+#[inline(always)]
+unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const UNIT: bool>(k: usize, a: Left<T>, b: Right<T>, c: Target<T>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for i in 0..R {
+            V::prefetch(c.at.add(i * c.row));
+            V::prefetch(c.at.wrapping_add(i * c.row + c.cols - 1));
+        }
+        if c.cols > V::LANES {
+            put::<T, V, R, 2>(tile::<T, V, R, 2, UNIT>(k, a, b), c);
+        } else {
+            put::<T, V, R, 1>(tile::<T, V, R, 1, UNIT>(k, a, b), c);
+        }
+    }
+}
+
+/// One tile of C, of `rows` rows, no more than `V::ROWS`.
+///
+/// # Safety
+/// The processor must have V's instructions. A must have `rows` rows and `k` columns, B `k` rows of two vectors (of one, if
+/// `c.cols` is not above one), C `rows` rows of `c.cols` elements that nobody else has.
+#[inline(always)]
+pub unsafe fn micro<T: Float, V: Vector<T>>(rows: usize, k: usize, a: Left<T>, b: Right<T>, c: Target<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { V::call(Micro { rows, k, a, b, c }) }
+}
+
+struct Micro<T> {
+    rows: usize,
+    k: usize,
+    a: Left<T>,
+    b: Right<T>,
+    c: Target<T>,
+}
+
+impl<T: Float> VectorKernel<T> for Micro<T> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
+        let Self { rows, k, a, b, c } = self;
+        macro_rules! by_rows {
+            ($($r:literal)*) => {
+                // SAFETY: the caller's promise, as `micro` says it.
+                match (rows, a.row == 1) {
+                    $(
+                        ($r, true) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, true>(k, a, b, c) },
+                        ($r, false) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, false>(k, a, b, c) },
+                    )*
+                    _ => unreachable!("a tile of {rows} rows"),
+                }
+            };
+        }
+        by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    }
+}
+
+/// The tiles that `rows` rows are cut into, as even as can be and none above `most`: the first row and the number of rows
+/// of each.
+#[inline(always)]
+pub fn tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = rows.div_ceil(most).max(1);
+    let (low, higher) = (rows / count, rows % count);
+    (0..count).map(move |i| (i * low + i.min(higher), low + usize::from(i < higher)))
+}

@@ -1,0 +1,132 @@
+//! Blocks of A and B, copied into the order in which the tiles' loop reads them.
+
+use super::Mat;
+use super::micro::tiles;
+use crate::element::Float;
+use crate::kernels::simd::{Vector, VectorKernel};
+
+/// The most lanes that a vector has.
+const MOST: usize = 16;
+
+/// `k` rows of `n` columns of B as panels of two vectors' width, each row of a panel behind the one before it; columns past
+/// the last are 0. Panel `j` starts at `j · k · width`.
+pub struct PackRight<'a, T> {
+    pub b: Mat<'a, T>,
+    pub k: usize,
+    pub n: usize,
+    pub out: &'a mut [T],
+}
+
+impl<T: Float> VectorKernel<T> for PackRight<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
+        let Self { b, k, n, out } = self;
+        let width = 2 * V::LANES;
+        assert!(b.fits(k, n) && out.len() >= n.next_multiple_of(width) * k);
+        for (panel, out) in out.chunks_exact_mut(width * k).enumerate().take(n.div_ceil(width)) {
+            let first = panel * width;
+            let cols = width.min(n - first);
+            // SAFETY: B has k rows and `first + cols` columns, as asserted, and `out` k rows of `width`.
+            unsafe { panel_of::<T, V>(b.from_pointer(0, first), (b.row, b.col), (k, cols), (out.as_mut_ptr(), width)) }
+        }
+    }
+}
+
+/// `rows` rows of `k` columns of A as tiles of at most `V::ROWS` rows, each column of a tile behind the one before it. The
+/// tile from row i on starts at `i · k`.
+pub struct PackLeft<'a, T> {
+    pub a: Mat<'a, T>,
+    pub rows: usize,
+    pub k: usize,
+    pub out: &'a mut [T],
+}
+
+impl<T: Float> VectorKernel<T> for PackLeft<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
+        let Self { a, rows, k, out } = self;
+        assert!(a.fits(rows, k) && out.len() >= rows * k);
+        for (first, height) in tiles(rows, V::ROWS) {
+            let out = &mut out[first * k..(first + height) * k];
+            // SAFETY: A has the rows and columns, as asserted, and `out` k rows of `height`.
+            unsafe { panel_of::<T, V>(a.from_pointer(first, 0), (a.col, a.row), (k, height), (out.as_mut_ptr(), height)) }
+        }
+    }
+}
+
+/// Writes `k` rows of `cols` columns, read at the two `steps`, `width` apart; what is beyond `cols` in a row is 0.
+///
+/// # Safety
+/// All elements must exist, and the target be `k · width` elements long.
+#[inline(always)]
+unsafe fn panel_of<T: Float, V: Vector<T>>(
+    from: *const T,
+    steps: (isize, isize),
+    (k, cols): (usize, usize),
+    (to, width): (*mut T, usize),
+) {
+    let lanes = V::LANES;
+    // SAFETY: the caller's promise; vectors are read and written only as far as there are columns.
+    unsafe {
+        match steps {
+            (row, 1) => {
+                for p in 0..k {
+                    let (from, to) = (from.offset(p as isize * row), to.add(p * width));
+                    let mut j = 0;
+                    while j < width {
+                        let (has, room) = (lanes.min(cols - j.min(cols)), width - j);
+                        let v = if has == lanes { V::load(from.add(j)) } else { V::load_first(from.add(j.min(cols)), has) };
+                        if room >= lanes {
+                            v.store(to.add(j))
+                        } else {
+                            v.store_first(to.add(j), room)
+                        }
+                        j += lanes;
+                    }
+                }
+            }
+            (1, col) => {
+                let (whole, zero) = (k / lanes * lanes, V::splat(T::zero()));
+                let (mut rows, mut block) = ([zero; MOST], [zero; MOST]);
+                for (j, p) in (0..width).step_by(lanes).flat_map(|j| (0..whole).step_by(lanes).map(move |p| (j, p))) {
+                    for (l, v) in rows[..lanes].iter_mut().enumerate() {
+                        *v = if j + l < cols { V::load(from.offset(p as isize + (j + l) as isize * col)) } else { zero };
+                    }
+                    let to = to.add(p * width + j);
+                    if width - j >= lanes {
+                        V::store_transposed(&rows[..lanes], to, width);
+                    } else {
+                        V::store_transposed(&rows[..lanes], block.as_mut_ptr().cast(), lanes);
+                        for (p, v) in block[..lanes].iter().enumerate() {
+                            v.store_first(to.add(p * width), width - j);
+                        }
+                    }
+                }
+                each_element(from, steps, (whole..k, cols), (to, width));
+            }
+            _ => each_element(from, steps, (0..k, cols), (to, width)),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`panel_of`].
+#[inline(always)]
+unsafe fn each_element<T: Float>(
+    from: *const T,
+    steps: (isize, isize),
+    (rows, cols): (std::ops::Range<usize>, usize),
+    (to, width): (*mut T, usize),
+) {
+    let to_row = |p: usize| to.wrapping_add(p * width);
+    for p in rows {
+        for j in 0..width {
+            // SAFETY: the caller's promise.
+            unsafe {
+                *to_row(p).add(j) = if j < cols { *from.offset(p as isize * steps.0 + j as isize * steps.1) } else { T::zero() };
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What kernels need of a register full of numbers.
+
+use super::VectorKernel;
+use num_traits::Zero;
+
+/// The vectors of an element type, by instruction set.
+pub trait Lanes: Sized {
+    #[cfg(target_arch = "x86_64")]
+    type V512: Vector<Self>;
+    #[cfg(target_arch = "x86_64")]
+    type V256: Vector<Self>;
+    type Plain: Vector<Self>;
+}
+
+/// A register full of numbers. Every function is `#[inline(always)]`, and compiles to one instruction or two.
+///
+/// # Safety
+/// Everything here asks that the processor has the instructions. Pointers must be good for as many elements as are said
+/// to be read or written; they need not be aligned.
+pub trait Vector<T>: Copy {
+    const LANES: usize;
+    /// Rows of a matrix product's tile, of two vectors each, that registers have room for.
+    const ROWS: usize;
+
+    /// Runs `k` in a function of its own, which all who call it share: for what is much code, and called from many places.
+    unsafe fn call<K: VectorKernel<T>>(k: K) -> K::Out;
+    unsafe fn splat(v: T) -> Self;
+    unsafe fn load(p: *const T) -> Self;
+    /// The first `n` elements, of `LANES` at most, then zeros; no more than `n` are read.
+    unsafe fn load_first(p: *const T, n: usize) -> Self;
+    unsafe fn store(self, p: *mut T);
+    /// Writes the first `n` elements, of `LANES` at most.
+    unsafe fn store_first(self, p: *mut T, n: usize);
+    unsafe fn add(self, o: Self) -> Self;
+    unsafe fn sub(self, o: Self) -> Self;
+    unsafe fn mul(self, o: Self) -> Self;
+    /// `self · a + b`, rounded once where there is an instruction for it.
+    unsafe fn mul_add(self, a: Self, b: Self) -> Self;
+    /// Has the line that `p` points to brought into the first-level cache. Any pointer will do.
+    #[inline(always)]
+    unsafe fn prefetch(_: *const T) {}
+    /// Writes the transpose of the `LANES` x `LANES` matrix whose rows are `rows`, with `step` from one row to the next.
+    unsafe fn store_transposed(rows: &[Self], p: *mut T, step: usize);
+}
+
+/// Element by element from row to row, for vectors without a quicker way.
+///
+/// # Safety
+/// As for [`Vector::store_transposed`].
+#[inline(always)]
+pub unsafe fn store_transposed_plainly<T: Copy + Zero, V: Vector<T>, const N: usize>(rows: &[V], p: *mut T, step: usize) {
+    for (j, row) in rows.iter().enumerate() {
+        let mut values = [T::zero(); N];
+        // SAFETY: there are N lanes, and the caller gives N rows of N elements to write to.
+        unsafe {
+            row.store(values.as_mut_ptr());
+            for (i, &v) in values.iter().enumerate() {
+                *p.add(i * step + j) = v;
+            }
+        }
+    }
+}
+
+/// Vectors as arrays, which compilers keep in registers where the target has some.
+macro_rules! plain {
+    ($($t:ty, $lanes:literal;)*) => {$(
+        impl Vector<$t> for [$t; $lanes] {
+            const LANES: usize = $lanes;
+            const ROWS: usize = 4;
+
+            #[inline(never)]
+            unsafe fn call<K: VectorKernel<$t>>(k: K) -> K::Out {
+                // SAFETY: arrays need no instructions beyond the target's.
+                unsafe { k.run::<Self>() }
+            }
+            #[inline(always)]
+            unsafe fn splat(v: $t) -> Self {
+                [v; $lanes]
+            }
+            #[inline(always)]
+            unsafe fn load(p: *const $t) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { p.cast::<Self>().read_unaligned() }
+            }
+            #[inline(always)]
+            unsafe fn load_first(p: *const $t, n: usize) -> Self {
+                // SAFETY: the caller's promise, for each of the first n.
+                std::array::from_fn(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut $t) {
+                // SAFETY: the caller's promise.
+                unsafe { p.cast::<Self>().write_unaligned(self) }
+            }
+            #[inline(always)]
+            unsafe fn store_first(self, p: *mut $t, n: usize) {
+                for (i, v) in self.into_iter().enumerate().take(n) {
+                    // SAFETY: the caller's promise.
+                    unsafe { *p.add(i) = v }
+                }
+            }
+            #[inline(always)]
+            unsafe fn add(self, o: Self) -> Self {
+                std::array::from_fn(|i| self[i] + o[i])
+            }
+            #[inline(always)]
+            unsafe fn sub(self, o: Self) -> Self {
+                std::array::from_fn(|i| self[i] - o[i])
+            }
+            #[inline(always)]
+            unsafe fn mul(self, o: Self) -> Self {
+                std::array::from_fn(|i| self[i] * o[i])
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+                std::array::from_fn(|i| self[i] * a[i] + b[i])
+            }
+            #[inline(always)]
+            unsafe fn store_transposed(rows: &[Self], p: *mut $t, step: usize) {
+                // SAFETY: the caller's promise.
+                unsafe { store_transposed_plainly::<$t, Self, $lanes>(rows, p, step) }
+            }
+        }
+
+        impl Lanes for $t {
+            #[cfg(target_arch = "x86_64")]
+            type V512 = super::x86::V512<$t>;
+            #[cfg(target_arch = "x86_64")]
+            type V256 = super::x86::V256<$t>;
+            type Plain = [$t; $lanes];
+        }
+    )*};
+}
+plain! { f32, 4; f64, 2; }

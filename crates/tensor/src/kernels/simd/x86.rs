@@ -1,0 +1,223 @@
+//! The vectors of x86-64.
+
+use super::VectorKernel;
+use super::vector::{Vector, store_transposed_plainly};
+use std::arch::x86_64::*;
+
+/// The registers of an element type.
+pub trait Registers {
+    type R512: Copy;
+    type R256: Copy;
+}
+impl Registers for f32 {
+    type R512 = __m512;
+    type R256 = __m256;
+}
+impl Registers for f64 {
+    type R512 = __m512d;
+    type R256 = __m256d;
+}
+
+/// 512 bits.
+#[derive(Clone, Copy)]
+pub struct V512<T: Registers>(T::R512);
+/// 256 bits.
+#[derive(Clone, Copy)]
+pub struct V256<T: Registers>(T::R256);
+
+/// The mask of the first `n` lanes of 512 bits.
+#[inline(always)]
+fn first(n: usize) -> u16 {
+    ((1u32 << n) - 1) as u16
+}
+
+macro_rules! wide {
+    ($t:ty, $lanes:literal, $mask:ty, $transpose:path, $splat:ident $load:ident $load_first:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $fma:ident) => {
+        impl Vector<$t> for V512<$t> {
+            const LANES: usize = $lanes;
+            const ROWS: usize = 14;
+
+            // SAFETY, of all: the caller says that there is AVX-512, and what pointers are good for.
+            #[inline(never)]
+            #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+            unsafe fn call<K: VectorKernel<$t>>(k: K) -> K::Out {
+                unsafe { k.run::<Self>() }
+            }
+            #[inline(always)]
+            unsafe fn splat(v: $t) -> Self {
+                Self(unsafe { $splat(v) })
+            }
+            #[inline(always)]
+            unsafe fn load(p: *const $t) -> Self {
+                Self(unsafe { $load(p) })
+            }
+            #[inline(always)]
+            unsafe fn load_first(p: *const $t, n: usize) -> Self {
+                Self(unsafe { $load_first(first(n) as $mask, p) })
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut $t) {
+                unsafe { $store(p, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn store_first(self, p: *mut $t, n: usize) {
+                unsafe { $store_first(p, first(n) as $mask, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn add(self, o: Self) -> Self {
+                Self(unsafe { $add(self.0, o.0) })
+            }
+            #[inline(always)]
+            unsafe fn sub(self, o: Self) -> Self {
+                Self(unsafe { $sub(self.0, o.0) })
+            }
+            #[inline(always)]
+            unsafe fn mul(self, o: Self) -> Self {
+                Self(unsafe { $mul(self.0, o.0) })
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+                Self(unsafe { $fma(self.0, a.0, b.0) })
+            }
+            #[inline(always)]
+            unsafe fn prefetch(p: *const $t) {
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn store_transposed(rows: &[Self], p: *mut $t, step: usize) {
+                unsafe { $transpose(rows, p, step) }
+            }
+        }
+    };
+}
+wide!(f32, 16, u16, transpose_16, _mm512_set1_ps _mm512_loadu_ps _mm512_maskz_loadu_ps _mm512_storeu_ps _mm512_mask_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_fmadd_ps);
+wide!(f64, 8, u8, store_transposed_plainly::<f64, Self, 8>, _mm512_set1_pd _mm512_loadu_pd _mm512_maskz_loadu_pd _mm512_storeu_pd _mm512_mask_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_fmadd_pd);
+
+/// All ones, then zeros: the mask of the first n of 8 lanes starts at 8 - n.
+static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+/// As [`MASK`], for 4 lanes.
+static MASK_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+
+macro_rules! narrow {
+    ($t:ty, $lanes:literal, $masks:ident, $transpose:path, $splat:ident $load:ident $load_first:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $fma:ident) => {
+        impl Vector<$t> for V256<$t> {
+            const LANES: usize = $lanes;
+            const ROWS: usize = 6;
+
+            // SAFETY, of all: the caller says that there is AVX2 with FMA, and what pointers are good for. Masks start
+            // within their table, as n is not above the number of lanes.
+            #[inline(never)]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn call<K: VectorKernel<$t>>(k: K) -> K::Out {
+                unsafe { k.run::<Self>() }
+            }
+            #[inline(always)]
+            unsafe fn splat(v: $t) -> Self {
+                Self(unsafe { $splat(v) })
+            }
+            #[inline(always)]
+            unsafe fn load(p: *const $t) -> Self {
+                Self(unsafe { $load(p) })
+            }
+            #[inline(always)]
+            unsafe fn load_first(p: *const $t, n: usize) -> Self {
+                Self(unsafe { $load_first(p, _mm256_loadu_si256($masks.as_ptr().add($lanes - n).cast())) })
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut $t) {
+                unsafe { $store(p, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn store_first(self, p: *mut $t, n: usize) {
+                unsafe { $store_first(p, _mm256_loadu_si256($masks.as_ptr().add($lanes - n).cast()), self.0) }
+            }
+            #[inline(always)]
+            unsafe fn add(self, o: Self) -> Self {
+                Self(unsafe { $add(self.0, o.0) })
+            }
+            #[inline(always)]
+            unsafe fn sub(self, o: Self) -> Self {
+                Self(unsafe { $sub(self.0, o.0) })
+            }
+            #[inline(always)]
+            unsafe fn mul(self, o: Self) -> Self {
+                Self(unsafe { $mul(self.0, o.0) })
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+                Self(unsafe { $fma(self.0, a.0, b.0) })
+            }
+            #[inline(always)]
+            unsafe fn prefetch(p: *const $t) {
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn store_transposed(rows: &[Self], p: *mut $t, step: usize) {
+                unsafe { $transpose(rows, p, step) }
+            }
+        }
+    };
+}
+narrow!(f32, 8, MASK, transpose_8, _mm256_set1_ps _mm256_loadu_ps _mm256_maskload_ps _mm256_storeu_ps _mm256_maskstore_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_fmadd_ps);
+narrow!(f64, 4, MASK_64, store_transposed_plainly::<f64, Self, 4>, _mm256_set1_pd _mm256_loadu_pd _mm256_maskload_pd _mm256_storeu_pd _mm256_maskstore_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_fmadd_pd);
+
+/// 16 x 16: pairs, then pairs of pairs within each 128 bits, which are put in order last.
+///
+/// # Safety
+/// As for [`Vector::store_transposed`].
+#[inline(always)]
+unsafe fn transpose_16(rows: &[V512<f32>], p: *mut f32, step: usize) {
+    // SAFETY: the caller has AVX-512, 16 rows, and room for 16 rows of 16.
+    unsafe {
+        let mut r: [__m512; 16] = std::array::from_fn(|i| rows[i].0);
+        for i in (0..16).step_by(2) {
+            (r[i], r[i + 1]) = (_mm512_unpacklo_ps(r[i], r[i + 1]), _mm512_unpackhi_ps(r[i], r[i + 1]));
+        }
+        // Of each four rows, column q of every 128 bits.
+        let mut quads = [_mm512_setzero_ps(); 16];
+        for i in (0..16).step_by(4) {
+            let [a, b, c, d] = [r[i], r[i + 1], r[i + 2], r[i + 3]].map(|v| _mm512_castps_pd(v));
+            quads[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+            quads[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+            quads[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+            quads[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+        }
+        for q in 0..4 {
+            let [a, b, c, d] = [quads[q], quads[q + 4], quads[q + 8], quads[q + 12]];
+            let (even_ab, odd_ab) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
+            let (even_cd, odd_cd) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
+            _mm512_storeu_ps(p.add(q * step), _mm512_shuffle_f32x4::<0x88>(even_ab, even_cd));
+            _mm512_storeu_ps(p.add((q + 4) * step), _mm512_shuffle_f32x4::<0x88>(odd_ab, odd_cd));
+            _mm512_storeu_ps(p.add((q + 8) * step), _mm512_shuffle_f32x4::<0xdd>(even_ab, even_cd));
+            _mm512_storeu_ps(p.add((q + 12) * step), _mm512_shuffle_f32x4::<0xdd>(odd_ab, odd_cd));
+        }
+    }
+}
+
+/// 8 x 8, as [`transpose_16`].
+///
+/// # Safety
+/// As for [`Vector::store_transposed`].
+#[inline(always)]
+unsafe fn transpose_8(rows: &[V256<f32>], p: *mut f32, step: usize) {
+    // SAFETY: the caller has AVX2, 8 rows, and room for 8 rows of 8.
+    unsafe {
+        let mut r: [__m256; 8] = std::array::from_fn(|i| rows[i].0);
+        for i in (0..8).step_by(2) {
+            (r[i], r[i + 1]) = (_mm256_unpacklo_ps(r[i], r[i + 1]), _mm256_unpackhi_ps(r[i], r[i + 1]));
+        }
+        let mut quads = [_mm256_setzero_ps(); 8];
+        for i in (0..8).step_by(4) {
+            let [a, b, c, d] = [r[i], r[i + 1], r[i + 2], r[i + 3]].map(|v| _mm256_castps_pd(v));
+            quads[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, c));
+            quads[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, c));
+            quads[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(b, d));
+            quads[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(b, d));
+        }
+        for q in 0..4 {
+            let (low, high) = (quads[q], quads[q + 4]);
+            _mm256_storeu_ps(p.add(q * step), _mm256_permute2f128_ps::<0x20>(low, high));
+            _mm256_storeu_ps(p.add((q + 4) * step), _mm256_permute2f128_ps::<0x31>(low, high));
+        }
+    }
+}
