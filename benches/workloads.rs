@@ -4,7 +4,7 @@
 //! starts with `W3`: `{"workload": "...", "threads": N, "ms_median": x, "ms_min": x, "n": n}`. Warm-up, then at
 //! least 10 runs, or 3 seconds.
 
-use gradus::models::{LeNet5, cifar};
+use gradus::models::{LeNet5, Vgg16, cifar};
 use gradus::prelude::*;
 use std::hint::black_box;
 use std::time::Instant;
@@ -128,6 +128,35 @@ fn networks(b: &Bench) {
         b.run(&format!("W4_cifar_b{batch}"), |rng| {
             let (x, y) = (normal([batch, 3, 32, 32], rng), Tensor::randint([batch], 0, 10, rng));
             train_step(cifar::deep(10, rng), RmsProp::new(1e-3), x, y, rng.split())
+        });
+    }
+}
+
+/// The layers of All-CNN-C as the bench counts them: filters, kernel, stride; each with a ReLU.
+const ALL_CNN: [(usize, usize, usize); 9] =
+    [(96, 3, 1), (96, 3, 1), (96, 3, 2), (192, 3, 1), (192, 3, 1), (192, 3, 2), (192, 3, 1), (192, 1, 1), (10, 1, 1)];
+
+fn all_cnn(rng: &mut Rng) -> Sequential {
+    let (mut net, mut channels) = (Sequential::new(), 3);
+    for (filters, kernel, stride) in ALL_CNN {
+        let conv = Conv2d::new(channels, filters, kernel, rng).stride(stride).padding(kernel / 2);
+        (net, channels) = (net.add(conv).add(ReLU), filters);
+    }
+    net.add(GlobalAvgPool2d)
+}
+
+fn large_networks(b: &Bench) {
+    b.run("W5_allcnn_b32", |rng| {
+        let (x, y) = (normal([32, 3, 32, 32], rng), Tensor::randint([32], 0, 10, rng));
+        train_step(all_cnn(rng), Sgd::new(0.01).momentum(0.9), x, y, rng.split())
+    });
+    for batch in [1, 8] {
+        b.run(&format!("W6_vgg16_fwd_b{batch}"), |rng| {
+            let net = Vgg16::new(1000, rng);
+            let x = Var::constant(normal([batch, 3, 224, 224], rng));
+            move || {
+                black_box(no_grad(|| net.forward(&x, &mut Mode::Eval)));
+            }
         });
     }
 }
@@ -269,6 +298,7 @@ fn main() {
         matmul(&bench);
         conv(&bench);
         networks(&bench);
+        large_networks(&bench);
         recurrent(&bench);
         elementwise(&bench);
     });
