@@ -44,6 +44,17 @@ pub trait Layer<T: Float = f32>: Module<T> + Send + Sync {
     /// The layer's output for `x`.
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T>;
 
+    /// `max(y, 0)` of the layer's output `y`. A [`Sequential`](crate::Sequential) asks for this when a ReLU comes next; a layer
+    /// that can do both in one pass says how.
+    fn forward_relu(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        self.forward(x, mode).relu()
+    }
+
+    /// Whether this layer is `max(x, 0)` and nothing else, so that the layer before it may do its work.
+    fn is_relu(&self) -> bool {
+        false
+    }
+
     /// The layer's kind, as [`Sequential::summary`](crate::Sequential::summary) prints it.
     fn kind(&self) -> String {
         let name = std::any::type_name::<Self>();
@@ -55,6 +66,12 @@ pub trait Layer<T: Float = f32>: Module<T> + Send + Sync {
 impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
         (**self).forward(x, mode)
+    }
+    fn forward_relu(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        (**self).forward_relu(x, mode)
+    }
+    fn is_relu(&self) -> bool {
+        (**self).is_relu()
     }
     fn kind(&self) -> String {
         (**self).kind()

@@ -203,9 +203,15 @@ impl<T: Float> Layer<T> for Sequential<T> {
     }
 }
 
-/// Each output is handed on and let go at once: what the tape does not need is free for the next layer.
-fn run<T: Float>(layers: &[(String, Arc<dyn Layer<T>>)], x: Var<T>, mode: &mut Mode) -> Var<T> {
-    layers.iter().fold(x, |x, (_, layer)| layer.forward(&x, mode))
+/// Each output is handed on and let go at once: what the tape does not need is free for the next layer. A ReLU's work is done by
+/// the layer before it.
+fn run<T: Float>(layers: &[(String, Arc<dyn Layer<T>>)], mut x: Var<T>, mode: &mut Mode) -> Var<T> {
+    let mut layers = layers.iter().map(|(_, layer)| layer).peekable();
+    while let Some(layer) = layers.next() {
+        let relu = layers.next_if(|next| next.is_relu()).is_some();
+        x = if relu { layer.forward_relu(&x, mode) } else { layer.forward(&x, mode) };
+    }
+    x
 }
 
 /// One layer in a [`Summary`].

@@ -54,7 +54,7 @@ pub trait Num: Element + NumAssign + NumCast {
 }
 
 /// A real number that a tensor can hold: `f32` or `f64`. Layers and derivatives are generic over it.
-pub trait Float: Num + Real + std::iter::Sum + crate::kernels::simd::Lanes {
+pub trait Float: Num + Real + std::iter::Sum + crate::kernels::simd::Lanes + crate::kernels::once::Kernels {
     /// Positive infinity.
     const INFINITY: Self;
     /// Not a number.

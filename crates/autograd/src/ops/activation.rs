@@ -1,6 +1,8 @@
 //! Activations: the part of the table of functions of one element (`unary.rs`) that is made for networks.
 
-use crate::calculus::Calculus;
+use crate::calculus::{Calculus, Val};
+use crate::op::Pull;
+use crate::ops::no_nan::times_gradient;
 use crate::ops::unary::{Reads, UnaryRule, reads, unary};
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
@@ -12,6 +14,16 @@ const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 /// `√(2/π)`.
 const GELU_TANH: f64 = 0.797_884_560_802_865_4;
 const GELU_CUBE: f64 = 0.044_715;
+
+/// The gradient before `max(x, 0)`, for an op that ends with it and keeps its output; the same as that of [`Var::relu`].
+pub(super) fn relu_gradient<T: Float>(p: &mut Pull<'_, T>) -> Var<T> {
+    let y = p.y();
+    if p.is_differentiable() {
+        return Calculus::step(&y).mul_no_nan(p.gy());
+    }
+    let d = |g: T, y: T| times_gradient(Val(y).step().0, g);
+    Var::constant(p.take_gy().into_value().zip_map_into("relu", y.value(), d))
+}
 
 unary! {
     /// `max(x, 0)`; the derivative at 0 is 0, and 1 at NaN, as in PyTorch.

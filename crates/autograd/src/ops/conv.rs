@@ -1,7 +1,8 @@
 //! Convolution, closed under differentiation: it is linear in the picture and in the filters, and each of the three
 //! maps here has the other two as its derivatives.
 
-use crate::op::op;
+use super::activation::relu_gradient;
+use crate::op::{Pull, op, op_with_output};
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
 use gradus_tensor::{Conv2dOptions, Float, Rng, Shape, Tensor, conv2d_shape};
@@ -23,6 +24,42 @@ impl<T: Float> Var<T> {
             ]
         })
         .with_jvp(move |p| p.product_rule(&a, &b, |x, w| x.conv2d(w, o)))
+    }
+
+    /// `max(x * w + b, 0)` in one pass, where `*` is [`conv2d`](Self::conv2d), and `b` of `[F]`, if there is one, is added to
+    /// each filter's outputs. The gradient passes where the result is above 0.
+    ///
+    /// # Panics
+    /// When the shapes and options do not fit.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// use gradus_tensor::{Conv2dOptions, Tensor};
+    /// let x = Var::leaf(Tensor::from([[[[1.0f64, 2.0, 3.0]]]]));
+    /// let (w, b) = (Var::constant(Tensor::from([[[[2.0]]]])), Var::constant(Tensor::from([-3.0])));
+    /// let y = x.conv2d_relu(&w, Some(&b), Conv2dOptions::default());
+    /// assert_eq!(y.value().to_vec(), [0.0, 1.0, 3.0]);
+    /// assert_eq!(y.sum(..).backward()[&x].to_vec(), [0.0, 2.0, 2.0]);
+    /// ```
+    #[track_caller]
+    pub fn conv2d_relu(&self, w: &Var<T>, b: Option<&Var<T>>, o: Conv2dOptions) -> Var<T> {
+        let y = self.value().conv2d_relu(w.value(), b.map(Var::value), o);
+        let (x, w_) = (self.clone(), w.clone());
+        let inner = move |p: &mut Pull<'_, T>| {
+            let g = relu_gradient(p);
+            let dx = p.needs(0).then(|| g.conv2d_input_grad(&w_, x.shape(), o));
+            (dx, p.needs(1).then(|| x.conv2d_weight_grad(&g, w_.shape(), o)), g)
+        };
+        match b {
+            None => op_with_output("conv2d_relu", [self, w], y, move |p| {
+                let (dx, dw, _) = inner(p);
+                [dx, dw]
+            }),
+            Some(b) => op_with_output("conv2d_relu", [self, w, b], y, move |p| {
+                let (dx, dw, g) = inner(p);
+                [dx, dw, p.needs(2).then(|| g.sum([0, 2, 3]))]
+            }),
+        }
     }
 
     /// The gradient of [`conv2d`](Self::conv2d) with respect to its input, for this gradient of its result: the
@@ -75,6 +112,18 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
         OpSample::new("conv2d", |rng| {
             let (x, w, _, o) = problem(rng);
             Case::new([x, w], move |v| v[0].conv2d(&v[1], o))
+        }),
+        OpSample::new("conv2d_relu", |rng| {
+            let (x, w, y, o) = problem(rng);
+            // Outputs away from 0, where there is no derivative: each filter's are all above it or all below.
+            let largest = x.to_vec().into_iter().fold(1.0, |a: f64, v| a.max(v.abs()));
+            let sign = Tensor::from_fn([y[1]], |i| if i[0] % 2 == 0 { 1.0 } else { -1.0 });
+            let b = (w.abs().sum([1, 2, 3]) * largest + 1.0) * sign;
+            Case::new([x, w, b], move |v| v[0].conv2d_relu(&v[1], Some(&v[2]), o))
+        }),
+        OpSample::new("conv2d_relu", |rng| {
+            let (x, w, _, o) = problem(rng);
+            Case::new([x.abs() + 0.5, w.abs() + 0.5], move |v| v[0].conv2d_relu(&v[1], None, o))
         }),
         OpSample::new("conv2d_input_grad", |rng| {
             let (x, w, y, o) = problem(rng);

@@ -1,10 +1,11 @@
 //! Matrix products.
 
-use crate::op::op;
+use super::activation::relu_gradient;
+use crate::op::{op, op_with_output};
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
 use gradus_tensor::shape::AxisList;
-use gradus_tensor::{Float, OrPanic, ShapeError};
+use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
 impl<T: Float> Var<T> {
     /// The matrix product, over any strides: of matrices; of vectors, which count as a row on the left and a column
@@ -44,6 +45,40 @@ impl<T: Float> Var<T> {
             Some(b) => y + b,
             None => y,
         }
+    }
+
+    /// `max(x wᵀ + b, 0)` for `x` of `[.., in]`, `w` of `[out, in]` and `b` of `[out]`, if there is one: a dense layer with its
+    /// ramp. The gradient passes where the result is above 0.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// use gradus_tensor::Tensor;
+    /// let x = Var::leaf(Tensor::from([1.0f64, 2.0]));
+    /// let w = Var::constant(Tensor::from([[1.0, 1.0], [-1.0, -1.0]]));
+    /// let y = x.linear_relu(&w, None);
+    /// assert_eq!(y.value().to_vec(), [3.0, 0.0]);
+    /// assert_eq!(y.sum(..).backward()[&x].to_vec(), [1.0, 1.0]);
+    /// ```
+    #[track_caller]
+    pub fn linear_relu(&self, w: &Var<T>, b: Option<&Var<T>>) -> Var<T> {
+        let Some(b) = b.filter(|b| self.rank() > 1 && w.rank() == 2 && *b.shape() == [w.shape()[0]]) else {
+            return self.linear(w, b).relu();
+        };
+        let y = self.value().matmul(&w.value().t()).zip_map_into("linear_relu", b.value(), |y, b| (y + b).maximum(T::zero()));
+        let (x, w_) = (self.clone(), w.clone());
+        op_with_output("linear_relu", [self, w, b], y, move |p| {
+            let g = relu_gradient(p);
+            let rows = g.shape()[..g.rank() - 1].iter().product::<usize>();
+            let flat = |v: &Var<T>| v.reshape([rows, v.shape()[v.rank() - 1]]);
+            [
+                p.needs(0).then(|| g.matmul(&w_)),
+                p.needs(1).then(|| flat(&g).t().matmul(&flat(&x))),
+                p.needs(2).then(|| flat(&g).sum(0)),
+            ]
+        })
     }
 
     /// The inner product of two vectors.
@@ -87,14 +122,18 @@ fn gradient_of_left<T: Float>(a: &Var<T>, gy: &Var<T>, b: &Var<T>) -> Var<T> {
 }
 
 /// `aᵀ dy` summed over the axes along which `b` is broadcast. One matrix `b` for a whole batch of `a` makes it a single
-/// product over all rows.
+/// product over all rows. Where `b` is a transposed matrix the gradient is one too, as the weights of a dense layer want it.
 fn gradient_of_right<T: Float>(a: &Var<T>, gy: &Var<T>, b: &Var<T>) -> Var<T> {
-    if b.rank() == 2 && a.rank() > 2 {
-        let (k, n) = (a.shape()[a.rank() - 1], gy.shape()[gy.rank() - 1]);
-        let rows: usize = a.shape()[..a.rank() - 1].iter().product();
-        return a.reshape([rows, k]).t().matmul(&gy.reshape([rows, n]));
+    if b.rank() != 2 || a.rank() < 2 {
+        return a.t().matmul(gy).sum_to(b.shape());
     }
-    a.t().matmul(gy).sum_to(b.shape())
+    let (k, n) = (a.shape()[a.rank() - 1], gy.shape()[gy.rank() - 1]);
+    let rows: usize = a.shape()[..a.rank() - 1].iter().product();
+    let (a, gy) = (a.reshape([rows, k]), gy.reshape([rows, n]));
+    match b.value().strides()[..] {
+        [1, step] if step != 1 => gy.t().matmul(&a).t(),
+        _ => a.t().matmul(&gy),
+    }
 }
 
 pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
@@ -139,6 +178,16 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
             let (m, k, n) = sizes(rng);
             let inputs = [draw::of_shape(rng, [2, m, k]), draw::of_shape(rng, [n, k]), draw::of_shape(rng, [n])];
             Case::new(inputs, |v| v[0].linear(&v[1], Some(&v[2])))
+        }),
+        OpSample::new("linear_relu", |rng| {
+            let (m, k, n) = sizes(rng);
+            // Outputs away from 0, where there is no derivative: those of a unit are all above it or all below.
+            let x = draw::of_shape(rng, [2, m, k]);
+            let w = draw::of_shape(rng, [n, k]);
+            let largest = x.to_vec().into_iter().fold(1.0, |a: f64, v| a.max(v.abs()));
+            let sign = Tensor::from_fn([n], |i| if i[0] % 2 == 0 { 1.0 } else { -1.0 });
+            let b = (w.abs().sum(1) * largest + 1.0) * sign;
+            Case::new([x, w, b], |v| v[0].linear_relu(&v[1], Some(&v[2])))
         }),
     ]
 }

@@ -20,9 +20,20 @@ macro_rules! activations {
     )*};
 }
 
+/// `max(x, 0)`.
+#[derive(Clone, Copy, Debug, Module)]
+pub struct ReLU;
+
+impl<T: Float> Layer<T> for ReLU {
+    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        x.relu()
+    }
+    fn is_relu(&self) -> bool {
+        true
+    }
+}
+
 activations! {
-    /// `max(x, 0)`.
-    ReLU => relu;
     /// `min(max(x, 0), 6)`.
     ReLU6 => relu6;
     /// `x Φ(x)` (Hendrycks and Gimpel 2016).

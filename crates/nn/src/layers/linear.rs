@@ -52,4 +52,7 @@ impl<T: Float> Layer<T> for Linear<T> {
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
         x.linear(&self.weight, self.bias.as_deref())
     }
+    fn forward_relu(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        x.linear_relu(&self.weight, self.bias.as_deref())
+    }
 }

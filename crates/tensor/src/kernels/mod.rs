@@ -1,15 +1,16 @@
 //! The loops under the tensors: slices in, slices out, no shapes beyond what a loop needs. The only
 //! place in Gradus with `unsafe` code.
 
-pub(crate) mod conv;
+pub mod conv;
 pub(crate) mod fused;
 pub mod gemm;
 mod gemv;
 pub(crate) mod lu;
 pub(crate) mod map;
 pub(crate) mod math;
-pub(crate) mod pool;
-pub(crate) mod recurrent;
+pub mod once;
+pub mod pool;
+pub mod recurrent;
 pub(crate) mod reduce;
 pub mod simd;
 pub(crate) mod strided;

@@ -2,7 +2,7 @@
 
 use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
-use crate::kernels::conv::{self, Geometry};
+use crate::kernels::conv::{Epilogue, Geometry};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -199,9 +199,36 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn conv2d(&self, w: &Tensor<T>, o: Conv2dOptions) -> Tensor<T> {
         let g = geometry("conv2d", &self.shape, &w.shape, &o).or_panic();
-        let (x, w) = (self.contiguous(), w.contiguous());
+        self.convolved(&g, w, None, false)
+    }
+
+    /// `max(x * w + b, 0)`, where `*` is [`conv2d`](Self::conv2d), and `b` of `[F]` is added to each filter's outputs: in one
+    /// pass.
+    ///
+    /// # Panics
+    /// As [`conv2d_shape`] has errors, and when there is not one number of `b` for each filter.
+    ///
+    /// ```
+    /// use gradus_tensor::{Conv2dOptions, Tensor};
+    /// let (x, w) = (Tensor::<f32>::from([[[[1., 2., 3.]]]]), Tensor::from([[[[2.]]]]));
+    /// let y = x.conv2d_relu(&w, Some(&Tensor::from([-3.])), Conv2dOptions::default());
+    /// assert_eq!(y, Tensor::from([[[[0., 1., 3.]]]]));
+    /// ```
+    #[track_caller]
+    pub fn conv2d_relu(&self, w: &Tensor<T>, b: Option<&Tensor<T>>, o: Conv2dOptions) -> Tensor<T> {
+        let g = geometry("conv2d_relu", &self.shape, &w.shape, &o).or_panic();
+        if let Some(b) = b.filter(|b| *b.shape() != [g.filters()]) {
+            let detail = format!("a bias of shape {} for filters {}; wanted [{}]", b.shape, w.shape, g.filters());
+            Err(ShapeError::new("conv2d_relu", detail)).or_panic()
+        }
+        self.convolved(&g, w, b, true)
+    }
+
+    fn convolved(&self, g: &Geometry, w: &Tensor<T>, b: Option<&Tensor<T>>, relu: bool) -> Tensor<T> {
+        let (x, w, b) = (self.contiguous(), w.contiguous(), b.map(Tensor::contiguous));
         let (x, w) = (x.as_slice().expect("contiguous"), w.as_slice().expect("contiguous"));
-        Tensor::build([g.batch, g.filters(), g.out_height, g.out_width], |y| conv::forward(&g, x, w, y))
+        let end = Epilogue { bias: b.as_ref().map(|b| b.as_slice().expect("contiguous")), relu };
+        Tensor::build([g.batch, g.filters(), g.out_height, g.out_width], |y| T::conv_forward(g, x, w, end, y))
     }
 
     /// The gradient of [`conv2d`](Self::conv2d) with respect to its input, for this gradient of its result: the
@@ -216,7 +243,7 @@ impl<T: Float> Tensor<T> {
         check_gradient("conv2d_input_grad", &self.shape, &g).or_panic();
         let (gy, w) = (self.contiguous(), w.contiguous());
         let (gy, w) = (gy.as_slice().expect("contiguous"), w.as_slice().expect("contiguous"));
-        Tensor::build(shape, |gx| conv::input_grad(&g, gy, w, gx))
+        Tensor::build(shape, |gx| T::conv_input_grad(&g, gy, w, gx))
     }
 
     /// The gradient of [`conv2d`](Self::conv2d) of this input with respect to the filters, for a gradient `gy` of its
@@ -231,6 +258,6 @@ impl<T: Float> Tensor<T> {
         check_gradient("conv2d_weight_grad", &gy.shape, &g).or_panic();
         let (x, gy) = (self.contiguous(), gy.contiguous());
         let (x, gy) = (x.as_slice().expect("contiguous"), gy.as_slice().expect("contiguous"));
-        Tensor::build(shape, |gw| conv::weight_grad(&g, x, gy, gw))
+        Tensor::build(shape, |gw| T::conv_weight_grad(&g, x, gy, gw))
     }
 }

@@ -131,7 +131,7 @@ impl<T: Float> Tensor<T> {
         let x = self.contiguous();
         let x = x.as_slice().expect("contiguous");
         let mut y = Tensor::zeros([0]);
-        let index = Tensor::build(shape, |index| y = Tensor::build(shape, |y| pool::max(&g, x, y, index)));
+        let index = Tensor::build(shape, |index| y = Tensor::build(shape, |y| T::max_pool(&g, x, y, index)));
         (y, index)
     }
 
@@ -172,7 +172,7 @@ impl<T: Float> Tensor<T> {
         let g = average_geometry("avg_pool2d", &self.shape, &o).or_panic();
         let x = self.contiguous();
         let x = x.as_slice().expect("contiguous");
-        Tensor::build([self.shape[0], self.shape[1], g.out_height, g.out_width], |y| pool::average(&g, x, y))
+        Tensor::build([self.shape[0], self.shape[1], g.out_height, g.out_width], |y| T::average_pool(&g, x, y))
     }
 
     /// The gradient of [`avg_pool2d`](Self::avg_pool2d) with respect to its input, for this gradient of its result.
@@ -190,7 +190,7 @@ impl<T: Float> Tensor<T> {
         }
         let gy = self.contiguous();
         let gy = gy.as_slice().expect("contiguous");
-        Tensor::build(shape, |gx| pool::average_grad(&g, gy, gx))
+        Tensor::build(shape, |gx| T::average_pool_grad(&g, gy, gx))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::element::Float;
 use crate::error::ShapeError;
-use crate::kernels::recurrent::{self as kernel, Given, LstmKept, Sizes};
+use crate::kernels::recurrent::{Given, LstmKept, Sizes};
 use crate::tensor::Tensor;
 
 /// A sequence to be run through a cell whose input's share in its gates is known for all steps: what the three cells have
@@ -89,7 +89,7 @@ impl<T: Float> FusedSequence<T> {
     /// When the first state is not `[N, H]`.
     pub fn elman(&self, h0: &Tensor<T>, relu: bool) -> Result<Tensor<T>, ShapeError> {
         let mut states = self.begin_with("state", h0)?;
-        kernel::elman_forward(self.given(), relu, states.as_mut_slice());
+        T::elman_forward(self.given(), relu, states.as_mut_slice());
         Ok(states)
     }
 
@@ -98,7 +98,7 @@ impl<T: Float> FusedSequence<T> {
     pub fn elman_grad(&self, states: &Tensor<T>, gy: &Tensor<T>, relu: bool) -> [Tensor<T>; 3] {
         let (mut dp, mut dw, mut dh) = (self.room(self.sizes.steps, 1), zeros_like(&self.weight), self.state_gradient());
         let out = [dp.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice()];
-        kernel::elman_backward(self.given(), relu, slice(states), slice(&gy.contiguous()), out);
+        T::elman_backward(self.given(), relu, slice(states), slice(&gy.contiguous()), out);
         [dp, dw, dh]
     }
 
@@ -110,7 +110,7 @@ impl<T: Float> FusedSequence<T> {
     pub fn lstm(&self, h0: &Tensor<T>, c0: &Tensor<T>) -> Result<[Tensor<T>; 3], ShapeError> {
         let (mut states, mut memories) = (self.begin_with("state", h0)?, self.begin_with("memory", c0)?);
         let mut gates = self.room(self.sizes.steps, 4);
-        kernel::lstm_forward(self.given(), states.as_mut_slice(), memories.as_mut_slice(), gates.as_mut_slice());
+        T::lstm_forward(self.given(), states.as_mut_slice(), memories.as_mut_slice(), gates.as_mut_slice());
         Ok([states, memories, gates])
     }
 
@@ -121,7 +121,7 @@ impl<T: Float> FusedSequence<T> {
         let mut dc = gc.copy();
         let [states, memories, gates] = kept.each_ref().map(slice);
         let out = [dp.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice(), dc.as_mut_slice()];
-        kernel::lstm_backward(self.given(), LstmKept { states, memories, gates }, slice(&gy.contiguous()), out);
+        T::lstm_backward(self.given(), LstmKept { states, memories, gates }, slice(&gy.contiguous()), out);
         [dp, dw, dh, dc]
     }
 
@@ -136,7 +136,7 @@ impl<T: Float> FusedSequence<T> {
             return Err(ShapeError::new(self.cell, detail));
         }
         let (mut states, mut gates) = (self.begin_with("state", h0)?, self.room(self.sizes.steps, 4));
-        kernel::gru_forward(self.given(), slice(&bias.contiguous()), states.as_mut_slice(), gates.as_mut_slice());
+        T::gru_forward(self.given(), slice(&bias.contiguous()), states.as_mut_slice(), gates.as_mut_slice());
         Ok([states, gates])
     }
 
@@ -146,7 +146,7 @@ impl<T: Float> FusedSequence<T> {
         let (mut dp, mut dw, mut dh) = (self.room(self.sizes.steps, 3), zeros_like(&self.weight), self.state_gradient());
         let mut recurrent = self.room(self.sizes.steps, 3);
         let out = [dp.as_mut_slice(), recurrent.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice()];
-        kernel::gru_backward(self.given(), kept.each_ref().map(slice), slice(&gy.contiguous()), out);
+        T::gru_backward(self.given(), kept.each_ref().map(slice), slice(&gy.contiguous()), out);
         [dp, dw, recurrent.sum([0, 1]), dh]
     }
 }

@@ -2,6 +2,7 @@
 //! the batch, the slices that a filter sees at once into the channels. No rule is written anew: all is made of
 //! differentiable ops.
 
+use super::layer::with_bias;
 use gradus_autograd::Var;
 use gradus_tensor::{Conv2dOptions, Float, OrPanic, ShapeError};
 
@@ -57,11 +58,30 @@ fn check_input<const N: usize>(op: &'static str, x: &[usize], channels: usize, k
     }
 }
 
-/// The convolution of `x`, `[N, C, ..]`, with filters `w`, `[F, C / groups, ..]`.
+/// `max(y, 0)` of [`conv`] and a bias.
 #[track_caller]
-pub(super) fn conv<T: Float, const N: usize>(op: &'static str, x: &Var<T>, w: &Var<T>, g: Geometry<N>) -> Var<T> {
-    let (filters, kernel) = (w.shape()[0], w.shape()[2..].to_vec());
-    check_input(op, x.shape(), w.shape()[1] * g.groups, &kernel, &g);
+pub(super) fn conv_relu<T: Float, const N: usize>(
+    op: &'static str,
+    x: &Var<T>,
+    w: &Var<T>,
+    b: Option<&Var<T>>,
+    g: Geometry<N>,
+) -> Var<T> {
+    if N > 2 {
+        return with_bias(conv(op, x, w, g), b).relu();
+    }
+    check(op, x, w, &g);
+    match N {
+        1 => x.unsqueeze(2).conv2d_relu(&w.unsqueeze(2), b, g.plane()).squeeze(2),
+        _ => x.conv2d_relu(w, b, g.plane()),
+    }
+}
+
+/// That filters `w` fit the input `x`.
+#[track_caller]
+fn check<T: Float, const N: usize>(op: &'static str, x: &Var<T>, w: &Var<T>, g: &Geometry<N>) {
+    let kernel = &w.shape()[2..];
+    check_input(op, x.shape(), w.shape()[1] * g.groups, kernel, g);
     for (a, &size) in x.shape()[2..].iter().enumerate() {
         let (reach, padding) = (g.reach(a, kernel[a]), g.padding[a]);
         if size + padding[0] + padding[1] < reach {
@@ -69,6 +89,13 @@ pub(super) fn conv<T: Float, const N: usize>(op: &'static str, x: &Var<T>, w: &V
             refuse(op, format!("{detail}: too large"));
         }
     }
+}
+
+/// The convolution of `x`, `[N, C, ..]`, with filters `w`, `[F, C / groups, ..]`.
+#[track_caller]
+pub(super) fn conv<T: Float, const N: usize>(op: &'static str, x: &Var<T>, w: &Var<T>, g: Geometry<N>) -> Var<T> {
+    let (filters, kernel) = (w.shape()[0], w.shape()[2..].to_vec());
+    check(op, x, w, &g);
     match N {
         1 => x.unsqueeze(2).conv2d(&w.unsqueeze(2), g.plane()).squeeze(2),
         2 => x.conv2d(w, g.plane()),

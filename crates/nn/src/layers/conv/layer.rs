@@ -1,6 +1,6 @@
 //! Convolutions of sequences, pictures and volumes.
 
-use super::fold::{Geometry, conv};
+use super::fold::{Geometry, conv, conv_relu};
 use super::{Padding, PerAxis, Window, both_sides, check_groups, same_padding};
 use crate::init::{Init, default_parameters, redraw};
 use crate::layer::{Layer, Mode};
@@ -138,6 +138,11 @@ macro_rules! conv_layer {
             fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
                 let geometry = self.window.geometry(x.shape(), &self.weight.shape()[2..]);
                 with_bias(conv($op, x, &self.weight, geometry), self.bias.as_deref())
+            }
+            #[track_caller]
+            fn forward_relu(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+                let geometry = self.window.geometry(x.shape(), &self.weight.shape()[2..]);
+                conv_relu($op, x, &self.weight, self.bias.as_deref(), geometry)
             }
         }
     };

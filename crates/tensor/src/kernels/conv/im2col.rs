@@ -2,7 +2,7 @@
 //! columns of a matrix, which the filters multiply. One picture at a time, so that the matrix of patches stays
 //! in the second-level cache; pictures spread over threads.
 
-use super::Geometry;
+use super::{Epilogue, Geometry};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::gemm::{Gemm, Mat};
@@ -188,17 +188,7 @@ fn each_image<T: Float>(out: &mut [T], size: usize, f: impl Fn(usize, &mut [T], 
     out.par_chunks_mut(size).enumerate().for_each(|(n, out)| f(n, out, false));
 }
 
-pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
-    // The product packs its left side anew for every picture, and is quicker at it when that is transposed.
-    let mut transposed = Buffer::stale(w.len());
-    let size = (g.group_filters * g.patch()).max(1);
-    for (group, out) in transposed.as_mut_slice().chunks_exact_mut(size).enumerate() {
-        let filters = &w[group * size..(group + 1) * size];
-        for (p, out) in out.chunks_exact_mut(g.group_filters).enumerate() {
-            out.iter_mut().zip(filters[p..].iter().step_by(g.patch())).for_each(|(v, &w)| *v = w);
-        }
-    }
-    let transposed = transposed.as_slice();
+pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
     each_image(y, g.out_image(), |n, y, threads| {
         let x = &x[n * g.image()..(n + 1) * g.image()];
         let mut scratch = Scratch::new(g);
@@ -210,12 +200,11 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
                 Some(s) => s.patches(g, x, group, |x, cols| dispatch(Columns(g, x, cols))),
                 None => channels(g, x, group),
             };
-            let size = g.group_filters * g.patch();
             let product = Gemm {
                 m: g.group_filters,
                 k: g.patch(),
                 n: g.out_plane(),
-                a: Mat::row_major(&transposed[group * size..(group + 1) * size], g.group_filters).t(),
+                a: filters(g, w, group),
                 b: Mat::row_major(cols, g.out_plane()),
                 beta: T::zero(),
                 c: y,
@@ -223,6 +212,7 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
             };
             if threads { product.run_parallel() } else { product.run() }
         }
+        end.finish(0, g.out_plane(), y);
     });
 }
 

@@ -5,9 +5,11 @@
 //! the shapes, [`im2col`] all of them.
 
 mod depthwise;
+mod direct;
 mod im2col;
 mod winograd;
 
+use super::simd::{Kernel, Vector, dispatch};
 use crate::element::Float;
 
 /// The sizes of a convolution, with everything derived that kernels need.
@@ -76,17 +78,80 @@ impl Geometry {
     }
 }
 
-/// `y = x * w`; writes all of `y`.
-pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
+/// What becomes of each output of a convolution, while it is in registers or in the cache.
+#[derive(Clone, Copy)]
+pub struct Epilogue<'a, T> {
+    /// Added to each filter's outputs.
+    pub bias: Option<&'a [T]>,
+    /// Whether outputs below 0 become 0.
+    pub relu: bool,
+}
+
+impl<T: Float> Epilogue<'_, T> {
+    /// Nothing.
+    pub const NONE: Self = Self { bias: None, relu: false };
+
+    /// Finishes `y`, some planes of `plane` outputs each, the first of which is that of filter `first`.
+    fn finish(&self, first: usize, plane: usize, y: &mut [T]) {
+        if self.bias.is_none() && !self.relu {
+            return;
+        }
+        for (f, y) in y.chunks_exact_mut(plane).enumerate() {
+            let bias = self.bias.map_or(T::zero(), |b| b[first + f]);
+            dispatch(Finish { bias, relu: self.relu, y });
+        }
+    }
+}
+
+struct Finish<'a, T> {
+    bias: T,
+    relu: bool,
+    y: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Finish<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self { bias, relu, y } = self;
+        if relu {
+            y.iter_mut().for_each(|y| *y = (*y + bias).maximum(T::zero()));
+        } else {
+            y.iter_mut().for_each(|y| *y += bias);
+        }
+    }
+}
+
+/// Copies `n` elements, and writes zeros up to a whole vector: for short rows a call costs more than the copy.
+///
+/// # Safety
+/// The processor must have V's instructions; there must be `n` elements to read, and room for whole vectors.
+#[inline(always)]
+unsafe fn copy_row<T: Float, V: Vector<T>>(from: *const T, to: *mut T, n: usize) {
+    let mut i = 0;
+    while i < n {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let v = if n - i >= V::LANES { V::load(from.add(i)) } else { V::load_first(from.add(i), n - i) };
+            v.store(to.add(i));
+        }
+        i += V::LANES;
+    }
+}
+
+/// `y = x * w`, and what the epilogue makes of it; writes all of `y`.
+pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
     if y.is_empty() {
         return;
     }
     if g.is_depthwise() {
-        depthwise::forward(g, x, w, y)
+        depthwise::forward(g, x, w, end, y)
     } else if winograd::fits(g) {
-        winograd::forward(g, x, w, y)
+        winograd::forward(g, x, w, end, y)
+    } else if direct::fits(g, g.channels, g.out_width) {
+        direct::forward(g, x, w, end, y)
     } else {
-        im2col::forward(g, x, w, y)
+        im2col::forward(g, x, w, end, y)
     }
 }
 
@@ -99,6 +164,8 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
         depthwise::input_grad(g, gy, w, gx)
     } else if winograd::fits(g) {
         winograd::input_grad(g, gy, w, gx)
+    } else if direct::fits(g, g.channels, g.width) {
+        direct::input_grad(g, gy, w, gx)
     } else {
         im2col::input_grad(g, gy, w, gx)
     }
@@ -113,6 +180,8 @@ pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
         depthwise::weight_grad(g, x, gy, gw)
     } else if winograd::fits(g) {
         winograd::weight_grad(g, x, gy, gw)
+    } else if direct::fits(g, g.channels, g.out_width) {
+        direct::weight_grad(g, x, gy, gw)
     } else {
         im2col::weight_grad(g, x, gy, gw)
     }

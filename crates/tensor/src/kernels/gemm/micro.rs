@@ -21,6 +21,30 @@ pub struct Right<T> {
     pub row: isize,
 }
 
+/// A right side whose rows lie anywhere: row `p` starts at `offsets[p]`.
+#[derive(Clone, Copy)]
+pub struct Offsets<'a, T> {
+    pub at: *const T,
+    pub offsets: &'a [usize],
+}
+
+/// Where the rows of a right side are.
+trait Rows<T>: Copy {
+    fn row(&self, p: usize) -> *const T;
+}
+impl<T: Copy> Rows<T> for Right<T> {
+    #[inline(always)]
+    fn row(&self, p: usize) -> *const T {
+        self.at.wrapping_offset(p as isize * self.row)
+    }
+}
+impl<T: Copy> Rows<T> for Offsets<'_, T> {
+    #[inline(always)]
+    fn row(&self, p: usize) -> *const T {
+        self.at.wrapping_add(self.offsets[p])
+    }
+}
+
 /// Where a tile goes: `c <- tile + beta c`, in `cols` columns, of two vectors at most. With `beta` 0, c is not read.
 #[derive(Clone, Copy)]
 pub struct Target<T> {
@@ -38,13 +62,14 @@ pub struct Target<T> {
 unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNIT: bool>(
     k: usize,
     a: Left<T>,
-    b: Right<T>,
+    b: impl Rows<T>,
 ) -> [[V; N]; R] {
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[V::splat(T::zero()); N]; R];
-        let (mut left, mut right) = (a.at, b.at);
-        for _ in 0..k {
+        let mut left = a.at;
+        for p in 0..k {
+            let right = b.row(p);
             let mut row = [sums[0][0]; N];
             for (j, v) in row.iter_mut().enumerate() {
                 *v = V::load(right.add(j * V::LANES));
@@ -56,7 +81,6 @@ unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNI
                 }
             }
             left = left.wrapping_offset(a.col);
-            right = right.wrapping_offset(b.row);
         }
         sums
     }
@@ -92,7 +116,7 @@ unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(tile: [[V;
 /// # Safety
 /// As for [`put`].
 #[inline(always)]
-unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const UNIT: bool>(k: usize, a: Left<T>, b: Right<T>, c: Target<T>) {
+unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const UNIT: bool>(k: usize, a: Left<T>, b: impl Rows<T>, c: Target<T>) {
     // SAFETY: the caller's promise.
     unsafe {
         for i in 0..R {
@@ -139,6 +163,42 @@ impl<T: Float> VectorKernel<T> for Micro<T> {
                         ($r, true) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, true>(k, a, b, c) },
                         ($r, false) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, false>(k, a, b, c) },
                     )*
+                    _ => unreachable!("a tile of {rows} rows"),
+                }
+            };
+        }
+        by_rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    }
+}
+
+/// As [`micro`], with a left side whose rows are next to each other, and a right side whose rows lie anywhere.
+///
+/// # Safety
+/// As for [`micro`], where B has as many rows as there are offsets.
+#[inline(always)]
+pub unsafe fn micro_at<T: Float, V: Vector<T>>(rows: usize, a: Left<T>, b: Offsets<'_, T>, c: Target<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { V::call(MicroAt { rows, a, b, c }) }
+}
+
+struct MicroAt<'a, T> {
+    rows: usize,
+    a: Left<T>,
+    b: Offsets<'a, T>,
+    c: Target<T>,
+}
+
+impl<T: Float> VectorKernel<T> for MicroAt<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
+        let Self { rows, a, b, c } = self;
+        debug_assert_eq!(a.row, 1);
+        macro_rules! by_rows {
+            ($($r:literal)*) => {
+                match rows {
+                    // SAFETY: the caller's promise, as `micro_at` says it.
+                    $($r if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, true>(b.offsets.len(), a, b, c) },)*
                     _ => unreachable!("a tile of {rows} rows"),
                 }
             };

@@ -3,9 +3,13 @@
 //! How a product is split depends on its sizes alone, so that every element of C is summed in the same
 //! order on any number of threads.
 
-mod blocked;
+pub(crate) mod blocked;
 pub(crate) mod micro;
 mod pack;
+mod packed;
+
+pub(crate) use pack::PackLeft;
+pub(crate) use packed::Packed;
 
 use super::gemv;
 use super::strided::{Dims, place};
@@ -103,7 +107,7 @@ impl<T: Float> Gemm<'_, T> {
     /// The product, on this thread.
     pub fn run(mut self) {
         if !self.empty() {
-            blocked::blocked(self, false);
+            T::product(self, false);
         }
     }
 
@@ -120,7 +124,7 @@ impl<T: Float> Gemm<'_, T> {
         if self.m.max(self.n) < 2 * NARROW && self.k >= 2 * TERMS {
             return long_sums(self);
         }
-        blocked::blocked(self, true);
+        T::product(self, true);
     }
 
     fn work(&self) -> usize {

@@ -63,7 +63,7 @@ pub fn elman_forward<T: Float>(given: Given<'_, T>, relu: bool, states: &mut [T]
         return;
     }
     let Sizes { steps, batch, hidden } = given.sizes;
-    given.for_each_group(groups_mut(states, batch, hidden), |group, mut states| {
+    given.for_each_group(&given.forth(), groups_mut(states, batch, hidden), |group, mut states| {
         for t in 0..steps {
             let (before, now) = states.split_at_mut(t + 1);
             let (before, now) = (&*before[t], &mut *now[0]);
@@ -83,7 +83,7 @@ pub fn elman_backward<T: Float>(given: Given<'_, T>, relu: bool, states: &[T], g
     let Sizes { steps, batch, hidden } = given.sizes;
     dh.fill(T::zero());
     let parts = groups_mut(d_share, batch, hidden).into_iter().zip(rows_mut(dh, hidden)).collect();
-    given.for_each_group(parts, |group, (mut d_share, dh): (Vec<&mut [T]>, &mut [T])| {
+    given.for_each_group(&given.back(), parts, |group, (mut d_share, dh): (Vec<&mut [T]>, &mut [T])| {
         for t in (0..steps).rev() {
             add(dh, group.of(gy, t, hidden));
             let (h, dp, mask) = (group.of(states, t + 1, hidden), &mut *d_share[t], group.mask(t));

@@ -51,7 +51,7 @@ pub fn gru_forward<T: Float>(given: Given<'_, T>, bias: &[T], states: &mut [T], 
     }
     let Sizes { steps, batch, hidden } = given.sizes;
     let parts = groups_mut(states, batch, hidden).into_iter().zip(groups_mut(gates, batch, 4 * hidden)).collect();
-    given.for_each_group(parts, |group, (mut states, mut gates): (Vec<&mut [T]>, Vec<&mut [T]>)| {
+    given.for_each_group(&given.forth(), parts, |group, (mut states, mut gates): (Vec<&mut [T]>, Vec<&mut [T]>)| {
         let mut recurrent = vec![T::zero(); group.rows * 3 * hidden];
         for t in 0..steps {
             let (before, h) = states.split_at_mut(t + 1);
@@ -138,7 +138,7 @@ pub fn gru_backward<T: Float>(
     let shares = groups_mut(d_share, batch, 3 * hidden).into_iter().zip(groups_mut(d_recurrent, batch, 3 * hidden));
     let parts = shares.zip(rows_mut(dh, hidden)).collect();
     type Parts<'a, T> = ((Vec<&'a mut [T]>, Vec<&'a mut [T]>), &'a mut [T]);
-    given.for_each_group(parts, |group, ((mut d_share, mut d_recurrent), dh): Parts<'_, T>| {
+    given.for_each_group(&given.back(), parts, |group, ((mut d_share, mut d_recurrent), dh): Parts<'_, T>| {
         for t in (0..steps).rev() {
             add(dh, group.of(gy, t, hidden));
             let (gates, h_before) = (group.of(gates, t, 4 * hidden), group.of(states, t, hidden));

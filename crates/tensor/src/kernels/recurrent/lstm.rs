@@ -50,7 +50,7 @@ pub fn lstm_forward<T: Float>(given: Given<'_, T>, states: &mut [T], memories: &
     let kept = groups_mut(memories, batch, hidden).into_iter().zip(groups_mut(gates, batch, 4 * hidden));
     let parts = groups_mut(states, batch, hidden).into_iter().zip(kept).collect();
     type Parts<'a, T> = (Vec<&'a mut [T]>, (Vec<&'a mut [T]>, Vec<&'a mut [T]>));
-    given.for_each_group(parts, |group, (mut states, (mut memories, mut gates)): Parts<'_, T>| {
+    given.for_each_group(&given.forth(), parts, |group, (mut states, (mut memories, mut gates)): Parts<'_, T>| {
         for t in 0..steps {
             let ((h_before, h), (c_before, c)) = (states.split_at_mut(t + 1), memories.split_at_mut(t + 1));
             let (h_before, h, c_before, c) = (&*h_before[t], &mut *h[0], &*c_before[t], &mut *c[0]);
@@ -147,7 +147,7 @@ pub fn lstm_backward<T: Float>(given: Given<'_, T>, kept: Kept<'_, T>, gy: &[T],
     let states = rows_mut(dh, hidden).zip(rows_mut(dc, hidden));
     let parts = groups_mut(d_share, batch, 4 * hidden).into_iter().zip(states).collect();
     type Parts<'a, T> = (Vec<&'a mut [T]>, (&'a mut [T], &'a mut [T]));
-    given.for_each_group(parts, |group, (mut d_share, (dh, dc)): Parts<'_, T>| {
+    given.for_each_group(&given.back(), parts, |group, (mut d_share, (dh, dc)): Parts<'_, T>| {
         let mut tanh_c = vec![T::zero(); hidden];
         for t in (0..steps).rev() {
             add(dh, group.of(gy, t, hidden));

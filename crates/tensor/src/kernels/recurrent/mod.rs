@@ -16,7 +16,7 @@ pub use elman::{elman_backward, elman_forward};
 pub use gru::{gru_backward, gru_forward};
 pub use lstm::{Kept as LstmKept, lstm_backward, lstm_forward};
 
-use super::gemm::{Gemm, Mat};
+use super::gemm::{Gemm, Mat, Packed};
 use crate::element::Float;
 use rayon::prelude::*;
 
@@ -54,10 +54,23 @@ impl<'a, T: Float> Given<'a, T> {
         self.gates * self.sizes.hidden
     }
 
-    /// Calls `task` with the number of each group of rows and what `parts` holds for it.
-    fn for_each_group<P: Send>(&self, parts: Vec<P>, task: impl Fn(Group<'a, T>, P) + Sync + Send) {
+    /// What a state is multiplied by: `Wᵀ`.
+    fn forth(&self) -> Packed<T> {
+        let (width, hidden) = (self.width(), self.sizes.hidden);
+        Packed::new(Mat::row_major(self.weight, hidden).t(), hidden, width)
+    }
+
+    /// What a gradient of the state's share is multiplied by: `W`.
+    fn back(&self) -> Packed<T> {
+        let (width, hidden) = (self.width(), self.sizes.hidden);
+        Packed::new(Mat::row_major(self.weight, hidden), width, hidden)
+    }
+
+    /// Calls `task` with each group of rows, whose states or gradients meet `weights` at each step, and what `parts` holds
+    /// for it.
+    fn for_each_group<P: Send>(&self, weights: &Packed<T>, parts: Vec<P>, task: impl Fn(Group<'_, T>, P) + Sync + Send) {
         let Sizes { steps, batch, hidden } = self.sizes;
-        let group = |i: usize| Group { given: *self, first: i * ROWS, rows: ROWS.min(batch - i * ROWS) };
+        let group = |i: usize| Group { given: *self, weights, first: i * ROWS, rows: ROWS.min(batch - i * ROWS) };
         if steps * batch * hidden * self.width() < SERIAL {
             parts.into_iter().enumerate().for_each(|(i, part)| task(group(i), part));
         } else {
@@ -82,8 +95,9 @@ impl<'a, T: Float> Given<'a, T> {
 }
 
 /// A group of rows.
-struct Group<'a, T> {
+struct Group<'a, T: Float> {
     given: Given<'a, T>,
+    weights: &'a Packed<T>,
     first: usize,
     rows: usize,
 }
@@ -107,19 +121,16 @@ impl<'a, T: Float> Group<'a, T> {
 
     /// `c <- h Wᵀ + beta c`: the state's share.
     fn recur(&self, h: &[T], beta: T, c: &mut [T]) {
-        let (width, hidden) = (self.given.width(), self.given.sizes.hidden);
-        let (a, b) = (Mat::row_major(h, hidden), Mat::row_major(self.given.weight, hidden).t());
-        Gemm { m: self.rows, k: hidden, n: width, a, b, beta, c, ldc: width }.run();
+        self.weights.multiply(self.rows, h, beta, c);
     }
 
     /// `dh <- dp W + dh`: back through the state's share of step `t`. Rows that are not there stay as they are, even if there
     /// is a NaN among the weights.
     fn recur_back(&self, t: usize, dp: &[T], dh: &mut [T]) {
-        let (width, hidden) = (self.given.width(), self.given.sizes.hidden);
+        let hidden = self.given.sizes.hidden;
         let mask = self.mask(t).filter(|mask| mask.contains(&false));
         let before = mask.map(|_| dh.to_vec());
-        let (a, b) = (Mat::row_major(dp, width), Mat::row_major(self.given.weight, hidden));
-        Gemm { m: self.rows, k: width, n: hidden, a, b, beta: T::one(), c: &mut *dh, ldc: hidden }.run();
+        self.weights.multiply(self.rows, dp, T::one(), dh);
         keep_masked(mask, hidden, before.as_deref().unwrap_or_default(), dh);
     }
 }

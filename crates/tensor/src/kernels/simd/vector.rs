@@ -34,6 +34,8 @@ pub trait Vector<T>: Copy {
     unsafe fn add(self, o: Self) -> Self;
     unsafe fn sub(self, o: Self) -> Self;
     unsafe fn mul(self, o: Self) -> Self;
+    /// The larger of two; the second if either is NaN.
+    unsafe fn max(self, o: Self) -> Self;
     /// `self · a + b`, rounded once where there is an instruction for it.
     unsafe fn mul_add(self, a: Self, b: Self) -> Self;
     /// Has the line that `p` points to brought into the first-level cache. Any pointer will do.
@@ -110,6 +112,10 @@ macro_rules! plain {
             #[inline(always)]
             unsafe fn mul(self, o: Self) -> Self {
                 std::array::from_fn(|i| self[i] * o[i])
+            }
+            #[inline(always)]
+            unsafe fn max(self, o: Self) -> Self {
+                std::array::from_fn(|i| if self[i] > o[i] { self[i] } else { o[i] })
             }
             #[inline(always)]
             unsafe fn mul_add(self, a: Self, b: Self) -> Self {

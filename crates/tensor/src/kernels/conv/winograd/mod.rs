@@ -19,10 +19,11 @@ mod pictures;
 mod product;
 mod weight_grad;
 
-use super::Geometry;
+use super::{Epilogue, Geometry};
 use crate::element::Float;
 use filters::Order;
 use lines::POINTS;
+use product::Filters;
 
 /// Channels and filters below which the maps cost more than the products that they save.
 const CHANNELS: usize = 12;
@@ -109,12 +110,12 @@ impl Sizes {
 }
 
 /// `y = x * w`; writes all of `y`.
-pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
+pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
     let (sizes, taps) = (Sizes::of(g), g.kernel[0] * g.kernel[1]);
     let order = Order { outputs: (g.filters(), g.channels * taps), inputs: (g.channels, taps), turned: false };
     match g.kernel[0] {
-        3 => product::convolve::<T, 4, 3>(&sizes, x, w, order, y),
-        _ => product::convolve::<T, 2, 5>(&sizes, x, w, order, y),
+        3 => product::convolve::<T, 4, 3>(&sizes, x, Filters { w, order, end }, y),
+        _ => product::convolve::<T, 2, 5>(&sizes, x, Filters { w, order, end }, y),
     }
 }
 
@@ -123,8 +124,8 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     let (sizes, taps) = (Sizes::of(g).turned(g.kernel[0]), g.kernel[0] * g.kernel[1]);
     let order = Order { outputs: (g.channels, taps), inputs: (g.filters(), g.channels * taps), turned: true };
     match g.kernel[0] {
-        3 => product::convolve::<T, 4, 3>(&sizes, gy, w, order, gx),
-        _ => product::convolve::<T, 2, 5>(&sizes, gy, w, order, gx),
+        3 => product::convolve::<T, 4, 3>(&sizes, gy, Filters { w, order, end: Epilogue::NONE }, gx),
+        _ => product::convolve::<T, 2, 5>(&sizes, gy, Filters { w, order, end: Epilogue::NONE }, gx),
     }
 }
 

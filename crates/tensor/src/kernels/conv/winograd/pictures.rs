@@ -6,7 +6,7 @@ use crate::element::Float;
 use crate::kernels::simd::Vector;
 
 /// The most lanes that a vector has.
-const MOST: usize = 16;
+pub const MOST: usize = 16;
 
 /// One picture, or its gradient: `channels` planes.
 #[derive(Clone, Copy)]
@@ -162,14 +162,22 @@ impl<T: Float> Strip<'_, T> {
         }
     }
 
-    /// The outputs of `tiles` tiles of M x M, from the products at their points, from tile `first` of `from` on.
+    /// The outputs of `tiles` tiles of M x M, from the products at their points, from tile `first` of `from` on, with each
+    /// channel's bias added and, with `relu`, nothing below 0.
     ///
     /// # Safety
     /// The processor must have V's instructions, and these tiles be written.
     #[inline(always)]
-    pub unsafe fn outputs<V: Vector<T>, const M: usize>(&mut self, tiles: usize, from: Points<T>, first: usize) {
+    pub unsafe fn outputs<V: Vector<T>, const M: usize>(
+        &mut self,
+        tiles: usize,
+        from: Points<T>,
+        first: usize,
+        bias: &[T],
+        relu: bool,
+    ) {
         let Self { width, channels, .. } = *self;
-        assert!(tiles * M <= width && self.lines >= M && from.channels == channels);
+        assert!(tiles * M <= width && self.lines >= M && from.channels == channels && bias.len() >= channels);
         // SAFETY: tiles lie inside the strip, as asserted.
         unsafe {
             let zero = V::splat(T::zero());
@@ -183,8 +191,11 @@ impl<T: Float> Strip<'_, T> {
                 }
                 let y = plane::<T, V, Combine, POINTS, M>(&x);
                 let to = self.data.as_mut_ptr().add(t * M * channels + c);
+                let bias = V::load(bias.as_ptr().add(c));
                 for (i, row) in y.iter().enumerate() {
                     for (j, v) in row.iter().enumerate() {
+                        let v = v.add(bias);
+                        let v = if relu { zero.max(v) } else { v };
                         v.store(to.add((i * width + j) * channels));
                     }
                 }

@@ -2,8 +2,8 @@
 
 use super::filters::{Order, Planes};
 use super::lines::POINTS;
-use super::pictures::{Picture, Strip};
-use super::{Points, Shared, Sizes};
+use super::pictures::{MOST, Picture, Strip};
+use super::{Epilogue, Points, Shared, Sizes};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::gemm::micro::{Left, Right, Target, micro, tiles};
@@ -20,6 +20,14 @@ const SHARED_TILES: usize = 256;
 /// Rows of tiles that a task maps, when threads share a block.
 const PLANES: usize = POINTS * POINTS;
 
+/// The filters, and what becomes of their outputs.
+#[derive(Clone, Copy)]
+pub struct Filters<'a, T> {
+    pub w: &'a [T],
+    pub order: Order,
+    pub end: Epilogue<'a, T>,
+}
+
 /// All that tasks need to know.
 struct Work<'a, T> {
     sizes: &'a Sizes,
@@ -27,6 +35,7 @@ struct Work<'a, T> {
     y: Shared<T>,
     /// Of the filters, `[panels, 36, inputs, 2 LANES]`.
     filters: &'a [T],
+    end: Epilogue<'a, T>,
     /// Channels of the input, in whole vectors.
     channels: usize,
     /// Tiles of a block, at most.
@@ -37,7 +46,8 @@ struct Work<'a, T> {
 unsafe impl<T: Send + Sync> Sync for Work<'_, T> {}
 
 /// `y = x * w` with tiles of M x M and filters of R x R.
-pub fn convolve<T: Float, const M: usize, const R: usize>(sizes: &Sizes, x: &[T], w: &[T], order: Order, y: &mut [T]) {
+pub fn convolve<T: Float, const M: usize, const R: usize>(sizes: &Sizes, x: &[T], given: Filters<'_, T>, y: &mut [T]) {
+    let Filters { w, order, end } = given;
     let ([rows, cols], (lanes, _)) = (sizes.tiles(M), widths::<T>());
     assert!(x.len() == sizes.batch * sizes.inputs * sizes.from[0] * sizes.from[1]);
     assert!(y.len() == sizes.batch * sizes.outputs * sizes.to[0] * sizes.to[1]);
@@ -54,7 +64,7 @@ pub fn convolve<T: Float, const M: usize, const R: usize>(sizes: &Sizes, x: &[T]
     let count = all.div_ceil(most).max(if large { 1 } else { 8.min(all) });
     let block = all.div_ceil(count);
     let (x, y) = (x.as_ptr(), Shared::of(y));
-    let work = Work { sizes, x, y, filters: filters.as_slice(), channels, tiles: block * cols };
+    let work = Work { sizes, x, y, filters: filters.as_slice(), end, channels, tiles: block * cols };
     let blocks = (0..all.div_ceil(block)).map(|i| i * block..((i + 1) * block).min(all));
     if large {
         blocks.for_each(|rows| shared_block::<T, M, R>(&work, rows));
@@ -157,6 +167,13 @@ impl<T: Float, const M: usize> VectorKernel<T> for Multiply<'_, T, M> {
         for panel in panels {
             let first = panel * 2 * lanes;
             let channels = if outputs - first > lanes { 2 * lanes } else { lanes };
+            // Of the panel's filters, and 0 for those that there are not.
+            let mut bias = [T::zero(); 2 * MOST];
+            if let Some(all) = work.end.bias {
+                let has = (2 * lanes).min(outputs - first);
+                bias[..has].copy_from_slice(&all[first..first + has]);
+            }
+            let bias = &bias[..channels];
             let products = Points { at: products, step: Points::<T>::step(count, channels), channels };
             // SAFETY: a plane of filters has `k` rows of two vectors, inputs and products `count` rows; rows of tiles and
             // filters of `y` belong to this task.
@@ -176,7 +193,7 @@ impl<T: Float, const M: usize> VectorKernel<T> for Multiply<'_, T, M> {
                 for row in rows.clone() {
                     let at = work.y.get().add(row / down * outputs * height * width);
                     let picture = Picture { at, channels: outputs, height, width };
-                    strip.outputs::<V, M>(across, products, (row - rows.start) * across);
+                    strip.outputs::<V, M>(across, products, (row - rows.start) * across, bias, work.end.relu);
                     strip.store::<V>(picture, row % down * M, first);
                 }
             }

@@ -1,7 +1,9 @@
 //! One filter a channel: no sum over channels, so nothing for a matrix product to do. Each tap adds a scaled,
 //! shifted row to a row of the output, which vectorises and runs at the speed of the first-level cache.
 
-use super::Geometry;
+mod square;
+
+use super::{Epilogue, Geometry};
 use crate::element::Float;
 use crate::kernels::simd::{Kernel, dispatch};
 use rayon::prelude::*;
@@ -129,15 +131,28 @@ impl<T: Float> Kernel for WeightGrad<'_, T> {
     }
 }
 
-pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], y: &mut [T]) {
+pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
+    if square::fits::<3>(g) {
+        return square::forward::<T, 3>(g, x, w, end, y);
+    }
+    if square::fits::<5>(g) {
+        return square::forward::<T, 5>(g, x, w, end, y);
+    }
     let taps = g.patch();
     y.par_chunks_mut(g.out_plane()).enumerate().for_each(|(i, y)| {
         let (c, x) = (i % g.channels, &x[i * g.plane()..(i + 1) * g.plane()]);
-        dispatch(Forward(Plane { g, x, w: &w[c * taps..(c + 1) * taps], y }));
+        dispatch(Forward(Plane { g, x, w: &w[c * taps..(c + 1) * taps], y: &mut *y }));
+        end.finish(c, g.out_plane(), y);
     });
 }
 
 pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
+    if square::fits::<3>(g) {
+        return square::input_grad::<T, 3>(g, gy, w, gx);
+    }
+    if square::fits::<5>(g) {
+        return square::input_grad::<T, 5>(g, gy, w, gx);
+    }
     let taps = g.patch();
     gx.par_chunks_mut(g.plane()).zip(gy.par_chunks(g.out_plane())).enumerate().for_each(|(i, (gx, gy))| {
         let c = i % g.channels;
@@ -146,6 +161,12 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
 }
 
 pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
+    if square::fits::<3>(g) {
+        return square::weight_grad::<T, 3>(g, x, gy, gw);
+    }
+    if square::fits::<5>(g) {
+        return square::weight_grad::<T, 5>(g, x, gy, gw);
+    }
     gw.par_chunks_mut(g.patch()).enumerate().for_each(|(c, gw)| {
         gw.fill(T::zero());
         for n in 0..g.batch {

@@ -1,0 +1,26 @@
+//! Matrix products by size, by layout, and by threads.
+
+use super::{normal, on};
+use divan::Bencher;
+use divan::counter::ItemsCount;
+
+/// Multiply-adds of `[n, n] x [n, n]`, on one thread and on two.
+#[divan::bench(args = [16, 64, 128, 256, 512, 1024, 2048], consts = [1, 2])]
+fn square<const THREADS: usize>(bencher: Bencher, n: usize) {
+    let (a, b) = (normal([n, n]), normal([n, n]));
+    on(THREADS, || bencher.counter(ItemsCount::new(n * n * n)).bench(|| a.matmul(&b)));
+}
+
+/// `x wᵀ`, as a dense layer has it, by rows of x.
+#[divan::bench(args = [1, 2, 4, 8, 16, 32, 64, 128])]
+fn dense_by_batch(bencher: Bencher, rows: usize) {
+    let (x, w) = (normal([rows, 1024]), normal([1024, 1024]));
+    bencher.counter(ItemsCount::new(rows << 20)).bench(|| x.matmul(&w.t()));
+}
+
+/// Many small products.
+#[divan::bench(args = [8, 16, 32, 64])]
+fn batched(bencher: Bencher, n: usize) {
+    let (a, b) = (normal([64, n, n]), normal([64, n, n]));
+    bencher.counter(ItemsCount::new(64 * n * n * n)).bench(|| a.matmul(&b));
+}

@@ -1,0 +1,212 @@
+//! The sum as it is defined, with vectors over the pixels of a row: for few input channels, where a matrix of patches would
+//! cost more to write than to multiply.
+//!
+//! A tile of outputs, some filters by two vectors of a row, stays in registers. For each tap the two vectors of inputs are
+//! loaded where they lie in the padded picture, shifted by the tap, and the filters' weights are broadcast: the loop of a
+//! matrix product whose right side is never written out.
+
+mod weight_grad;
+
+pub use weight_grad::weight_grad;
+
+use super::{Epilogue, Geometry, copy_row};
+use crate::buffer::Buffer;
+use crate::element::Float;
+use crate::kernels::gemm::micro::{Left, Offsets, Target, micro_at, tiles};
+use crate::kernels::gemm::{Mat, PackLeft};
+use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
+use rayon::prelude::*;
+
+/// Input channels above which patches are packed instead.
+const CHANNELS: usize = 4;
+/// Tasks of a batch, at least: pictures are cut into rows when there are fewer.
+const TASKS: usize = 8;
+
+/// Whether this is the kernel to take for `inputs` channels that are summed over.
+pub fn fits(g: &Geometry, inputs: usize, out_width: usize) -> bool {
+    let lanes = widths_of_line();
+    // Vectors that reach over the end of a row do so in vain.
+    let used = out_width as f64 / out_width.next_multiple_of(lanes) as f64;
+    inputs <= CHANNELS && g.stride == [1, 1] && g.groups == 1 && g.plane() > 0 && used > 0.6
+}
+
+fn widths_of_line() -> usize {
+    widths::<f32>().0
+}
+
+/// A convolution of stride 1: what is read and written.
+#[derive(Clone, Copy)]
+struct Sizes {
+    inputs: usize,
+    outputs: usize,
+    from: [usize; 2],
+    to: [usize; 2],
+    kernel: [usize; 2],
+    dilation: [usize; 2],
+    /// Before the first row and column; negative where the first taps meet no pixel.
+    padding: [isize; 2],
+}
+
+impl Sizes {
+    fn of(g: &Geometry) -> Self {
+        Self {
+            inputs: g.channels,
+            outputs: g.filters(),
+            from: [g.height, g.width],
+            to: [g.out_height, g.out_width],
+            kernel: g.kernel,
+            dilation: g.dilation,
+            padding: g.padding.map(|p| p as isize),
+        }
+    }
+
+    /// How far the last tap reaches beyond the first, along each axis.
+    fn reach(&self) -> [usize; 2] {
+        [0, 1].map(|a| (self.kernel[a] - 1) * self.dilation[a])
+    }
+}
+
+/// `y = x * w`; writes all of `y`.
+pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
+    convolve(&Sizes::of(g), x, Mat::row_major(w, g.patch()), end, y);
+}
+
+/// The gradient with respect to `x`: the convolution of `gy` with filters turned around, whose channels and filters have
+/// changed places.
+pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
+    let (filters, channels, taps) = (g.filters(), g.channels, g.kernel[0] * g.kernel[1]);
+    let mut turned = Vec::with_capacity(w.len());
+    for c in 0..channels {
+        for f in 0..filters {
+            turned.extend(w[(f * channels + c) * taps..][..taps].iter().rev());
+        }
+    }
+    let reach = [0, 1].map(|a| (g.kernel[a] - 1) * g.dilation[a]);
+    let sizes = Sizes {
+        inputs: filters,
+        outputs: channels,
+        from: [g.out_height, g.out_width],
+        to: [g.height, g.width],
+        kernel: g.kernel,
+        dilation: g.dilation,
+        padding: [0, 1].map(|a| reach[a] as isize - g.padding[a] as isize),
+    };
+    convolve(&sizes, gy, Mat::row_major(&turned, filters * taps), Epilogue::NONE, gx);
+}
+
+fn convolve<T: Float>(sizes: &Sizes, x: &[T], w: Mat<'_, T>, end: Epilogue<'_, T>, y: &mut [T]) {
+    let [height, width] = sizes.to;
+    let (terms, image) = (sizes.inputs * sizes.kernel[0] * sizes.kernel[1], sizes.outputs * height * width);
+    let mut filters = Buffer::stale(sizes.outputs * terms);
+    with_vectors(PackLeft { a: w, rows: sizes.outputs, k: terms, out: filters.as_mut_slice() });
+    let parts = TASKS.div_ceil(y.len() / image).min(height);
+    let rows = height.div_ceil(parts);
+    let from = sizes.inputs * sizes.from[0] * sizes.from[1];
+    let to = Shared(y.as_mut_ptr());
+    (0..y.len() / image * parts).into_par_iter().for_each(|task| {
+        let (n, top) = (task / parts, task % parts * rows);
+        let (x, to) = (&x[n * from..(n + 1) * from], to);
+        let rows = top.min(height)..(top + rows).min(height);
+        // SAFETY: `y` has this picture; tasks write other pictures, or other rows.
+        let y = unsafe { to.get().add(n * image) };
+        with_vectors(Rows { sizes, x, filters: filters.as_slice(), rows, end, y });
+    });
+}
+
+/// A pointer that tasks share. What each of them writes is its own.
+#[derive(Clone, Copy)]
+struct Shared<T>(*mut T);
+// SAFETY: tasks write rows that no other task has, and `convolve` waits for all of them.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<T> {}
+impl<T> Shared<T> {
+    fn get(self) -> *mut T {
+        self.0
+    }
+}
+
+/// Some rows of one picture's outputs.
+struct Rows<'a, T> {
+    sizes: &'a Sizes,
+    x: &'a [T],
+    filters: &'a [T],
+    rows: std::ops::Range<usize>,
+    end: Epilogue<'a, T>,
+    y: *mut T,
+}
+
+impl<T: Float> VectorKernel<T> for Rows<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
+        let Self { sizes, x, filters, rows, end, y } = self;
+        let (Sizes { inputs, outputs, kernel: [kh, kw], dilation, .. }, [height, width]) = (*sizes, sizes.to);
+        if rows.is_empty() {
+            return;
+        }
+        let [down, right] = sizes.reach();
+        let (lines, line) = (rows.len() + down, width.next_multiple_of(2 * V::LANES) + right);
+        let mut padded = Buffer::stale(inputs * lines * line + V::LANES);
+        // SAFETY: as for this function.
+        unsafe { pad::<T, V>(sizes, x, rows.start, [lines, line], padded.as_mut_slice()) };
+        let terms = inputs * kh * kw;
+        let offset = |p: usize| (p / (kh * kw) * lines + p / kw % kh * dilation[0]) * line + p % kw * dilation[1];
+        let offsets: Vec<usize> = (0..terms).map(offset).collect();
+        for i in rows.clone() {
+            for left in (0..width).step_by(2 * V::LANES) {
+                let cols = (2 * V::LANES).min(width - left);
+                for (first, count) in tiles(outputs, V::ROWS) {
+                    // SAFETY: the last tap of the last vector ends at `line` of the last of `lines`; filters are packed in the
+                    // same tiles; the caller gives `y` these rows.
+                    unsafe {
+                        let a = Left { at: filters.as_ptr().add(first * terms), row: 1, col: count as isize };
+                        let at = padded.as_slice().as_ptr().add((i - rows.start) * line + left);
+                        let to = y.add((first * height + i) * width + left);
+                        let to = Target { at: to, row: height * width, cols, beta: T::zero() };
+                        micro_at::<T, V>(count, a, Offsets { at, offsets: &offsets }, to);
+                    }
+                }
+            }
+        }
+        for f in 0..outputs {
+            // SAFETY: the caller gives `y` these rows, which are written now.
+            let y = unsafe { std::slice::from_raw_parts_mut(y.add((f * height + rows.start) * width), rows.len() * width) };
+            end.finish(f, y.len(), y);
+        }
+    }
+}
+
+/// `lines` rows of the padded picture from row `top` on, `line` elements each. Rows are written in order and in whole vectors,
+/// so that each overwrites what the one before it wrote too much; behind the last there must be room for a vector.
+///
+/// # Safety
+/// The processor must have V's instructions.
+#[inline(always)]
+unsafe fn pad<T: Float, V: Vector<T>>(sizes: &Sizes, x: &[T], top: usize, [lines, line]: [usize; 2], out: &mut [T]) {
+    let ([height, width], [above, before]) = (sizes.from, sizes.padding);
+    let (skip, left) = ((-before).max(0) as usize, (before.max(0) as usize).min(line));
+    let cols = width.saturating_sub(skip).min(line - left);
+    assert!(out.len() >= sizes.inputs * lines * line + V::LANES && x.len() >= sizes.inputs * height * width);
+    for (c, i) in (0..sizes.inputs).flat_map(|c| (0..lines).map(move |i| (c, i))) {
+        let row = (top + i) as isize - above;
+        let inside = row >= 0 && row < height as isize && cols > 0;
+        // SAFETY: rows lie inside picture and target, and vectors reach no further than the room behind.
+        unsafe {
+            let zero = V::splat(T::zero());
+            let to = out.as_mut_ptr().add((c * lines + i) * line);
+            let zeros = |from: usize, end: usize| {
+                let mut j = from;
+                while j < end {
+                    zero.store(to.add(j));
+                    j += V::LANES;
+                }
+            };
+            zeros(0, if inside { left } else { line });
+            if inside {
+                copy_row::<T, V>(x.as_ptr().add((c * height + row as usize) * width + skip), to.add(left), cols);
+                zeros(left + cols.next_multiple_of(V::LANES), line);
+            }
+        }
+    }
+}

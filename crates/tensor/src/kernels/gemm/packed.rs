@@ -1,0 +1,57 @@
+//! A right side that many products share, packed once.
+
+use super::Mat;
+use super::micro::{Left, Right, Target, micro, tiles};
+use super::pack::PackRight;
+use crate::buffer::Buffer;
+use crate::element::Float;
+use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
+
+/// A matrix `[k, n]` in the order in which a product reads it. It is not cut into blocks of terms, so it is for products
+/// of few rows.
+pub struct Packed<T: Float> {
+    k: usize,
+    n: usize,
+    data: Buffer<T>,
+}
+
+impl<T: Float> Packed<T> {
+    pub fn new(b: Mat<'_, T>, k: usize, n: usize) -> Self {
+        let mut data = Buffer::stale(k * n.next_multiple_of(2 * widths::<T>().0));
+        with_vectors(PackRight { b, k, n, out: data.as_mut_slice() });
+        Self { k, n, data }
+    }
+
+    /// `c <- a B + beta c` for `m` rows of `a` and `c`, both row-major and without gaps. With `beta` 0, c is not read.
+    pub fn multiply(&self, m: usize, a: &[T], beta: T, c: &mut [T]) {
+        assert!(a.len() >= m * self.k && c.len() >= m * self.n);
+        with_vectors(Multiply { b: self, m, a, beta, c });
+    }
+}
+
+struct Multiply<'a, T: Float> {
+    b: &'a Packed<T>,
+    m: usize,
+    a: &'a [T],
+    beta: T,
+    c: &'a mut [T],
+}
+
+impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
+        let Self { b: &Packed { k, n, ref data }, m, a, beta, c } = self;
+        for left in (0..n).step_by(2 * V::LANES) {
+            let cols = (2 * V::LANES).min(n - left);
+            for (i, height) in tiles(m, V::ROWS) {
+                // SAFETY: panels have `k` rows of two vectors; `a` and `c` have `m` rows, as `multiply` asserts.
+                unsafe {
+                    let a = Left { at: a.as_ptr().add(i * k), row: k as isize, col: 1 };
+                    let b = Right { at: data.as_slice().as_ptr().add(left * k), row: 2 * V::LANES as isize };
+                    micro::<T, V>(height, k, a, b, Target { at: c.as_mut_ptr().add(i * n + left), row: n, cols, beta });
+                }
+            }
+        }
+    }
+}
