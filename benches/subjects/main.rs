@@ -10,14 +10,17 @@ mod recurrent;
 mod train_step;
 
 use gradus::prelude::*;
+use std::sync::OnceLock;
 
 fn normal(shape: impl Into<Shape>) -> Tensor {
     Tensor::normal(shape, 0.0, 1.0, &mut Rng::seed(0))
 }
 
-/// Runs `f` on a pool of so many threads.
-fn on<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads").install(f)
+/// Runs `f` on a pool of one thread or two. Pools are made once.
+fn on(threads: usize, f: &mut (dyn FnMut() + Send)) {
+    static POOLS: [OnceLock<rayon::ThreadPool>; 2] = [const { OnceLock::new() }; 2];
+    let new = || rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads");
+    POOLS[threads - 1].get_or_init(new).install(f);
 }
 
 fn main() {

@@ -3,12 +3,14 @@
 use super::{normal, on};
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use std::hint::black_box;
 
 /// Multiply-adds of `[n, n] x [n, n]`, on one thread and on two.
 #[divan::bench(args = [16, 64, 128, 256, 512, 1024, 2048], consts = [1, 2])]
 fn square<const THREADS: usize>(bencher: Bencher, n: usize) {
     let (a, b) = (normal([n, n]), normal([n, n]));
-    on(THREADS, || bencher.counter(ItemsCount::new(n * n * n)).bench(|| a.matmul(&b)));
+    let bencher = bencher.counter(ItemsCount::new(n * n * n));
+    bencher.bench_local(|| on(THREADS, &mut || drop(black_box(a.matmul(&b)))));
 }
 
 /// `x wᵀ`, as a dense layer has it, by rows of x.

@@ -4,7 +4,7 @@ use super::normal;
 use divan::Bencher;
 use gradus::prelude::*;
 
-fn step(bencher: Bencher, layer: impl Layer + Sync) {
+fn step(bencher: Bencher, layer: impl Layer) {
     let x = Var::leaf(normal([32, 64, 32, 32]));
     bencher.bench(|| layer.forward(&x, &mut Mode::Eval).sum(..).backward());
 }

@@ -1,6 +1,6 @@
 //! Whole training steps, by batch and by threads, and the optimiser's part of them.
 
-use super::normal;
+use super::{normal, on};
 use divan::Bencher;
 use gradus::models::{LeNet5, cifar};
 use gradus::prelude::*;
@@ -12,15 +12,7 @@ fn step(bencher: Bencher, threads: usize, mut net: impl Layer + 'static, x: Tens
         let loss = net.forward(&x, &mut Mode::Train(&mut rng)).cross_entropy(&labels);
         opt.step(&mut net, loss.backward()).expect("every parameter has a gradient");
     };
-    bencher.bench_local(|| on_pool(threads, &mut one));
-}
-
-/// On the pool of so many threads; pools are made once, outside of what is timed.
-fn on_pool(threads: usize, f: &mut (dyn FnMut() + Send)) {
-    use std::sync::OnceLock;
-    static POOLS: [OnceLock<rayon::ThreadPool>; 2] = [const { OnceLock::new() }; 2];
-    let new = || rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads");
-    POOLS[threads - 1].get_or_init(new).install(f);
+    bencher.bench_local(|| on(threads, &mut one));
 }
 
 #[divan::bench(args = [1, 8, 32, 128], consts = [1, 2], max_time = 5)]

@@ -12,5 +12,6 @@ pub mod once;
 pub mod pool;
 pub mod recurrent;
 pub(crate) mod reduce;
+mod shared;
 pub mod simd;
 pub(crate) mod strided;

@@ -97,7 +97,7 @@ proptest! {
 }
 
 /// Sizes at which a product is split: tall, wide, both, with long sums, of vectors, and in batches.
-const LARGE: [(&[usize], &[usize]); 14] = [
+const LARGE: [(&[usize], &[usize]); 18] = [
     (&[1000, 40], &[40, 30]),
     (&[30, 40], &[40, 1000]),
     (&[257, 129], &[129, 193]),
@@ -112,6 +112,12 @@ const LARGE: [(&[usize], &[usize]); 14] = [
     (&[17, 33], &[40, 33, 35]),
     (&[200, 12, 16], &[200, 16, 12]),
     (&[3, 100, 80], &[3, 80, 100]),
+    // Several blocks of terms at a time and one after the other; all of A packed once, or by each task; more columns than are
+    // packed at a time.
+    (&[64, 900], &[900, 500]),
+    (&[200, 1500], &[1500, 90]),
+    (&[350, 800], &[800, 70]),
+    (&[20, 30], &[30, 4200]),
 ];
 
 #[test]

@@ -1,19 +1,24 @@
 //! A product in blocks: a block of B is packed once, by all threads, and stays in the caches that cores share; blocks of A's
 //! rows are packed by the task that multiplies them, and stay in its core's second level; a panel of B stays in the first.
 
-use super::micro::{Left, Right, Target, micro, tiles};
+use super::micro::{Left, Right, Target, Tiles, micro};
 use super::pack::{PackLeft, PackRight};
 use super::{Gemm, Mat};
 use crate::buffer::Buffer;
 use crate::element::Float;
+use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 use rayon::prelude::*;
 
 /// Bytes of a panel of B, two vectors wide, that is read for every tile: no more than the first-level cache has. Longer sums
 /// at a time were slower, shorter ones too, which read and write C more often.
 const TERM_BYTES: usize = 48 << 10;
-/// Rows of A that a task packs at a time.
-const BLOCK_ROWS: usize = 168;
+/// Tiles of A's rows that a task packs at a time.
+const BLOCK_TILES: usize = 12;
+/// Bytes of A, up to which all of it is packed once for all tasks.
+const SHARED_BYTES: usize = 1 << 20;
+/// A block is cut into about so many tasks at most.
+const TASKS: usize = 16;
 /// Columns of B that are packed at a time.
 const BLOCK_COLS: usize = 4096;
 /// Below this many multiply-adds a task does not pay.
@@ -23,24 +28,14 @@ const IN_PLACE_BYTES: usize = 1 << 20;
 /// Up to so many rows, A is read where it lies.
 const FEW_ROWS: usize = 16;
 
-/// A pointer that tasks share. What each of them writes is its own.
-#[derive(Clone, Copy)]
-struct Shared<T>(*mut T);
-// SAFETY: tasks write parts of C that have no element in common, and `blocked` waits for all of them.
-unsafe impl<T: Send> Send for Shared<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Shared<T> {}
-impl<T> Shared<T> {
-    fn get(self) -> *mut T {
-        self.0
-    }
-}
-
 /// How many of the terms are summed at a time: as even as can be.
 fn term_block<T: Float>(k: usize, width: usize) -> usize {
     let most = TERM_BYTES / (width * size_of::<T>());
     k.div_ceil(k.div_ceil(most))
 }
+
+/// Bytes of B that are packed at a time: what stays in the second-level cache of a core from one task to the next.
+const PACKED_BYTES: usize = 2 << 20;
 
 /// The product, which is not empty, on this thread or all.
 pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
@@ -48,19 +43,26 @@ pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
     assert!(a.fits(m, k) && b.fits(k, n) && n <= ldc && (m - 1) * ldc + n <= c.len());
     let (lanes, rows) = widths::<T>();
     let width = 2 * lanes;
+    let tiles = Tiles::new(m, rows);
     let (terms, cols) = (term_block::<T>(k, width), BLOCK_COLS.min(n.next_multiple_of(width)));
-    let mut packed = Buffer::stale(terms * cols.min(n.next_multiple_of(width)));
-    let to = Shared(c.as_mut_ptr());
+    // As many whole blocks of terms as fit.
+    let depth = (PACKED_BYTES / (cols * size_of::<T>()) / terms).max(1) * terms;
+    let mut packed = Buffer::stale(depth.min(k) * cols);
+    let to = Shared::of(c);
     for left in (0..n).step_by(cols) {
         let n = cols.min(n - left);
-        for first in (0..k).step_by(terms) {
-            let k = terms.min(k - first);
+        for first in (0..k).step_by(depth) {
+            let k = depth.min(k - first);
             let packed = &mut packed.as_mut_slice()[..k * n.next_multiple_of(width)];
-            pack(b.from(first, left), k, n, width, packed, threads);
-            let block = Block { m, k, n, a: a.from(0, first), b: packed, beta: if first == 0 { beta } else { T::one() }, ldc };
-            let cut = Cut::of(&block, rows, width, threads);
+            pack(b.from(first, left), [k, n], [terms, width], packed, threads);
+            let beta = if first == 0 { beta } else { T::one() };
+            let a = a.from(0, first);
+            let cut = Cut::of([m, k, n], tiles, width, threads);
+            let shared = (cut.cols > 1 && !in_place(&a, m, terms) && m * k * size_of::<T>() <= SHARED_BYTES)
+                .then(|| pack_left(a, tiles, k, terms, threads));
+            let shared = shared.as_ref().map(Buffer::as_slice);
+            let block = Block { m, k, n, terms, tiles, a, shared, b: packed, beta, ldc };
             let task = |i: usize| {
-                let to = to;
                 // SAFETY: the parts of C that the cut names have no element in common, and lie in the slice, as asserted.
                 with_vectors(Part { block: &block, cut: &cut, index: i, c: unsafe { to.get().add(left) } });
             };
@@ -73,17 +75,48 @@ pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
     }
 }
 
-fn pack<T: Float>(b: Mat<'_, T>, k: usize, n: usize, width: usize, out: &mut [T], threads: bool) {
+/// Packs `[k, n]` of B, `terms` rows after the other, each in panels of `width` columns.
+fn pack<T: Float>(b: Mat<'_, T>, [k, n]: [usize; 2], [terms, width]: [usize; 2], out: &mut [T], threads: bool) {
     /// Elements that a task packs, at least.
     const TASK: usize = 1 << 15;
-    if !threads || k * n < 2 * TASK {
-        return with_vectors(PackRight { b, k, n, out });
+    let line = n.next_multiple_of(width);
+    let panels = if threads && k * n >= 2 * TASK { (TASK / (terms * width)).max(1) } else { line / width };
+    let mut tasks = Vec::new();
+    for (i, out) in out.chunks_mut(terms * line).enumerate() {
+        let k = terms.min(k - i * terms);
+        for (j, out) in out.chunks_mut(panels * width * k).enumerate() {
+            let first = j * panels * width;
+            tasks.push(PackRight { b: b.from(i * terms, first), k, n: (panels * width).min(n - first), out });
+        }
     }
-    let panels = (TASK / (k * width)).max(1);
-    out.par_chunks_mut(panels * width * k).enumerate().for_each(|(i, out)| {
-        let first = i * panels * width;
-        with_vectors(PackRight { b: b.from(0, first), k, n: (panels * width).min(n - first), out });
-    });
+    if tasks.len() > 1 && threads {
+        tasks.into_par_iter().for_each(with_vectors);
+    } else {
+        tasks.into_iter().for_each(with_vectors);
+    }
+}
+
+/// Packs all of A's rows, `terms` columns after the other.
+fn pack_left<T: Float>(a: Mat<'_, T>, tiles: Tiles, k: usize, terms: usize, threads: bool) -> Buffer<T> {
+    /// Elements that are worth a second thread.
+    const SERIAL: usize = 1 << 16;
+    let m = tiles.at(tiles.count).0;
+    let mut packed = Buffer::stale(m * k);
+    let one = |(i, out): (usize, &mut [T])| {
+        with_vectors(PackLeft { a: a.from(0, i * terms), tiles, range: 0..tiles.count, k: terms.min(k - i * terms), out });
+    };
+    if threads && m * k >= SERIAL {
+        packed.as_mut_slice().par_chunks_mut(m * terms).enumerate().for_each(one);
+    } else {
+        packed.as_mut_slice().chunks_mut(m * terms).enumerate().for_each(one);
+    }
+    packed
+}
+
+/// Whether `rows` rows of A are read where they lie: when they are few, or are next to each other and not far from the first
+/// term to the last.
+fn in_place<T>(a: &Mat<'_, T>, rows: usize, terms: usize) -> bool {
+    rows <= FEW_ROWS || (a.row == 1 && terms * a.col.unsigned_abs() * size_of::<T>() <= IN_PLACE_BYTES)
 }
 
 /// A block of terms and columns, with its B packed.
@@ -91,34 +124,37 @@ struct Block<'a, T> {
     m: usize,
     k: usize,
     n: usize,
+    /// How many terms are summed at a time.
+    terms: usize,
+    /// How rows are cut.
+    tiles: Tiles,
     a: Mat<'a, T>,
+    /// All of A, packed, if tasks share it.
+    shared: Option<&'a [T]>,
     b: &'a [T],
     beta: T,
     ldc: usize,
 }
 
-/// Into how many tasks a block's rows and columns are cut, by its sizes alone.
+/// Into how many tasks a block's tiles and columns are cut, by its sizes alone.
 struct Cut {
     rows: usize,
     cols: usize,
-    /// Rows and columns of one.
+    /// Tiles of rows, and columns, of one.
     height: usize,
     width: usize,
 }
 
 impl Cut {
-    fn of<T>(block: &Block<'_, T>, rows: usize, width: usize, threads: bool) -> Self {
-        let Block { m, k, n, .. } = *block;
-        let whole = |size: usize, parts: usize, unit: usize| size.div_ceil(parts).next_multiple_of(unit).min(size.max(1));
+    fn of([m, k, n]: [usize; 3], tiles: Tiles, width: usize, threads: bool) -> Self {
         if !threads {
-            return Self { rows: 1, cols: 1, height: m, width: n };
+            return Self { rows: 1, cols: 1, height: tiles.count, width: n };
         }
-        let wanted = (m * n * k / TASK).clamp(1, 16);
-        let by_rows = m.div_ceil(BLOCK_ROWS).max(wanted.min(m / (2 * rows)).max(1));
-        let height = whole(m, by_rows, rows);
-        let by_cols = wanted.div_ceil(m.div_ceil(height)).clamp(1, n.div_ceil(width));
-        let width = whole(n, by_cols, width);
-        Self { rows: m.div_ceil(height), cols: n.div_ceil(width), height, width }
+        let wanted = (m * n * k / TASK).clamp(1, TASKS);
+        let height = tiles.count.div_ceil(wanted).max(BLOCK_TILES.min(tiles.count));
+        let rows = tiles.count.div_ceil(height);
+        let width = n.div_ceil(wanted.div_ceil(rows)).next_multiple_of(width);
+        Self { rows, cols: n.div_ceil(width), height, width }
     }
 
     fn tasks(&self) -> usize {
@@ -138,34 +174,39 @@ impl<T: Float> VectorKernel<T> for Part<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { block: &Block { m, k, n, a, b, beta, ldc }, cut, index, c } = self;
+        let Self { block: &Block { m, k, n, terms, tiles, a, shared, b, beta, ldc }, cut, index, c } = self;
         let (top, left) = (index % cut.rows * cut.height, index / cut.rows * cut.width);
-        let (bottom, right) = (m.min(top + cut.height), n.min(left + cut.width));
-        let width = 2 * V::LANES;
-        let mut packed = None;
-        for first in (top..bottom).step_by(BLOCK_ROWS) {
-            let rows = BLOCK_ROWS.min(bottom - first);
-            let near = a.row == 1 && k * a.col.unsigned_abs() * size_of::<T>() <= IN_PLACE_BYTES;
-            let in_place = near || bottom - top <= FEW_ROWS;
-            if !in_place {
-                let out = packed.get_or_insert_with(|| Buffer::stale(BLOCK_ROWS.min(bottom - top) * k)).as_mut_slice();
-                // SAFETY: as for this function.
-                unsafe { PackLeft { a: a.from(first, 0), rows, k, out }.run::<V>() };
-            }
-            let packed = packed.as_ref().map(|p: &Buffer<T>| p.as_slice().as_ptr());
+        let (bottom, right) = (tiles.count.min(top + cut.height), n.min(left + cut.width));
+        let (width, line) = (2 * V::LANES, n.next_multiple_of(2 * V::LANES));
+        let rows = tiles.at(bottom).0 - tiles.at(top).0;
+        let mut own =
+            (shared.is_none() && !in_place(&a, rows, terms)).then(|| Buffer::<T>::stale(rows.min(BLOCK_TILES * V::ROWS) * terms));
+        let blocks = (top..bottom).step_by(BLOCK_TILES);
+        for (block, term) in blocks.flat_map(|i| (0..k).step_by(terms).map(move |p| (i, p))) {
+            let (range, terms) = (block..bottom.min(block + BLOCK_TILES), terms.min(k - term));
+            let (first, a, beta) = (tiles.at(block).0, a.from(0, term), if term == 0 { beta } else { T::one() });
+            let packed = match (shared, &mut own) {
+                (Some(all), _) => Some(all[term * m + first * terms..].as_ptr()),
+                (None, Some(own)) => {
+                    // SAFETY: as for this function.
+                    unsafe { PackLeft { a, tiles, range: range.clone(), k: terms, out: own.as_mut_slice() }.run::<V>() };
+                    Some(own.as_slice().as_ptr())
+                }
+                (None, None) => None,
+            };
             for panel in (left..right).step_by(width) {
                 let cols = width.min(right - panel);
-                // SAFETY: panels are k rows of `width`, and lie in `b`; A has all its rows and columns, packed or not, and C
-                // has them all, as `blocked` asserts.
+                // SAFETY: panels are `terms` rows of `width`, behind those of the terms before, and lie in `b`; A has all its
+                // rows and columns, packed or not, and C has them all, as `blocked` asserts.
                 unsafe {
-                    let right = Right { at: b.as_ptr().add(panel * k), row: width as isize };
-                    for (i, height) in tiles(rows, V::ROWS) {
+                    let right = Right { at: b.as_ptr().add(term * line + panel * terms), row: width as isize };
+                    for (i, height) in range.clone().map(|i| tiles.at(i)) {
                         let at = match packed {
-                            Some(p) => Left { at: p.add(i * k), row: 1, col: height as isize },
-                            None => Left { at: a.from_pointer(first + i, 0), row: a.row, col: a.col },
+                            Some(p) => Left { at: p.add((i - first) * terms), row: 1, col: height as isize },
+                            None => Left { at: a.pointer_to(i, 0), row: a.row, col: a.col },
                         };
-                        let to = Target { at: c.add((first + i) * ldc + panel), row: ldc, cols, beta };
-                        micro::<T, V>(height, k, at, right, to);
+                        let to = Target::side_by_side(c.add(i * ldc + panel), ldc, V::LANES, cols, beta);
+                        micro::<T, V>(height, terms, at, right, to);
                     }
                 }
             }

@@ -26,13 +26,21 @@ pub struct Right<T> {
 pub struct Offsets<'a, T> {
     pub at: *const T,
     pub offsets: &'a [usize],
+    /// From the first vector of a row to the second.
+    pub step: usize,
 }
 
 /// Where the rows of a right side are.
 trait Rows<T>: Copy {
+    /// From the first vector of a row to the second, where vectors have `lanes`.
+    fn step(&self, lanes: usize) -> usize;
     fn row(&self, p: usize) -> *const T;
 }
 impl<T: Copy> Rows<T> for Right<T> {
+    #[inline(always)]
+    fn step(&self, lanes: usize) -> usize {
+        lanes
+    }
     #[inline(always)]
     fn row(&self, p: usize) -> *const T {
         self.at.wrapping_offset(p as isize * self.row)
@@ -40,18 +48,33 @@ impl<T: Copy> Rows<T> for Right<T> {
 }
 impl<T: Copy> Rows<T> for Offsets<'_, T> {
     #[inline(always)]
+    fn step(&self, _: usize) -> usize {
+        self.step
+    }
+    #[inline(always)]
     fn row(&self, p: usize) -> *const T {
         self.at.wrapping_add(self.offsets[p])
     }
 }
 
-/// Where a tile goes: `c <- tile + beta c`, in `cols` columns, of two vectors at most. With `beta` 0, c is not read.
+/// Where a tile goes: `c <- tile + beta c`. With `beta` 0, c is not read.
 #[derive(Clone, Copy)]
 pub struct Target<T> {
     pub at: *mut T,
     pub row: usize,
-    pub cols: usize,
+    /// From the first vector of a row to the second.
+    pub step: usize,
+    /// How much of each of the two vectors is written; nothing of the second if the tile is one vector wide.
+    pub cols: [usize; 2],
     pub beta: T,
+}
+
+impl<T> Target<T> {
+    /// Two vectors of `lanes` side by side, of which `cols` columns are written.
+    #[inline(always)]
+    pub fn side_by_side(at: *mut T, row: usize, lanes: usize, cols: usize, beta: T) -> Self {
+        Self { at, row, step: lanes, cols: [cols.min(lanes), cols - cols.min(lanes)], beta }
+    }
 }
 
 /// The product of `R` rows and `k` terms. `UNIT`: the left side's rows are next to each other.
@@ -72,7 +95,7 @@ unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNI
             let right = b.row(p);
             let mut row = [sums[0][0]; N];
             for (j, v) in row.iter_mut().enumerate() {
-                *v = V::load(right.add(j * V::LANES));
+                *v = V::load(right.wrapping_add(j * b.step(V::LANES)));
             }
             for (i, sums) in sums.iter_mut().enumerate() {
                 let v = V::splat(*left.offset(if UNIT { i as isize } else { i as isize * a.row }));
@@ -97,8 +120,7 @@ unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(tile: [[V;
         let beta = V::splat(c.beta);
         for (i, row) in tile.into_iter().enumerate() {
             for (j, v) in row.into_iter().enumerate() {
-                let at = c.at.add(i * c.row + j * V::LANES);
-                let left = c.cols - (j * V::LANES).min(c.cols);
+                let (at, left) = (c.at.add(i * c.row + j * c.step), c.cols[j]);
                 if left >= V::LANES {
                     let v = if c.beta == T::zero() { v } else { beta.mul_add(V::load(at), v) };
                     v.store(at);
@@ -121,9 +143,9 @@ unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const UNIT: bool>(k: u
     unsafe {
         for i in 0..R {
             V::prefetch(c.at.add(i * c.row));
-            V::prefetch(c.at.wrapping_add(i * c.row + c.cols - 1));
+            V::prefetch(c.at.wrapping_add(i * c.row + c.step));
         }
-        if c.cols > V::LANES {
+        if c.cols[1] > 0 {
             put::<T, V, R, 2>(tile::<T, V, R, 2, UNIT>(k, a, b), c);
         } else {
             put::<T, V, R, 1>(tile::<T, V, R, 1, UNIT>(k, a, b), c);
@@ -135,7 +157,7 @@ unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const UNIT: bool>(k: u
 ///
 /// # Safety
 /// The processor must have V's instructions. A must have `rows` rows and `k` columns, B `k` rows of two vectors (of one, if
-/// `c.cols` is not above one), C `rows` rows of `c.cols` elements that nobody else has.
+/// nothing of the second is written), C `rows` rows of `c.cols` elements that nobody else has.
 #[inline(always)]
 pub unsafe fn micro<T: Float, V: Vector<T>>(rows: usize, k: usize, a: Left<T>, b: Right<T>, c: Target<T>) {
     // SAFETY: the caller's promise.
@@ -207,11 +229,30 @@ impl<T: Float> VectorKernel<T> for MicroAt<'_, T> {
     }
 }
 
-/// The tiles that `rows` rows are cut into, as even as can be and none above `most`: the first row and the number of rows
-/// of each.
+/// How rows are cut into tiles: as even as can be, and none higher than registers have room for.
+#[derive(Clone, Copy)]
+pub struct Tiles {
+    rows: usize,
+    pub count: usize,
+}
+
+impl Tiles {
+    #[inline(always)]
+    pub fn new(rows: usize, most: usize) -> Self {
+        Self { rows, count: rows.div_ceil(most).max(1) }
+    }
+
+    /// The first row of tile `i`, and how many it has; for the number of tiles, the number of rows.
+    #[inline(always)]
+    pub fn at(&self, i: usize) -> (usize, usize) {
+        let (low, higher) = (self.rows / self.count, self.rows % self.count);
+        (i * low + i.min(higher), low + usize::from(i < higher))
+    }
+}
+
+/// The tiles that `rows` rows are cut into: the first row and the number of rows of each.
 #[inline(always)]
 pub fn tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
-    let count = rows.div_ceil(most).max(1);
-    let (low, higher) = (rows / count, rows % count);
-    (0..count).map(move |i| (i * low + i.min(higher), low + usize::from(i < higher)))
+    let tiles = Tiles::new(rows, most);
+    (0..tiles.count).map(move |i| tiles.at(i))
 }

@@ -87,7 +87,7 @@ impl<'a, T> Mat<'a, T> {
     }
 
     /// A pointer to an element, which must exist for it to be read.
-    fn from_pointer(&self, i: usize, j: usize) -> *const T {
+    fn pointer_to(&self, i: usize, j: usize) -> *const T {
         self.data.as_ptr().wrapping_add(self.place(i, j))
     }
 

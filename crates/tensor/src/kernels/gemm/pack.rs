@@ -1,9 +1,10 @@
 //! Blocks of A and B, copied into the order in which the tiles' loop reads them.
 
 use super::Mat;
-use super::micro::tiles;
+use super::micro::Tiles;
 use crate::element::Float;
 use crate::kernels::simd::{Vector, VectorKernel};
+use std::ops::Range;
 
 /// The most lanes that a vector has.
 const MOST: usize = 16;
@@ -28,16 +29,17 @@ impl<T: Float> VectorKernel<T> for PackRight<'_, T> {
             let first = panel * width;
             let cols = width.min(n - first);
             // SAFETY: B has k rows and `first + cols` columns, as asserted, and `out` k rows of `width`.
-            unsafe { panel_of::<T, V>(b.from_pointer(0, first), (b.row, b.col), (k, cols), (out.as_mut_ptr(), width)) }
+            unsafe { panel_of::<T, V>(b.pointer_to(0, first), (b.row, b.col), (k, cols), (out.as_mut_ptr(), width)) }
         }
     }
 }
 
-/// `rows` rows of `k` columns of A as tiles of at most `V::ROWS` rows, each column of a tile behind the one before it. The
-/// tile from row i on starts at `i · k`.
+/// Some tiles of A's rows, of `k` columns, each column of a tile behind the one before it. A tile whose first row is row i of
+/// the first tile's starts at `i · k`.
 pub struct PackLeft<'a, T> {
     pub a: Mat<'a, T>,
-    pub rows: usize,
+    pub tiles: Tiles,
+    pub range: Range<usize>,
     pub k: usize,
     pub out: &'a mut [T],
 }
@@ -46,12 +48,13 @@ impl<T: Float> VectorKernel<T> for PackLeft<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { a, rows, k, out } = self;
-        assert!(a.fits(rows, k) && out.len() >= rows * k);
-        for (first, height) in tiles(rows, V::ROWS) {
-            let out = &mut out[first * k..(first + height) * k];
+        let Self { a, tiles, range, k, out } = self;
+        let (start, end) = (tiles.at(range.start).0, tiles.at(range.end).0);
+        assert!(a.fits(end, k) && out.len() >= (end - start) * k);
+        for (first, height) in range.map(|i| tiles.at(i)) {
+            let out = &mut out[(first - start) * k..(first - start + height) * k];
             // SAFETY: A has the rows and columns, as asserted, and `out` k rows of `height`.
-            unsafe { panel_of::<T, V>(a.from_pointer(first, 0), (a.col, a.row), (k, height), (out.as_mut_ptr(), height)) }
+            unsafe { panel_of::<T, V>(a.pointer_to(first, 0), (a.col, a.row), (k, height), (out.as_mut_ptr(), height)) }
         }
     }
 }

@@ -49,7 +49,8 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
                 unsafe {
                     let a = Left { at: a.as_ptr().add(i * k), row: k as isize, col: 1 };
                     let b = Right { at: data.as_slice().as_ptr().add(left * k), row: 2 * V::LANES as isize };
-                    micro::<T, V>(height, k, a, b, Target { at: c.as_mut_ptr().add(i * n + left), row: n, cols, beta });
+                    let to = Target::side_by_side(c.as_mut_ptr().add(i * n + left), n, V::LANES, cols, beta);
+                    micro::<T, V>(height, k, a, b, to);
                 }
             }
         }

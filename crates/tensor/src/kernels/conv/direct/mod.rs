@@ -12,8 +12,9 @@ pub use weight_grad::weight_grad;
 use super::{Epilogue, Geometry, copy_row};
 use crate::buffer::Buffer;
 use crate::element::Float;
-use crate::kernels::gemm::micro::{Left, Offsets, Target, micro_at, tiles};
+use crate::kernels::gemm::micro::{Left, Offsets, Target, Tiles, micro_at, tiles};
 use crate::kernels::gemm::{Mat, PackLeft};
+use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 use rayon::prelude::*;
 
@@ -98,32 +99,21 @@ fn convolve<T: Float>(sizes: &Sizes, x: &[T], w: Mat<'_, T>, end: Epilogue<'_, T
     let [height, width] = sizes.to;
     let (terms, image) = (sizes.inputs * sizes.kernel[0] * sizes.kernel[1], sizes.outputs * height * width);
     let mut filters = Buffer::stale(sizes.outputs * terms);
-    with_vectors(PackLeft { a: w, rows: sizes.outputs, k: terms, out: filters.as_mut_slice() });
-    let parts = TASKS.div_ceil(y.len() / image).min(height);
+    let tiles = Tiles::new(sizes.outputs, widths::<T>().1);
+    with_vectors(PackLeft { a: w, tiles, range: 0..tiles.count, k: terms, out: filters.as_mut_slice() });
+    let images = y.len() / image;
+    let parts = TASKS.div_ceil(images).min(height);
     let rows = height.div_ceil(parts);
     let from = sizes.inputs * sizes.from[0] * sizes.from[1];
-    let to = Shared(y.as_mut_ptr());
-    (0..y.len() / image * parts).into_par_iter().for_each(|task| {
+    let to = Shared::of(y);
+    (0..images * parts).into_par_iter().for_each(|task| {
         let (n, top) = (task / parts, task % parts * rows);
-        let (x, to) = (&x[n * from..(n + 1) * from], to);
+        let x = &x[n * from..(n + 1) * from];
         let rows = top.min(height)..(top + rows).min(height);
         // SAFETY: `y` has this picture; tasks write other pictures, or other rows.
         let y = unsafe { to.get().add(n * image) };
         with_vectors(Rows { sizes, x, filters: filters.as_slice(), rows, end, y });
     });
-}
-
-/// A pointer that tasks share. What each of them writes is its own.
-#[derive(Clone, Copy)]
-struct Shared<T>(*mut T);
-// SAFETY: tasks write rows that no other task has, and `convolve` waits for all of them.
-unsafe impl<T: Send> Send for Shared<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Shared<T> {}
-impl<T> Shared<T> {
-    fn get(self) -> *mut T {
-        self.0
-    }
 }
 
 /// Some rows of one picture's outputs.
@@ -146,25 +136,32 @@ impl<T: Float> VectorKernel<T> for Rows<'_, T> {
             return;
         }
         let [down, right] = sizes.reach();
-        let (lines, line) = (rows.len() + down, width.next_multiple_of(2 * V::LANES) + right);
+        // Two vectors of a tile are side by side, or, where a row has but one, in two rows.
+        let (deep, across) = if width <= V::LANES { (2, V::LANES) } else { (1, 2 * V::LANES) };
+        let (lines, line) = (rows.len() + down, width.next_multiple_of(across) + right);
         let mut padded = Buffer::stale(inputs * lines * line + V::LANES);
         // SAFETY: as for this function.
         unsafe { pad::<T, V>(sizes, x, rows.start, [lines, line], padded.as_mut_slice()) };
         let terms = inputs * kh * kw;
         let offset = |p: usize| (p / (kh * kw) * lines + p / kw % kh * dilation[0]) * line + p % kw * dilation[1];
         let offsets: Vec<usize> = (0..terms).map(offset).collect();
-        for i in rows.clone() {
-            for left in (0..width).step_by(2 * V::LANES) {
-                let cols = (2 * V::LANES).min(width - left);
+        for i in rows.clone().step_by(deep) {
+            for left in (0..width).step_by(across) {
                 for (first, count) in tiles(outputs, V::ROWS) {
                     // SAFETY: the last tap of the last vector ends at `line` of the last of `lines`; filters are packed in the
                     // same tiles; the caller gives `y` these rows.
                     unsafe {
                         let a = Left { at: filters.as_ptr().add(first * terms), row: 1, col: count as isize };
                         let at = padded.as_slice().as_ptr().add((i - rows.start) * line + left);
-                        let to = y.add((first * height + i) * width + left);
-                        let to = Target { at: to, row: height * width, cols, beta: T::zero() };
-                        micro_at::<T, V>(count, a, Offsets { at, offsets: &offsets }, to);
+                        let (to, plane) = (y.add((first * height + i) * width + left), height * width);
+                        if deep == 1 {
+                            let to = Target::side_by_side(to, plane, V::LANES, across.min(width - left), T::zero());
+                            micro_at::<T, V>(count, a, Offsets { at, offsets: &offsets, step: V::LANES }, to);
+                        } else {
+                            let cols = [width, if i + 1 < rows.end { width } else { 0 }];
+                            let to = Target { at: to, row: plane, step: width, cols, beta: T::zero() };
+                            micro_at::<T, V>(count, a, Offsets { at, offsets: &offsets, step: line }, to);
+                        }
                     }
                 }
             }

@@ -1,8 +1,9 @@
 //! Filters between `[F, C, R, R]` and planes of points.
 
+use super::Points;
 use super::lines::{Combine, Evaluate, POINTS, SCALE, plane};
-use super::{Points, Shared};
 use crate::element::Float;
+use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel};
 
 /// The most lanes that a vector has.

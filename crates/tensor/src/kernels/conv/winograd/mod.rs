@@ -21,6 +21,7 @@ mod weight_grad;
 
 use super::{Epilogue, Geometry};
 use crate::element::Float;
+use crate::kernels::shared::Shared;
 use filters::Order;
 use lines::POINTS;
 use product::Filters;
@@ -29,22 +30,6 @@ use product::Filters;
 const CHANNELS: usize = 12;
 /// Tiles below which there is too little for each filter's map to do.
 const TILES: usize = 24;
-
-/// A pointer that tasks share. What each of them writes is its own.
-#[derive(Clone, Copy)]
-pub struct Shared<T>(*mut T);
-// SAFETY: tasks write parts that have no element in common, which each use says; whoever starts them waits for them.
-unsafe impl<T: Send> Send for Shared<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Shared<T> {}
-impl<T> Shared<T> {
-    fn of(data: &mut [T]) -> Self {
-        Self(data.as_mut_ptr())
-    }
-    fn get(self) -> *mut T {
-        self.0
-    }
-}
 
 /// Planes of points: `[36, tiles, channels]`, with `step` from one plane to the next.
 #[derive(Clone, Copy)]

@@ -3,10 +3,11 @@
 use super::filters::{Order, Planes};
 use super::lines::POINTS;
 use super::pictures::{MOST, Picture, Strip};
-use super::{Epilogue, Points, Shared, Sizes};
+use super::{Epilogue, Points, Sizes};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::gemm::micro::{Left, Right, Target, micro, tiles};
+use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -57,7 +58,7 @@ pub fn convolve<T: Float, const M: usize, const R: usize>(sizes: &Sizes, x: &[T]
         with_vectors(Planes::<T, R> { w, order, first: i * 2 * lanes, out });
     });
     let channels = sizes.inputs.next_multiple_of(lanes);
-    let large = filters.as_slice().len() * size_of::<T>() > LARGE_FILTERS;
+    let large = size_of_val(filters.as_slice()) > LARGE_FILTERS;
     let most = if large { SHARED_TILES } else { BLOCK_BYTES / (PLANES * channels * size_of::<T>()) };
     // Rows of tiles in a block; as even as can be, and for blocks of a thread's own so many that there is one for each.
     let (all, most) = (sizes.batch * rows, (most / cols).max(1));
@@ -185,7 +186,7 @@ impl<T: Float, const M: usize> VectorKernel<T> for Multiply<'_, T, M> {
                     let to = products.at.get().add(point * products.step);
                     for (i, height) in tiles(count, V::ROWS) {
                         let a = Left { at: from.add(i * inputs.channels).cast_const(), row: inputs.channels as isize, col: 1 };
-                        let c = Target { at: to.add(i * channels), row: channels, cols: channels, beta: T::zero() };
+                        let c = Target::side_by_side(to.add(i * channels), channels, lanes, channels, T::zero());
                         micro::<T, V>(height, k, a, b, c);
                     }
                 }

@@ -4,10 +4,11 @@ use super::filters::Gradient;
 use super::lines::POINTS;
 use super::pictures::{Picture, Strip};
 use super::product::map_rows;
-use super::{Points, Shared, Sizes};
+use super::{Points, Sizes};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::gemm::micro::{Left, Right, Target, micro, tiles};
+use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -174,7 +175,7 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
                         count,
                         a,
                         b,
-                        Target { at: to.add(c * work.filters + f), row: work.filters, cols, beta },
+                        Target::side_by_side(to.add(c * work.filters + f), work.filters, V::LANES, cols, beta),
                     );
                 }
             }
