@@ -61,6 +61,8 @@ pub trait Float: Num + Real + std::iter::Sum + crate::kernels::simd::Lanes + cra
     const NAN: Self;
     /// The distance from 1 to the next larger value.
     const EPSILON: Self;
+    /// The smallest positive value that is not denormal.
+    const TINY: Self;
 
     /// Whether this is neither infinite nor NaN.
     fn is_finite(self) -> bool;
@@ -138,6 +140,7 @@ macro_rules! float {
             const INFINITY: Self = <$t>::INFINITY;
             const NAN: Self = <$t>::NAN;
             const EPSILON: Self = <$t>::EPSILON;
+            const TINY: Self = <$t>::MIN_POSITIVE;
             #[inline(always)]
             fn is_finite(self) -> bool {
                 <$t>::is_finite(self)

@@ -1,7 +1,7 @@
 //! Long short-term memory: with `s = p_t + h_(t-1) Wᵀ` in four parts,
 //! `c_t = σ(s₂) c_(t-1) + σ(s₁) tanh(s₃)` and `h_t = σ(s₄) tanh(c_t)`.
 
-use super::{Given, Sizes, add, groups_mut, is_there, keep_masked, rows_mut};
+use super::{Given, Sizes, add, flush, groups_mut, is_there, keep_masked, rows_mut};
 use crate::element::Float;
 use crate::kernels::simd::{Kernel, dispatch};
 
@@ -156,6 +156,7 @@ pub fn lstm_backward<T: Float>(given: Given<'_, T>, kept: Kept<'_, T>, gy: &[T],
             let (dp, tanh_c) = (&mut *d_share[t], &mut tanh_c[..]);
             dispatch(Back { gates, c_before, c, mask, dp, dh: &mut *dh, dc: &mut *dc, tanh_c });
             group.recur_back(t, d_share[t], dh);
+            flush(dc);
         }
     });
     given.weight_gradient(d_share, kept.states, dw);

@@ -17,6 +17,7 @@ pub use gru::{gru_backward, gru_forward};
 pub use lstm::{Kept as LstmKept, lstm_backward, lstm_forward};
 
 use super::gemm::{Gemm, Mat, Packed};
+use super::simd::{Kernel, dispatch};
 use crate::element::Float;
 use rayon::prelude::*;
 
@@ -131,6 +132,7 @@ impl<'a, T: Float> Group<'a, T> {
         let mask = self.mask(t).filter(|mask| mask.contains(&false));
         let before = mask.map(|_| dh.to_vec());
         self.weights.multiply(self.rows, dp, T::one(), dh);
+        flush(dh);
         keep_masked(mask, hidden, before.as_deref().unwrap_or_default(), dh);
     }
 }
@@ -175,6 +177,24 @@ fn keep_masked<T: Float>(mask: Option<&[bool]>, hidden: usize, before: &[T], now
 #[inline(always)]
 fn is_there(mask: Option<&[bool]>, r: usize) -> bool {
     mask.is_none_or(|mask| mask[r])
+}
+
+/// Gradients so small that a product of a few of them with gates and weights may be denormal, as 0. A gradient that vanishes
+/// over many steps would else be denormal for dozens of them, and processors compute with such numbers a hundred times more
+/// slowly. What is lost is far below the rounding of anything that it is added to.
+struct Flush<'a, T>(&'a mut [T]);
+
+impl<T: Float> Kernel for Flush<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let least = T::TINY / T::EPSILON;
+        self.0.iter_mut().for_each(|v| *v = if v.abs() < least { T::zero() } else { *v });
+    }
+}
+
+fn flush<T: Float>(gradient: &mut [T]) {
+    dispatch(Flush(gradient));
 }
 
 /// `a += b`.
