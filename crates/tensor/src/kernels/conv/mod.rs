@@ -2,7 +2,7 @@
 //!
 //! `y[n, f, i, j] = Σ x[n, c, i·s + a·d - p, j·s + b·d - p] · w[f, c, a, b]`, a cross-correlation as in every
 //! deep-learning framework. The three functions here choose a kernel by shape; each kernel handles a part of
-//! the shapes, [`im2col`] all of them.
+//! the shapes, `im2col` all of them.
 
 mod depthwise;
 mod direct;

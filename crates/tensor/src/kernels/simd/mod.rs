@@ -1,6 +1,6 @@
 //! One loop, compiled for several instruction sets, the best of which is picked at run time.
 //!
-//! Loops that the compiler vectorises by itself are a [`Kernel`]; those that hold vectors in registers by hand are a
+//! Loops that the compiler vectorises by itself are a `Kernel`; those that hold vectors in registers by hand are a
 //! [`VectorKernel`], written once over the [`Vector`] that it is given.
 
 mod vector;
@@ -98,7 +98,7 @@ pub(crate) fn dispatch<K: Kernel>(k: K) -> K::Out {
     k.run()
 }
 
-/// A loop over vectors in registers. As for [`Kernel`], everything that it calls must be `#[inline(always)]`.
+/// A loop over vectors in registers. As for `Kernel`, everything that it calls must be `#[inline(always)]`.
 pub trait VectorKernel<T> {
     type Out;
 
