@@ -18,7 +18,7 @@ const LARGE_FILTERS: usize = 3 << 19;
 const BLOCK_BYTES: usize = 3 << 18;
 /// Tiles of a block that threads share.
 const SHARED_TILES: usize = 256;
-/// Rows of tiles that a task maps, when threads share a block.
+/// Points of a tile, each of which has a plane.
 const PLANES: usize = POINTS * POINTS;
 
 /// The filters, and what becomes of their outputs.
