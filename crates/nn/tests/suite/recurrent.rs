@@ -43,9 +43,10 @@ fn derivatives_through_time_are_right() {
     check_through_time(Gru::new(3, 2, rng));
     check_through_time(Gru::new(3, 2, rng).reset_before());
     check_through_time(Lstm::with_projection(3, 4, 2, rng));
-    check_through_time(Elman::new(3, 2, rng).layer_norm());
+    // Four numbers to normalise: over two, layer normalisation is a step from -1 to 1, too steep for differences.
+    check_through_time(Elman::new(3, 4, rng).layer_norm());
     check_through_time(Lstm::with_projection(3, 4, 2, rng).layer_norm().peephole());
-    check_through_time(Gru::new(3, 2, rng).layer_norm());
+    check_through_time(Gru::new(3, 4, rng).layer_norm());
 }
 
 fn sigmoid(x: f64) -> f64 {
