@@ -1,7 +1,7 @@
 //! Matrix products.
 
 use super::activation::relu_gradient;
-use crate::op::{op, op_with_output};
+use crate::op::{Pull, op, op_with_output};
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
 use gradus_tensor::shape::AxisList;
@@ -40,11 +40,40 @@ impl<T: Float> Var<T> {
     /// When the shapes do not fit.
     #[track_caller]
     pub fn linear(&self, w: &Var<T>, b: Option<&Var<T>>) -> Var<T> {
-        let y = self.matmul(&w.t());
         match b {
-            Some(b) => y + b,
-            None => y,
+            Some(b) if self.is_dense(w, b) => self.dense(w, b, false),
+            Some(b) => self.matmul(&w.t()) + b,
+            None => self.matmul(&w.t()),
         }
+    }
+
+    /// Whether these are inputs, weights and bias of a dense layer, as one op knows them.
+    fn is_dense(&self, w: &Var<T>, b: &Var<T>) -> bool {
+        self.rank() > 1 && w.rank() == 2 && self.shape().last() == Some(&w.shape()[1]) && *b.shape() == [w.shape()[0]]
+    }
+
+    /// A dense layer, of what `is_dense`. Rows are one axis, for the product and for its gradients: what is
+    /// not next to each other in memory is copied once.
+    #[track_caller]
+    fn dense(&self, w: &Var<T>, b: &Var<T>, relu: bool) -> Var<T> {
+        if self.rank() > 2 {
+            let (inputs, mut shape) = (w.shape()[1], self.shape().clone());
+            let rows = shape[..self.rank() - 1].iter().product::<usize>();
+            shape[self.rank() - 1] = w.shape()[0];
+            return self.reshape([rows, inputs]).dense(w, b, relu).reshape(shape);
+        }
+        let y = self.value().linear(w.value(), b.value(), relu);
+        let (x, w_) = (self.clone(), w.clone());
+        let gradients = move |p: &Pull<'_, T>, g: &Var<T>| {
+            [p.needs(0).then(|| g.matmul(&w_)), p.needs(1).then(|| g.t().matmul(&x)), p.needs(2).then(|| g.sum(0))]
+        };
+        if relu {
+            return op_with_output("linear_relu", [self, w, b], y, move |p| {
+                let g = relu_gradient(p);
+                gradients(p, &g)
+            });
+        }
+        op("linear", [self, w, b], y, move |p| gradients(p, p.gy()))
     }
 
     /// `max(x wᵀ + b, 0)` for `x` of `[.., in]`, `w` of `[out, in]` and `b` of `[out]`, if there is one: a dense layer with its
@@ -64,21 +93,10 @@ impl<T: Float> Var<T> {
     /// ```
     #[track_caller]
     pub fn linear_relu(&self, w: &Var<T>, b: Option<&Var<T>>) -> Var<T> {
-        let Some(b) = b.filter(|b| self.rank() > 1 && w.rank() == 2 && *b.shape() == [w.shape()[0]]) else {
-            return self.linear(w, b).relu();
-        };
-        let y = self.value().matmul(&w.value().t()).zip_map_into("linear_relu", b.value(), |y, b| (y + b).maximum(T::zero()));
-        let (x, w_) = (self.clone(), w.clone());
-        op_with_output("linear_relu", [self, w, b], y, move |p| {
-            let g = relu_gradient(p);
-            let rows = g.shape()[..g.rank() - 1].iter().product::<usize>();
-            let flat = |v: &Var<T>| v.reshape([rows, v.shape()[v.rank() - 1]]);
-            [
-                p.needs(0).then(|| g.matmul(&w_)),
-                p.needs(1).then(|| flat(&g).t().matmul(&flat(&x))),
-                p.needs(2).then(|| flat(&g).sum(0)),
-            ]
-        })
+        match b {
+            Some(b) if self.is_dense(w, b) => self.dense(w, b, true),
+            _ => self.linear(w, b).relu(),
+        }
     }
 
     /// The inner product of two vectors.
@@ -174,7 +192,7 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
             let k = rng.below(4);
             Case::new([draw::of_shape(rng, [k]), draw::of_shape(rng, [k])], |v| v[0].matmul(&v[1]))
         }),
-        OpSample::new("matmul", |rng| {
+        OpSample::new("linear", |rng| {
             let (m, k, n) = sizes(rng);
             let inputs = [draw::of_shape(rng, [2, m, k]), draw::of_shape(rng, [n, k]), draw::of_shape(rng, [n])];
             Case::new(inputs, |v| v[0].linear(&v[1], Some(&v[2])))

@@ -66,8 +66,7 @@ impl<T: Float> Var<T> {
         let fused = FusedSequence::new("lstm_sequence", self.value(), weight.value(), mask, 4).or_panic();
         let kept = fused.lstm(h0.value(), c0.value()).or_panic();
         let (inputs, mask, steps) = ([self, weight, h0, c0].map(Var::clone), mask.cloned(), self.shape()[0]);
-        let packed = Tensor::concat(&[&kept[0].slice(0, 1..), &kept[1].slice(0, steps..)], 0);
-        let all = op_of_many("lstm_sequence", &[self, weight, h0, c0], packed, move |p| {
+        let all = op_of_many("lstm_sequence", &[self, weight, h0, c0], kept[0].slice(0, 1..), move |p| {
             if p.is_differentiable() {
                 return unfolded_gradients(p, &inputs, |v| unfold_lstm(v, mask.as_ref()));
             }

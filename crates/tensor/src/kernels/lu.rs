@@ -1,6 +1,7 @@
 //! `P A = L U` of a square matrix by elimination with partial pivoting, in blocks of columns, so that most of the work
 //! is matrix products (Golub and Van Loan 2013, section 3.2.11); and substitution through the factors.
 
+use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Mat};
 use crate::element::Float;
 
@@ -83,7 +84,7 @@ fn subtract_product<T: Float>(a: &mut [T], n: usize, k0: usize, k1: usize) {
     let left: Vec<T> = below.chunks_exact(n).flat_map(|row| row[k0..k1].iter().map(|&l| -l)).collect();
     let b = Mat { data: block, offset: k0 * n + k1, row: n as isize, col: 1 };
     let c = &mut below[k1..];
-    Gemm { m: rest, k, n: rest, a: Mat::row_major(&left, k), b, beta: T::one(), c, ldc: n }.run_parallel();
+    Gemm { m: rest, k, n: rest, a: Mat::row_major(&left, k), b, beta: T::one(), end: Epilogue::NONE, c, ldc: n }.run_parallel();
 }
 
 /// Overwrites `b`, of `n` rows of `k` elements, with the solution of `A x = b`, by the factors of `A`: `L U x = P b`.
@@ -148,7 +149,8 @@ fn upper<T: Float>(t: Mat<T>, unit: bool, b: &mut [T], k: usize) {
 fn subtract_multiples<T: Float>(t: Mat<T>, x: &[T], y: &mut [T], k: usize) {
     let negated: Vec<T> = x.iter().map(|&v| -v).collect();
     let (m, inner) = (y.len() / k, x.len() / k);
-    Gemm { m, k: inner, n: k, a: t, b: Mat::row_major(&negated, k), beta: T::one(), c: y, ldc: k }.run_parallel();
+    Gemm { m, k: inner, n: k, a: t, b: Mat::row_major(&negated, k), beta: T::one(), end: Epilogue::NONE, c: y, ldc: k }
+        .run_parallel();
 }
 
 /// `y <- y - factor x`

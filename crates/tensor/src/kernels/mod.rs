@@ -2,6 +2,7 @@
 //! place in Gradus with `unsafe` code.
 
 pub mod conv;
+pub mod epilogue;
 pub(crate) mod fused;
 pub mod gemm;
 mod gemv;

@@ -1,7 +1,8 @@
 //! Kernels that are much code, as functions of the element type: compiled once, in this crate. What is generic is compiled
 //! anew in every crate that uses it, each instruction set of it.
 
-use super::conv::{self, Epilogue, Geometry};
+use super::conv::{self, Geometry};
+use super::epilogue::Epilogue;
 use super::gemm::{Gemm, blocked};
 use super::pool;
 use super::recurrent::{self, Given, LstmKept};

@@ -2,7 +2,8 @@
 
 use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
-use crate::kernels::conv::{Epilogue, Geometry};
+use crate::kernels::conv::Geometry;
+use crate::kernels::epilogue::Epilogue;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 

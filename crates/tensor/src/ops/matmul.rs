@@ -2,6 +2,7 @@
 
 use crate::element::{Float, Num};
 use crate::error::{OrPanic, ShapeError};
+use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::{self, Gemm, Mat};
 use crate::kernels::strided::coalesce;
 use crate::shape::{Shape, broadcast_shapes};
@@ -52,7 +53,36 @@ impl<T: Float> Tensor<T> {
         let (a, b) = (a.expand(with(m, k)), b.expand(with(k, n)));
         let axes = coalesce(&batch, [&a.strides[..batch.rank()], &b.strides[..batch.rank()]]);
         Tensor::build(shape, |c| {
-            gemm::batched(axes, Gemm { m, k, n, a: a.as_mat(), b: b.as_mat(), beta: T::zero(), c, ldc: n });
+            gemm::batched(axes, Gemm { m, k, n, a: a.as_mat(), b: b.as_mat(), beta: T::zero(), end: Epilogue::NONE, c, ldc: n });
+        })
+    }
+
+    /// `x wᵀ + b` for `x` of `[.., in]`, `w` of `[out, in]` and `b` of `[out]`: a dense layer, in one pass over its outputs; with
+    /// `relu`, none of them below 0.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let (x, w) = (Tensor::from([[1.0f32, 2.0]]), Tensor::from([[3.0, 4.0], [-5.0, -6.0]]));
+    /// assert_eq!(x.linear(&w, &Tensor::from([0.5, 0.5]), true), Tensor::from([[11.5, 0.0]]));
+    /// ```
+    #[track_caller]
+    pub fn linear(&self, w: &Tensor<T>, b: &Tensor<T>, relu: bool) -> Tensor<T> {
+        if self.rank() == 0 || w.rank() != 2 || self.shape[self.rank() - 1] != w.shape[1] || *b.shape != [w.shape[0]] {
+            let detail = format!("x {}, w {}, b {}; wanted [.., in], [out, in], [out]", self.shape, w.shape, b.shape);
+            Err(ShapeError::new("linear", detail)).or_panic()
+        }
+        let (n, k) = (w.shape[0], w.shape[1]);
+        let mut shape = self.shape.clone();
+        let rows = shape[..self.rank() - 1].iter().product::<usize>();
+        shape[self.rank() - 1] = n;
+        let (x, b) = (self.reshape([rows, k]), b.contiguous());
+        Tensor::build(shape, |c| {
+            let end = Epilogue { bias: b.as_slice(), relu };
+            let (a, b) = (x.as_mat(), w.as_mat().t());
+            Gemm { m: rows, k, n, a, b, beta: T::zero(), end, c, ldc: n }.run_parallel();
         })
     }
 

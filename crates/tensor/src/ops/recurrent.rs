@@ -67,14 +67,14 @@ impl<T: Float> FusedSequence<T> {
         Tensor::build([steps, self.sizes.batch, width * self.sizes.hidden], |_| ())
     }
 
-    /// States or memories, of which the first is given.
-    fn begin_with(&self, what: &str, first: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
+    /// States or memories, of which the first is given, with room for `more` than there are steps.
+    fn begin_with(&self, what: &str, first: &Tensor<T>, more: usize) -> Result<Tensor<T>, ShapeError> {
         let Sizes { steps, batch, hidden } = self.sizes;
         if *first.shape() != [batch, hidden] {
             let detail = format!("{what} {} for a batch of {batch}; wanted [{batch}, {hidden}]", first.shape());
             return Err(ShapeError::new(self.cell, detail));
         }
-        let mut all = self.room(steps + 1, 1);
+        let mut all = self.room(steps + more, 1);
         all.as_mut_slice()[..batch * hidden].copy_from_slice(slice(&first.contiguous()));
         Ok(all)
     }
@@ -88,7 +88,7 @@ impl<T: Float> FusedSequence<T> {
     /// # Errors
     /// When the first state is not `[N, H]`.
     pub fn elman(&self, h0: &Tensor<T>, relu: bool) -> Result<Tensor<T>, ShapeError> {
-        let mut states = self.begin_with("state", h0)?;
+        let mut states = self.begin_with("state", h0, 1)?;
         T::elman_forward(self.given(), relu, states.as_mut_slice());
         Ok(states)
     }
@@ -102,15 +102,17 @@ impl<T: Float> FusedSequence<T> {
         [dp, dw, dh]
     }
 
-    /// Long short-term memory, with the gates `i`, `f`, `g`, `o` in this order: the states, the memories `[T + 1, N, H]`, and
-    /// the gates' values.
+    /// Long short-term memory, with the gates `i`, `f`, `g`, `o` in this order: the states and, behind them, the last memory, so
+    /// `[T + 2, N, H]`; the memories `[T + 1, N, H]`; the gates' values.
     ///
     /// # Errors
     /// When the first state or memory is not `[N, H]`.
     pub fn lstm(&self, h0: &Tensor<T>, c0: &Tensor<T>) -> Result<[Tensor<T>; 3], ShapeError> {
-        let (mut states, mut memories) = (self.begin_with("state", h0)?, self.begin_with("memory", c0)?);
+        let (mut states, mut memories) = (self.begin_with("state", h0, 2)?, self.begin_with("memory", c0, 1)?);
         let mut gates = self.room(self.sizes.steps, 4);
-        T::lstm_forward(self.given(), states.as_mut_slice(), memories.as_mut_slice(), gates.as_mut_slice());
+        let (kept, last) = states.as_mut_slice().split_at_mut(memories.numel());
+        T::lstm_forward(self.given(), kept, memories.as_mut_slice(), gates.as_mut_slice());
+        last.copy_from_slice(&slice(&memories)[memories.numel() - last.len()..]);
         Ok([states, memories, gates])
     }
 
@@ -120,6 +122,7 @@ impl<T: Float> FusedSequence<T> {
         let (mut dp, mut dw, mut dh) = (self.room(self.sizes.steps, 4), zeros_like(&self.weight), self.state_gradient());
         let mut dc = gc.copy();
         let [states, memories, gates] = kept.each_ref().map(slice);
+        let states = &states[..memories.len()];
         let out = [dp.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice(), dc.as_mut_slice()];
         T::lstm_backward(self.given(), LstmKept { states, memories, gates }, slice(&gy.contiguous()), out);
         [dp, dw, dh, dc]
@@ -135,7 +138,7 @@ impl<T: Float> FusedSequence<T> {
             let detail = format!("bias {}; wanted [{}]", bias.shape(), 3 * self.sizes.hidden);
             return Err(ShapeError::new(self.cell, detail));
         }
-        let (mut states, mut gates) = (self.begin_with("state", h0)?, self.room(self.sizes.steps, 4));
+        let (mut states, mut gates) = (self.begin_with("state", h0, 1)?, self.room(self.sizes.steps, 4));
         T::gru_forward(self.given(), slice(&bias.contiguous()), states.as_mut_slice(), gates.as_mut_slice());
         Ok([states, gates])
     }

@@ -71,6 +71,11 @@ proptest! {
     }
 
     #[test]
+    fn dense_layers(rows in prop::collection::vec(size(), 0..3), k in size(), n in size(), seed in 0u64..1 << 32) {
+        check_linear(&mut Rng::seed(seed), &rows, k, n);
+    }
+
+    #[test]
     fn vectors(m in size(), k in size(), seed in 0u64..1 << 32) {
         let mut rng = Rng::seed(seed);
         check(&mut rng, &[m, k], &[k]);
@@ -96,8 +101,20 @@ proptest! {
     }
 }
 
+/// `x wᵀ + b`, or no less than 0, against the product and the rest in f64; NaN stays.
+fn check_linear(rng: &mut Rng, rows: &[usize], k: usize, n: usize) {
+    let single = |rng: &mut Rng| rng.below(2001) as f32 / 1000.0 - 1.0;
+    let x = view(rng, &[rows, &[k]].concat(), single);
+    let (w, b) = (view(rng, &[n, k], single), view(rng, &[n], single));
+    let wanted = naive(&x, &w.t()) + b.cast::<f64>();
+    assert_close(&x.linear(&w, &b, false), &wanted, k);
+    assert_close(&x.linear(&w, &b, true), &wanted.map(|v| v.max(0.0)), k);
+    let poisoned = x.linear(&w, &Tensor::full([n], f32::NAN), true);
+    assert!(poisoned.to_vec().iter().all(|v| v.is_nan()));
+}
+
 /// Sizes at which a product is split: tall, wide, both, with long sums, of vectors, and in batches.
-const LARGE: [(&[usize], &[usize]); 18] = [
+const LARGE: [(&[usize], &[usize]); 19] = [
     (&[1000, 40], &[40, 30]),
     (&[30, 40], &[40, 1000]),
     (&[257, 129], &[129, 193]),
@@ -118,6 +135,8 @@ const LARGE: [(&[usize], &[usize]); 18] = [
     (&[200, 1500], &[1500, 90]),
     (&[350, 800], &[800, 70]),
     (&[20, 30], &[30, 4200]),
+    // Long sums into a small C, with a larger A than B: turned, where A's rows are next to each other.
+    (&[140, 1100], &[1100, 37]),
 ];
 
 #[test]
@@ -139,6 +158,14 @@ fn large_products_agree_with_the_sum() {
                 assert_close(&a.matmul(b), &wanted, a.size(-1));
             }
         }
+    }
+}
+
+#[test]
+fn large_dense_layers_agree_with_the_sum() {
+    let mut rng = Rng::seed(9);
+    for (a, b) in LARGE.iter().filter(|(_, b)| b.len() == 2) {
+        check_linear(&mut rng, &a[..a.len() - 1], b[0], b[1]);
     }
 }
 
@@ -198,6 +225,10 @@ fn errors_name_the_shapes_and_the_line() {
     let line = line!() + 1;
     let message = panic_of(|| Tensor::<f32>::zeros([32, 784]).matmul(&Tensor::zeros([512, 10])));
     assert_eq!(message, format!("matmul at {}:{line}: inner sizes differ: [32, 784] x [512, 10]", file!()));
+    let line = line!() + 1;
+    let message = panic_of(|| Tensor::<f32>::zeros([2, 3]).linear(&Tensor::zeros([4, 5]), &Tensor::zeros([4]), false));
+    let detail = "x [2, 3], w [4, 5], b [4]; wanted [.., in], [out, in], [out]";
+    assert_eq!(message, format!("linear at {}:{line}: {detail}", file!()));
     let text = |a: &[usize], b: &[usize]| matmul_shape(a, b).unwrap_err().to_string();
     assert_eq!(text(&[], &[3]), "matmul: both operands need at least one axis: [] x [3]");
     assert_eq!(text(&[2], &[3]), "matmul: inner sizes differ: [2] x [3]");

@@ -2,9 +2,10 @@
 //! columns of a matrix, which the filters multiply. One picture at a time, so that the matrix of patches stays
 //! in the second-level cache; pictures spread over threads.
 
-use super::{Epilogue, Geometry};
+use super::Geometry;
 use crate::buffer::Buffer;
 use crate::element::Float;
+use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::{Gemm, Mat};
 use crate::kernels::simd::{Kernel, dispatch};
 use rayon::prelude::*;
@@ -207,6 +208,7 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y
                 a: filters(g, w, group),
                 b: Mat::row_major(cols, g.out_plane()),
                 beta: T::zero(),
+                end: Epilogue::NONE,
                 c: y,
                 ldc: g.out_plane(),
             };
@@ -228,6 +230,7 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
                 a: filters(g, w, group).t(),
                 b: Mat::row_major(&gy[group * size..(group + 1) * size], g.out_plane()),
                 beta: T::zero(),
+                end: Epilogue::NONE,
                 c: cols,
                 ldc: g.out_plane(),
             };
@@ -285,6 +288,7 @@ fn weight_grad_of<T: Float>(g: &Geometry, images: Range<usize>, x: &[T], gy: &[T
                 a: Mat::row_major(&gy[group * size..(group + 1) * size], g.out_plane()),
                 b,
                 beta: if n == images.start { T::zero() } else { T::one() },
+                end: Epilogue::NONE,
                 c: gw,
                 ldc: g.patch(),
             };

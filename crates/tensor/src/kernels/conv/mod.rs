@@ -9,7 +9,8 @@ mod direct;
 mod im2col;
 mod winograd;
 
-use super::simd::{Kernel, Vector, dispatch};
+use super::epilogue::Epilogue;
+use super::simd::Vector;
 use crate::element::Float;
 
 /// The sizes of a convolution, with everything derived that kernels need.
@@ -75,50 +76,6 @@ impl Geometry {
         let hi = (size as isize - shift + s - 1).div_euclid(s);
         let hi = hi.clamp(0, out as isize);
         (lo.min(hi) as usize, hi as usize)
-    }
-}
-
-/// What becomes of each output of a convolution, while it is in registers or in the cache.
-#[derive(Clone, Copy)]
-pub struct Epilogue<'a, T> {
-    /// Added to each filter's outputs.
-    pub bias: Option<&'a [T]>,
-    /// Whether outputs below 0 become 0.
-    pub relu: bool,
-}
-
-impl<T: Float> Epilogue<'_, T> {
-    /// Nothing.
-    pub const NONE: Self = Self { bias: None, relu: false };
-
-    /// Finishes `y`, some planes of `plane` outputs each, the first of which is that of filter `first`.
-    fn finish(&self, first: usize, plane: usize, y: &mut [T]) {
-        if self.bias.is_none() && !self.relu {
-            return;
-        }
-        for (f, y) in y.chunks_exact_mut(plane).enumerate() {
-            let bias = self.bias.map_or(T::zero(), |b| b[first + f]);
-            dispatch(Finish { bias, relu: self.relu, y });
-        }
-    }
-}
-
-struct Finish<'a, T> {
-    bias: T,
-    relu: bool,
-    y: &'a mut [T],
-}
-
-impl<T: Float> Kernel for Finish<'_, T> {
-    type Out = ();
-    #[inline(always)]
-    fn run(self) {
-        let Self { bias, relu, y } = self;
-        if relu {
-            y.iter_mut().for_each(|y| *y = (*y + bias).maximum(T::zero()));
-        } else {
-            y.iter_mut().for_each(|y| *y += bias);
-        }
     }
 }
 

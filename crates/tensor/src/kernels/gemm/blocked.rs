@@ -6,6 +6,7 @@ use super::pack::{PackLeft, PackRight};
 use super::{Gemm, Mat};
 use crate::buffer::Buffer;
 use crate::element::Float;
+use crate::kernels::epilogue::Epilogue;
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 use rayon::prelude::*;
@@ -24,7 +25,7 @@ const BLOCK_COLS: usize = 4096;
 /// Below this many multiply-adds a task does not pay.
 const TASK: usize = 1 << 19;
 /// Up to so many bytes from first to last, rows of A that are next to each other are read where they lie.
-const IN_PLACE_BYTES: usize = 1 << 20;
+const IN_PLACE_BYTES: usize = 1 << 18;
 /// Up to so many rows, A is read where it lies.
 const FEW_ROWS: usize = 16;
 
@@ -39,8 +40,9 @@ const PACKED_BYTES: usize = 2 << 20;
 
 /// The product, which is not empty, on this thread or all.
 pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
-    let Gemm { m, k, n, a, b, beta, c, ldc } = g;
+    let Gemm { m, k, n, a, b, beta, end, c, ldc } = g;
     assert!(a.fits(m, k) && b.fits(k, n) && n <= ldc && (m - 1) * ldc + n <= c.len());
+    assert!(end.bias.is_none_or(|bias| bias.len() == n && beta == T::zero()));
     let (lanes, rows) = widths::<T>();
     let width = 2 * lanes;
     let tiles = Tiles::new(m, rows);
@@ -48,20 +50,22 @@ pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
     // As many whole blocks of terms as fit.
     let depth = (PACKED_BYTES / (cols * size_of::<T>()) / terms).max(1) * terms;
     let mut packed = Buffer::stale(depth.min(k) * cols);
-    let to = Shared::of(c);
+    let (to, terms_in_all) = (Shared::of(c), k);
     for left in (0..n).step_by(cols) {
         let n = cols.min(n - left);
         for first in (0..k).step_by(depth) {
             let k = depth.min(k - first);
             let packed = &mut packed.as_mut_slice()[..k * n.next_multiple_of(width)];
             pack(b.from(first, left), [k, n], [terms, width], packed, threads);
-            let beta = if first == 0 { beta } else { T::one() };
+            let bias = end.bias.filter(|_| first == 0).map(|bias| &bias[left..]);
+            let (beta, relu) = (if first == 0 { beta } else { T::one() }, end.relu && first + k == terms_in_all);
             let a = a.from(0, first);
             let cut = Cut::of([m, k, n], tiles, width, threads);
             let shared = (cut.cols > 1 && !in_place(&a, m, terms) && m * k * size_of::<T>() <= SHARED_BYTES)
                 .then(|| pack_left(a, tiles, k, terms, threads));
             let shared = shared.as_ref().map(Buffer::as_slice);
-            let block = Block { m, k, n, terms, tiles, a, shared, b: packed, beta, ldc };
+            let end = Epilogue { bias, relu };
+            let block = Block { m, k, n, terms, tiles, a, shared, b: packed, beta, end, ldc };
             let task = |i: usize| {
                 // SAFETY: the parts of C that the cut names have no element in common, and lie in the slice, as asserted.
                 with_vectors(Part { block: &block, cut: &cut, index: i, c: unsafe { to.get().add(left) } });
@@ -133,6 +137,8 @@ struct Block<'a, T> {
     shared: Option<&'a [T]>,
     b: &'a [T],
     beta: T,
+    /// The bias, if these are the first terms; whether nothing may be below 0, if they are the last.
+    end: Epilogue<'a, T>,
     ldc: usize,
 }
 
@@ -174,7 +180,7 @@ impl<T: Float> VectorKernel<T> for Part<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { block: &Block { m, k, n, terms, tiles, a, shared, b, beta, ldc }, cut, index, c } = self;
+        let Self { block: &Block { m, k, n, terms, tiles, a, shared, b, beta, end, ldc }, cut, index, c } = self;
         let (top, left) = (index % cut.rows * cut.height, index / cut.rows * cut.width);
         let (bottom, right) = (tiles.count.min(top + cut.height), n.min(left + cut.width));
         let (width, line) = (2 * V::LANES, n.next_multiple_of(2 * V::LANES));
@@ -206,6 +212,11 @@ impl<T: Float> VectorKernel<T> for Part<'_, T> {
                             None => Left { at: a.pointer_to(i, 0), row: a.row, col: a.col },
                         };
                         let to = Target::side_by_side(c.add(i * ldc + panel), ldc, V::LANES, cols, beta);
+                        let to = match end.bias {
+                            Some(bias) if term == 0 => to.plus(bias.as_ptr().add(panel), 0),
+                            _ => to,
+                        };
+                        let to = Target { relu: end.relu && term + terms == k, ..to };
                         micro::<T, V>(height, terms, at, right, to);
                     }
                 }

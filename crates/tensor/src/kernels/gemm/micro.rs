@@ -57,23 +57,36 @@ impl<T: Copy> Rows<T> for Offsets<'_, T> {
     }
 }
 
-/// Where a tile goes: `c <- tile + beta c`. With `beta` 0, c is not read.
+/// Where a tile goes: `c <- tile + beta plus`, or no less than 0.
 #[derive(Clone, Copy)]
 pub struct Target<T> {
     pub at: *mut T,
     pub row: usize,
-    /// From the first vector of a row to the second.
+    /// From the first vector of a row to the second, also of what is added.
     pub step: usize,
     /// How much of each of the two vectors is written; nothing of the second if the tile is one vector wide.
     pub cols: [usize; 2],
+    /// What is added, which is as wide as the tile, and may be what is there. With `beta` 0, it is not read.
+    pub plus: *const T,
+    /// From one row of it to the next; 0 for the same at all rows.
+    pub plus_row: usize,
     pub beta: T,
+    /// Whether what is below 0 becomes 0.
+    pub relu: bool,
 }
 
-impl<T> Target<T> {
-    /// Two vectors of `lanes` side by side, of which `cols` columns are written.
+impl<T: Float> Target<T> {
+    /// Two vectors of `lanes` side by side, of which `cols` columns are written, with `beta` times what is there.
     #[inline(always)]
     pub fn side_by_side(at: *mut T, row: usize, lanes: usize, cols: usize, beta: T) -> Self {
-        Self { at, row, step: lanes, cols: [cols.min(lanes), cols - cols.min(lanes)], beta }
+        let cols = [cols.min(lanes), cols - cols.min(lanes)];
+        Self { at, row, step: lanes, cols, plus: at, plus_row: row, beta, relu: false }
+    }
+
+    /// With what is at `plus` added, `plus_row` from one row to the next.
+    #[inline(always)]
+    pub fn plus(self, plus: *const T, plus_row: usize) -> Self {
+        Self { plus, plus_row, beta: T::one(), ..self }
     }
 }
 
@@ -117,17 +130,20 @@ unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNI
 unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(tile: [[V; N]; R], c: Target<T>) {
     // SAFETY: the caller's promise; no more than `cols` elements of a row are read or written.
     unsafe {
-        let beta = V::splat(c.beta);
+        let (beta, zero) = (V::splat(c.beta), V::splat(T::zero()));
         for (i, row) in tile.into_iter().enumerate() {
             for (j, v) in row.into_iter().enumerate() {
                 let (at, left) = (c.at.add(i * c.row + j * c.step), c.cols[j]);
-                if left >= V::LANES {
-                    let v = if c.beta == T::zero() { v } else { beta.mul_add(V::load(at), v) };
-                    v.store(at);
+                let whole = left >= V::LANES;
+                let v = if c.beta == T::zero() {
+                    v
                 } else {
-                    let v = if c.beta == T::zero() { v } else { beta.mul_add(V::load_first(at, left), v) };
-                    v.store_first(at, left);
-                }
+                    let plus = c.plus.add(i * c.plus_row + j * c.step);
+                    beta.mul_add(if whole { V::load(plus) } else { V::load_first(plus, left) }, v)
+                };
+                // NaN stays.
+                let v = if c.relu { zero.max(v) } else { v };
+                if whole { v.store(at) } else { v.store_first(at, left) }
             }
         }
     }

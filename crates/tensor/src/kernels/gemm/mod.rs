@@ -11,8 +11,10 @@ mod packed;
 pub(crate) use pack::PackLeft;
 pub(crate) use packed::Packed;
 
+use super::epilogue::Epilogue;
 use super::gemv;
 use super::strided::{Dims, place};
+use crate::buffer::Buffer;
 use crate::element::Float;
 use rayon::prelude::*;
 
@@ -26,7 +28,7 @@ pub struct Mat<'a, T> {
 }
 
 /// `C <- A B + beta C` with A `[m, k]`, B `[k, n]`, and C `[m, n]` row-major with `ldc` elements a row.
-/// With `beta` 0, C is not read.
+/// With `beta` 0, C is not read, and there may be an epilogue.
 pub struct Gemm<'a, T> {
     pub m: usize,
     pub k: usize,
@@ -34,6 +36,7 @@ pub struct Gemm<'a, T> {
     pub a: Mat<'a, T>,
     pub b: Mat<'a, T>,
     pub beta: T,
+    pub end: Epilogue<'a, T>,
     pub c: &'a mut [T],
     pub ldc: usize,
 }
@@ -50,6 +53,8 @@ const FEW: usize = 4;
 const LONG: usize = 256;
 /// Terms of a sum that one task takes, at least, when the sum itself is cut.
 const TERMS: usize = 2048;
+/// How much longer sums are than C is wide, where C is turned.
+const TURN: usize = 8;
 
 impl<'a, T> Mat<'a, T> {
     /// A row-major matrix that fills its slice from the start, `cols` elements a row.
@@ -106,25 +111,29 @@ impl<'a, T> Mat<'a, T> {
 impl<T: Float> Gemm<'_, T> {
     /// The product, on this thread.
     pub fn run(mut self) {
-        if !self.empty() {
-            T::product(self, false);
-        }
+        if self.empty() { self.finish() } else { T::product(self, false) }
     }
 
     /// The product, spread over threads where that pays: in tiles of C, or, when C is small and the sums are long,
     /// in parts of the sums that are added in order.
     pub fn run_parallel(mut self) {
-        if self.empty() || self.vector() {
-            return;
+        if self.empty() || self.vector() || self.long_sums() || self.turned() {
+            return self.finish();
         }
-        let work = self.work();
-        if work < SERIAL {
-            return self.run();
+        let threads = self.is_large();
+        T::product(self, threads)
+    }
+
+    /// Does what the epilogue says, after a product by a way that does not.
+    fn finish(self) {
+        if self.n > 0 && !self.end.is_none() {
+            self.c.chunks_mut(self.ldc).take(self.m).for_each(|row| self.end.finish_row(&mut row[..self.n]));
         }
-        if self.m.max(self.n) < 2 * NARROW && self.k >= 2 * TERMS {
-            return long_sums(self);
-        }
-        T::product(self, true);
+    }
+
+    /// Whether a second thread pays.
+    fn is_large(&self) -> bool {
+        self.work() >= SERIAL
     }
 
     fn work(&self) -> usize {
@@ -159,22 +168,48 @@ impl<T: Float> Gemm<'_, T> {
             false
         }
     }
-}
 
-/// The product with its sums cut into parts of at least [`TERMS`].
-fn long_sums<T: Float>(g: Gemm<'_, T>) {
-    let Gemm { m, k, n, a, b, beta, c, ldc } = g;
-    let terms = k.div_ceil(TASKS).next_multiple_of(256).max(TERMS);
-    let mut parts = vec![T::zero(); k.div_ceil(terms) * m * n];
-    parts.par_chunks_exact_mut(m * n).enumerate().for_each(|(i, c)| {
-        let first = i * terms;
-        let k = terms.min(k - first);
-        Gemm { m, k, n, a: a.from(0, first), b: b.from(first, 0), beta: T::zero(), c, ldc: n }.run();
-    });
-    for (i, row) in c.chunks_mut(ldc).take(m).enumerate() {
-        for (j, c) in row[..n].iter_mut().enumerate() {
-            let sum = parts.chunks_exact(m * n).fold(T::zero(), |s, p| s + p[i * n + j]);
-            *c = if beta == T::zero() { sum } else { sum + beta * *c };
+    /// The product with its sums cut into parts of at least [`TERMS`], if C is small and the sums are long.
+    fn long_sums(&mut self) -> bool {
+        let Self { m, k, n, a, b, .. } = *self;
+        if m.max(n) >= 2 * NARROW || k < 2 * TERMS || !self.is_large() {
+            return false;
+        }
+        let terms = k.div_ceil(TASKS).next_multiple_of(256).max(TERMS);
+        let mut parts = vec![T::zero(); k.div_ceil(terms) * m * n];
+        parts.par_chunks_exact_mut(m * n).enumerate().for_each(|(i, c)| {
+            let first = i * terms;
+            let k = terms.min(k - first);
+            let (a, b) = (a.from(0, first), b.from(first, 0));
+            Gemm { m, k, n, a, b, beta: T::zero(), end: Epilogue::NONE, c, ldc: n }.run();
+        });
+        self.take(|i, j| parts.chunks_exact(m * n).fold(T::zero(), |s, p| s + p[i * n + j]));
+        true
+    }
+
+    /// The product as the transpose of `Bᵀ Aᵀ`, for an A whose rows are next to each other and that is much larger than C: it
+    /// is then the right side, and is packed in whole lines.
+    fn turned(&mut self) -> bool {
+        let Self { m, k, n, a, b, .. } = *self;
+        if a.row != 1 || n >= m || k < TURN * n || !self.is_large() {
+            return false;
+        }
+        let mut turned = Buffer::stale(n * m);
+        let c = turned.as_mut_slice();
+        let whole = Gemm { m: n, k, n: m, a: b.t(), b: a.t(), beta: T::zero(), end: Epilogue::NONE, c, ldc: m };
+        T::product(whole, true);
+        let turned = turned.as_slice();
+        self.take(|i, j| turned[j * m + i]);
+        true
+    }
+
+    /// `C <- sums + beta C`.
+    fn take(&mut self, sum: impl Fn(usize, usize) -> T) {
+        let (n, beta) = (self.n, self.beta);
+        for (i, row) in self.c.chunks_mut(self.ldc).take(self.m).enumerate() {
+            for (j, c) in row[..n].iter_mut().enumerate() {
+                *c = if beta == T::zero() { sum(i, j) } else { sum(i, j) + beta * *c };
+            }
         }
     }
 }
@@ -199,11 +234,11 @@ pub fn batched<T: Float>(mut batch: Dims<2>, mut g: Gemm<'_, T>) {
     if count == 0 || g.m == 0 || g.n == 0 {
         return;
     }
-    let Gemm { m, k, n, a, b, beta, .. } = g;
+    let Gemm { m, k, n, a, b, beta, end, .. } = g;
     let one = |(i, c): (usize, &mut [T])| {
         let [da, db] = place(&batch, i);
         let (a, b) = (a.moved(da), b.moved(db));
-        Gemm { m, k, n, a, b, beta, c, ldc: n }.run_parallel();
+        Gemm { m, k, n, a, b, beta, end, c, ldc: n }.run_parallel();
     };
     let work = m * n * k.max(1);
     if work.saturating_mul(count) < SERIAL {

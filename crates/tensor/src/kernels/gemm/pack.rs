@@ -8,6 +8,8 @@ use std::ops::Range;
 
 /// The most lanes that a vector has.
 const MOST: usize = 16;
+/// Columns of A that are copied for all tiles before the next.
+const TERMS: usize = 8;
 
 /// `k` rows of `n` columns of B as panels of two vectors' width, each row of a panel behind the one before it; columns past
 /// the last are 0. Panel `j` starts at `j · k · width`.
@@ -51,10 +53,14 @@ impl<T: Float> VectorKernel<T> for PackLeft<'_, T> {
         let Self { a, tiles, range, k, out } = self;
         let (start, end) = (tiles.at(range.start).0, tiles.at(range.end).0);
         assert!(a.fits(end, k) && out.len() >= (end - start) * k);
-        for (first, height) in range.map(|i| tiles.at(i)) {
-            let out = &mut out[(first - start) * k..(first - start + height) * k];
+        // Rows of A that are next to each other share lines, of which few are in the first-level cache at a time.
+        let terms = if a.row == 1 { TERMS } else { k };
+        for (p, i) in (0..k).step_by(terms.max(1)).flat_map(|p| range.clone().map(move |i| (p, i))) {
+            let (first, height) = tiles.at(i);
+            let out = &mut out[(first - start) * k + p * height..(first - start + height) * k];
+            let (k, from) = (terms.min(k - p), a.pointer_to(first, p));
             // SAFETY: A has the rows and columns, as asserted, and `out` k rows of `height`.
-            unsafe { panel_of::<T, V>(a.pointer_to(first, 0), (a.col, a.row), (k, height), (out.as_mut_ptr(), height)) }
+            unsafe { panel_of::<T, V>(from, (a.col, a.row), (k, height), (out.as_mut_ptr(), height)) }
         }
     }
 }
@@ -77,6 +83,8 @@ unsafe fn panel_of<T: Float, V: Vector<T>>(
             (row, 1) => {
                 for p in 0..k {
                     let (from, to) = (from.offset(p as isize * row), to.add(p * width));
+                    V::prefetch(from.wrapping_offset(TERMS as isize * row));
+                    V::prefetch(from.wrapping_offset(TERMS as isize * row).wrapping_add(width));
                     let mut j = 0;
                     while j < width {
                         let (has, room) = (lanes.min(cols - j.min(cols)), width - j);

@@ -22,10 +22,20 @@ impl<T: Float> Packed<T> {
         Self { k, n, data }
     }
 
-    /// `c <- a B + beta c` for `m` rows of `a` and `c`, both row-major and without gaps. With `beta` 0, c is not read.
-    pub fn multiply(&self, m: usize, a: &[T], beta: T, c: &mut [T]) {
+    /// `c <- a B + plus`, or `c <- a B`, for `m` rows of `a`, `c` and `plus`, all row-major and without gaps.
+    pub fn multiply(&self, m: usize, a: &[T], plus: Option<&[T]>, c: &mut [T]) {
+        assert!(plus.is_none_or(|plus| plus.len() >= m * self.n));
+        self.run(m, a, plus.map(<[T]>::as_ptr), c);
+    }
+
+    /// `c <- a B + c`, as [`multiply`](Self::multiply).
+    pub fn multiply_add(&self, m: usize, a: &[T], c: &mut [T]) {
+        self.run(m, a, Some(c.as_ptr()), c);
+    }
+
+    fn run(&self, m: usize, a: &[T], plus: Option<*const T>, c: &mut [T]) {
         assert!(a.len() >= m * self.k && c.len() >= m * self.n);
-        with_vectors(Multiply { b: self, m, a, beta, c });
+        with_vectors(Multiply { b: self, m, a, plus, c });
     }
 }
 
@@ -33,7 +43,8 @@ struct Multiply<'a, T: Float> {
     b: &'a Packed<T>,
     m: usize,
     a: &'a [T],
-    beta: T,
+    /// As large as `c`; may be `c`.
+    plus: Option<*const T>,
     c: &'a mut [T],
 }
 
@@ -41,15 +52,18 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { b: &Packed { k, n, ref data }, m, a, beta, c } = self;
+        let Self { b: &Packed { k, n, ref data }, m, a, plus, c } = self;
+        let c = c.as_mut_ptr();
         for left in (0..n).step_by(2 * V::LANES) {
             let cols = (2 * V::LANES).min(n - left);
             for (i, height) in tiles(m, V::ROWS) {
-                // SAFETY: panels have `k` rows of two vectors; `a` and `c` have `m` rows, as `multiply` asserts.
+                // SAFETY: panels have `k` rows of two vectors; `a`, `c` and `plus` have `m` rows, as is asserted.
                 unsafe {
+                    let at = i * n + left;
                     let a = Left { at: a.as_ptr().add(i * k), row: k as isize, col: 1 };
                     let b = Right { at: data.as_slice().as_ptr().add(left * k), row: 2 * V::LANES as isize };
-                    let to = Target::side_by_side(c.as_mut_ptr().add(i * n + left), n, V::LANES, cols, beta);
+                    let to = Target::side_by_side(c.add(at), n, V::LANES, cols, T::zero());
+                    let to = plus.map_or(to, |plus| to.plus(plus.add(at), n));
                     micro::<T, V>(height, k, a, b, to);
                 }
             }

@@ -67,8 +67,7 @@ pub fn elman_forward<T: Float>(given: Given<'_, T>, relu: bool, states: &mut [T]
         for t in 0..steps {
             let (before, now) = states.split_at_mut(t + 1);
             let (before, now) = (&*before[t], &mut *now[0]);
-            now.copy_from_slice(group.share(t));
-            group.recur(before, T::one(), now);
+            group.recur(before, Some(group.share(t)), now);
             dispatch(Activate { x: now, relu });
             keep_masked(group.mask(t), hidden, before, now);
         }

@@ -56,7 +56,7 @@ pub fn gru_forward<T: Float>(given: Given<'_, T>, bias: &[T], states: &mut [T], 
         for t in 0..steps {
             let (before, h) = states.split_at_mut(t + 1);
             let (h_before, h) = (&*before[t], &mut *h[0]);
-            group.recur(h_before, T::zero(), &mut recurrent);
+            group.recur(h_before, None, &mut recurrent);
             let (share, recurrent, gates) = (group.share(t), &recurrent[..], &mut *gates[t]);
             dispatch(Step { share, recurrent, bias, gates, h_before, h: &mut *h, hidden });
             keep_masked(group.mask(t), hidden, h_before, h);

@@ -54,8 +54,7 @@ pub fn lstm_forward<T: Float>(given: Given<'_, T>, states: &mut [T], memories: &
         for t in 0..steps {
             let ((h_before, h), (c_before, c)) = (states.split_at_mut(t + 1), memories.split_at_mut(t + 1));
             let (h_before, h, c_before, c) = (&*h_before[t], &mut *h[0], &*c_before[t], &mut *c[0]);
-            gates[t].copy_from_slice(group.share(t));
-            group.recur(h_before, T::one(), gates[t]);
+            group.recur(h_before, Some(group.share(t)), gates[t]);
             dispatch(Step { gates: &mut *gates[t], c_before, c: &mut *c, h: &mut *h, hidden });
             keep_masked(group.mask(t), hidden, h_before, h);
             keep_masked(group.mask(t), hidden, c_before, c);

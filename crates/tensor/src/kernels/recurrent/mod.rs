@@ -16,6 +16,7 @@ pub use elman::{elman_backward, elman_forward};
 pub use gru::{gru_backward, gru_forward};
 pub use lstm::{Kept as LstmKept, lstm_backward, lstm_forward};
 
+use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Mat, Packed};
 use super::simd::{Kernel, dispatch};
 use crate::element::Float;
@@ -91,7 +92,7 @@ impl<'a, T: Float> Given<'a, T> {
             None => states,
         };
         let (a, b) = (Mat::row_major(d_share, width).t(), Mat::row_major(states, hidden));
-        Gemm { m: width, k: rows, n: hidden, a, b, beta: T::zero(), c: dw, ldc: hidden }.run_parallel();
+        Gemm { m: width, k: rows, n: hidden, a, b, beta: T::zero(), end: Epilogue::NONE, c: dw, ldc: hidden }.run_parallel();
     }
 }
 
@@ -120,9 +121,9 @@ impl<'a, T: Float> Group<'a, T> {
         self.of(self.given.share, t, self.given.width())
     }
 
-    /// `c <- h Wᵀ + beta c`: the state's share.
-    fn recur(&self, h: &[T], beta: T, c: &mut [T]) {
-        self.weights.multiply(self.rows, h, beta, c);
+    /// `c <- h Wᵀ + plus`: the state's share.
+    fn recur(&self, h: &[T], plus: Option<&[T]>, c: &mut [T]) {
+        self.weights.multiply(self.rows, h, plus, c);
     }
 
     /// `dh <- dp W + dh`: back through the state's share of step `t`. Rows that are not there stay as they are, even if there
@@ -131,7 +132,7 @@ impl<'a, T: Float> Group<'a, T> {
         let hidden = self.given.sizes.hidden;
         let mask = self.mask(t).filter(|mask| mask.contains(&false));
         let before = mask.map(|_| dh.to_vec());
-        self.weights.multiply(self.rows, dp, T::one(), dh);
+        self.weights.multiply_add(self.rows, dp, dh);
         flush(dh);
         keep_masked(mask, hidden, before.as_deref().unwrap_or_default(), dh);
     }

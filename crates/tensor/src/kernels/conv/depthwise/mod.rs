@@ -3,8 +3,9 @@
 
 mod square;
 
-use super::{Epilogue, Geometry};
+use super::Geometry;
 use crate::element::Float;
+use crate::kernels::epilogue::Epilogue;
 use crate::kernels::simd::{Kernel, dispatch};
 use rayon::prelude::*;
 

@@ -1,9 +1,10 @@
 //! Filters of K x K taps and stride 1: the taps' weights stay in registers, as does a vector of outputs while all taps are
 //! added; a plane is padded once, so that no tap needs to know about edges.
 
-use super::super::{Epilogue, Geometry, copy_row};
+use super::super::{Geometry, copy_row};
 use crate::buffer::Buffer;
 use crate::element::Float;
+use crate::kernels::epilogue::Epilogue;
 use crate::kernels::simd::{Vector, VectorKernel, with_vectors};
 use rayon::prelude::*;
 

@@ -9,9 +9,10 @@ mod weight_grad;
 
 pub use weight_grad::weight_grad;
 
-use super::{Epilogue, Geometry, copy_row};
+use super::{Geometry, copy_row};
 use crate::buffer::Buffer;
 use crate::element::Float;
+use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::micro::{Left, Offsets, Target, Tiles, micro_at, tiles};
 use crate::kernels::gemm::{Mat, PackLeft};
 use crate::kernels::shared::Shared;
@@ -159,7 +160,7 @@ impl<T: Float> VectorKernel<T> for Rows<'_, T> {
                             micro_at::<T, V>(count, a, Offsets { at, offsets: &offsets, step: V::LANES }, to);
                         } else {
                             let cols = [width, if i + 1 < rows.end { width } else { 0 }];
-                            let to = Target { at: to, row: plane, step: width, cols, beta: T::zero() };
+                            let to = Target { step: width, cols, ..Target::side_by_side(to, plane, V::LANES, 0, T::zero()) };
                             micro_at::<T, V>(count, a, Offsets { at, offsets: &offsets, step: line }, to);
                         }
                     }

@@ -19,8 +19,9 @@ mod pictures;
 mod product;
 mod weight_grad;
 
-use super::{Epilogue, Geometry};
+use super::Geometry;
 use crate::element::Float;
+use crate::kernels::epilogue::Epilogue;
 use crate::kernels::shared::Shared;
 use filters::Order;
 use lines::POINTS;

@@ -3,9 +3,10 @@
 use super::filters::{Order, Planes};
 use super::lines::POINTS;
 use super::pictures::{MOST, Picture, Strip};
-use super::{Epilogue, Points, Sizes};
+use super::{Points, Sizes};
 use crate::buffer::Buffer;
 use crate::element::Float;
+use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::micro::{Left, Right, Target, micro, tiles};
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
