@@ -1,7 +1,7 @@
 //! Filters between `[F, C, R, R]` and planes of points.
 
 use super::Points;
-use super::lines::{Combine, Evaluate, POINTS, SCALE, plane};
+use super::lines::{Combine, Evaluate, plane, scale};
 use crate::element::Float;
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel};
@@ -20,21 +20,21 @@ pub struct Order {
     pub turned: bool,
 }
 
-/// The planes of the filters of output channels `first..first + 2 LANES`, `[36, inputs, 2 LANES]`, for R x R taps.
-pub struct Planes<'a, T, const R: usize> {
+/// The planes of the filters of output channels `first..first + 2 LANES`, `[P², inputs, 2 LANES]`, for R x R taps.
+pub struct Planes<'a, T, const R: usize, const P: usize> {
     pub w: &'a [T],
     pub order: Order,
     pub first: usize,
     pub out: &'a mut [T],
 }
 
-impl<T: Float, const R: usize> VectorKernel<T> for Planes<'_, T, R> {
+impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Planes<'_, T, R, P> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
         let Self { w, order: Order { outputs, inputs, turned }, first, out } = self;
         let (lanes, width) = (V::LANES, 2 * V::LANES);
-        assert!(out.len() >= POINTS * POINTS * inputs.0 * width);
+        assert!(out.len() >= P * P * inputs.0 * width);
         assert!((outputs.0 - 1) * outputs.1 + (inputs.0 - 1) * inputs.1 + R * R <= w.len());
         // SAFETY: filters and planes have all elements that are named, as asserted.
         unsafe {
@@ -53,11 +53,11 @@ impl<T: Float, const R: usize> VectorKernel<T> for Planes<'_, T, R> {
                 for (i, v) in filter.as_flattened_mut().iter_mut().enumerate() {
                     *v = taps[if turned { R * R - 1 - i } else { i }];
                 }
-                let u = plane::<T, V, Evaluate, R, POINTS>(&filter);
+                let u = plane::<T, V, Evaluate, R, P>(&filter);
                 for (i, row) in u.iter().enumerate() {
                     for (j, &v) in row.iter().enumerate() {
-                        let scaled = v.mul(V::splat(T::lit(SCALE[i] * SCALE[j])));
-                        scaled.store(out.as_mut_ptr().add(((i * POINTS + j) * inputs.0 + c) * width + half));
+                        let scaled = v.mul(V::splat(T::lit(scale(P)[i] * scale(P)[j])));
+                        scaled.store(out.as_mut_ptr().add(((i * P + j) * inputs.0 + c) * width + half));
                     }
                 }
             }
@@ -66,8 +66,8 @@ impl<T: Float, const R: usize> VectorKernel<T> for Planes<'_, T, R> {
 }
 
 /// The adjoint of [`Planes`]: the gradients of the filters `[F, C, R, R]` of input channel `channel`, from those of their
-/// planes, `[36, C, F in whole vectors]`.
-pub struct Gradient<T, const R: usize> {
+/// planes, `[P², C, F in whole vectors]`.
+pub struct Gradient<T, const R: usize, const P: usize> {
     pub planes: Points<T>,
     pub filters: usize,
     pub channels: usize,
@@ -75,7 +75,7 @@ pub struct Gradient<T, const R: usize> {
     pub out: Shared<T>,
 }
 
-impl<T: Float, const R: usize> VectorKernel<T> for Gradient<T, R> {
+impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Gradient<T, R, P> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -86,14 +86,14 @@ impl<T: Float, const R: usize> VectorKernel<T> for Gradient<T, R> {
             let zero = V::splat(T::zero());
             let (mut taps, mut block) = ([zero; TAPS], [zero; MOST]);
             for f in (0..filters).step_by(lanes) {
-                let mut x = [[zero; POINTS]; POINTS];
+                let mut x = [[zero; P]; P];
                 for (i, row) in x.iter_mut().enumerate() {
                     for (j, v) in row.iter_mut().enumerate() {
-                        let at = planes.at.get().add((i * POINTS + j) * planes.step + channel * planes.channels + f);
-                        *v = V::load(at).mul(V::splat(T::lit(SCALE[i] * SCALE[j])));
+                        let at = planes.at.get().add((i * P + j) * planes.step + channel * planes.channels + f);
+                        *v = V::load(at).mul(V::splat(T::lit(scale(P)[i] * scale(P)[j])));
                     }
                 }
-                taps[..R * R].copy_from_slice(plane::<T, V, Combine, POINTS, R>(&x).as_flattened());
+                taps[..R * R].copy_from_slice(plane::<T, V, Combine, P, R>(&x).as_flattened());
                 for tap in (0..R * R).step_by(lanes) {
                     V::store_transposed(&taps[tap..tap + lanes], block.as_mut_ptr().cast(), lanes);
                     for (l, v) in block[..lanes.min(filters - f)].iter().enumerate() {

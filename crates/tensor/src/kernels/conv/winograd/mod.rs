@@ -1,8 +1,8 @@
-//! Minimal filtering: stride-1 convolutions of 3 x 3 and 5 x 5 taps in a quarter, or a third, of the multiplications.
+//! Minimal filtering: stride-1 convolutions of 3 x 3 and 5 x 5 taps in a quarter, or a sixth, of the multiplications.
 //!
-//! A tile of 6 x 6 inputs gives 4 x 4 outputs of a 3 x 3 filter, or 2 x 2 of a 5 x 5 one:
-//! `Y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ x B)] A`, with 36 products for 144, or 100 (Lavin and Gray, "Fast Algorithms for Convolutional
-//! Neural Networks", 2015). Summed over channels, the products at each of the 36 points are a matrix product, `[tiles, C]`
+//! A tile of 6 x 6 inputs gives 4 x 4 outputs of a 3 x 3 filter, and one of 8 x 8 as many of a 5 x 5 one:
+//! `Y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ x B)] A`, with 36 products for 144, or 64 for 400 (Lavin and Gray, "Fast Algorithms for
+//! Convolutional Neural Networks", 2015). Summed over channels, the products at each of the points are a matrix product, `[tiles, C]`
 //! by `[C, F]`. The input's gradient is the same sum with filters turned around; that of the filters is its adjoint,
 //! `dw = Gᵀ [Σ (A dY Aᵀ) ⊙ (Bᵀ x B)] G`, with the sum over tiles as the matrix product.
 //!
@@ -24,15 +24,16 @@ use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::shared::Shared;
 use filters::Order;
-use lines::POINTS;
 use product::Filters;
 
 /// Channels and filters below which the maps cost more than the products that they save.
 const CHANNELS: usize = 12;
 /// Tiles below which there is too little for each filter's map to do.
 const TILES: usize = 24;
+/// Outputs of a tile along each axis.
+const TILE: usize = 4;
 
-/// Planes of points: `[36, tiles, channels]`, with `step` from one plane to the next.
+/// Planes of points: `[P², tiles, channels]`, with `step` from one plane to the next.
 #[derive(Clone, Copy)]
 pub struct Points<T> {
     at: Shared<T>,
@@ -55,14 +56,8 @@ pub fn fits(g: &Geometry) -> bool {
     if g.direct || g.kernel != [taps; 2] || !matches!(taps, 3 | 5) || !plain {
         return false;
     }
-    let m = tile(taps);
-    let tiles = g.batch * g.out_height.div_ceil(m) * g.out_width.div_ceil(m);
-    g.channels.min(g.filters()) >= CHANNELS && g.out_height.min(g.out_width) >= m && tiles >= TILES
-}
-
-/// Outputs of a tile along each axis, for so many taps.
-fn tile(taps: usize) -> usize {
-    POINTS + 1 - taps
+    let tiles = g.batch * g.out_height.div_ceil(TILE) * g.out_width.div_ceil(TILE);
+    g.channels.min(g.filters()) >= CHANNELS && g.out_height.min(g.out_width) >= TILE && tiles >= TILES
 }
 
 /// A convolution as the kernels see it: what is read and written, and how much of it.
@@ -100,8 +95,8 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y
     let (sizes, taps) = (Sizes::of(g), g.kernel[0] * g.kernel[1]);
     let order = Order { outputs: (g.filters(), g.channels * taps), inputs: (g.channels, taps), turned: false };
     match g.kernel[0] {
-        3 => product::convolve::<T, 4, 3>(&sizes, x, Filters { w, order, end }, y),
-        _ => product::convolve::<T, 2, 5>(&sizes, x, Filters { w, order, end }, y),
+        3 => product::convolve::<T, TILE, 3, 6>(&sizes, x, Filters { w, order, end }, y),
+        _ => product::convolve::<T, TILE, 5, 8>(&sizes, x, Filters { w, order, end }, y),
     }
 }
 
@@ -110,15 +105,15 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     let (sizes, taps) = (Sizes::of(g).turned(g.kernel[0]), g.kernel[0] * g.kernel[1]);
     let order = Order { outputs: (g.channels, taps), inputs: (g.filters(), g.channels * taps), turned: true };
     match g.kernel[0] {
-        3 => product::convolve::<T, 4, 3>(&sizes, gy, Filters { w, order, end: Epilogue::NONE }, gx),
-        _ => product::convolve::<T, 2, 5>(&sizes, gy, Filters { w, order, end: Epilogue::NONE }, gx),
+        3 => product::convolve::<T, TILE, 3, 6>(&sizes, gy, Filters { w, order, end: Epilogue::NONE }, gx),
+        _ => product::convolve::<T, TILE, 5, 8>(&sizes, gy, Filters { w, order, end: Epilogue::NONE }, gx),
     }
 }
 
 /// The gradient with respect to `w`; writes all of `gw`.
 pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     match g.kernel[0] {
-        3 => weight_grad::weight_grad::<T, 4, 3>(&Sizes::of(g), x, gy, gw),
-        _ => weight_grad::weight_grad::<T, 2, 5>(&Sizes::of(g), x, gy, gw),
+        3 => weight_grad::weight_grad::<T, TILE, 3, 6>(&Sizes::of(g), x, gy, gw),
+        _ => weight_grad::weight_grad::<T, TILE, 5, 8>(&Sizes::of(g), x, gy, gw),
     }
 }

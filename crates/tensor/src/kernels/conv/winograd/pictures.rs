@@ -1,7 +1,7 @@
-//! Rows of tiles between pictures, `[C, H, W]`, and planes of points, `[36, tiles, C]`, whose vectors run over channels.
+//! Rows of tiles between pictures, `[C, H, W]`, and planes of points, `[P², tiles, C]`, whose vectors run over channels.
 
 use super::Points;
-use super::lines::{Combine, Evaluate, Inputs, Line, POINTS, plane};
+use super::lines::{Combine, Evaluate, Inputs, Line, plane};
 use crate::element::Float;
 use crate::kernels::simd::Vector;
 
@@ -111,14 +111,14 @@ impl<T: Float> Strip<'_, T> {
         }
     }
 
-    /// The planes of inputs of `tiles` tiles of 6 x 6 every `step` columns, from tile `first` of `to` on.
+    /// The planes of inputs of `tiles` tiles of P x P every `step` columns, from tile `first` of `to` on.
     ///
     /// # Safety
     /// The processor must have V's instructions, and nobody else may have these tiles.
     #[inline(always)]
-    pub unsafe fn inputs<V: Vector<T>>(&self, step: usize, tiles: usize, to: Points<T>, first: usize) {
+    pub unsafe fn inputs<V: Vector<T>, const P: usize>(&self, step: usize, tiles: usize, to: Points<T>, first: usize) {
         // SAFETY: the caller's promise.
-        unsafe { self.planes::<V, Inputs, POINTS>(step, tiles, to, first) }
+        unsafe { self.planes::<V, Inputs, P, P>(step, tiles, to, first) }
     }
 
     /// The planes of gradients of outputs of tiles of M x M.
@@ -126,13 +126,13 @@ impl<T: Float> Strip<'_, T> {
     /// # Safety
     /// As for [`inputs`](Self::inputs).
     #[inline(always)]
-    pub unsafe fn gradients<V: Vector<T>, const M: usize>(&self, tiles: usize, to: Points<T>, first: usize) {
+    pub unsafe fn gradients<V: Vector<T>, const M: usize, const P: usize>(&self, tiles: usize, to: Points<T>, first: usize) {
         // SAFETY: the caller's promise.
-        unsafe { self.planes::<V, Evaluate, M>(M, tiles, to, first) }
+        unsafe { self.planes::<V, Evaluate, M, P>(M, tiles, to, first) }
     }
 
     #[inline(always)]
-    unsafe fn planes<V: Vector<T>, L: Line<T, V, A, POINTS>, const A: usize>(
+    unsafe fn planes<V: Vector<T>, L: Line, const A: usize, const P: usize>(
         &self,
         step: usize,
         tiles: usize,
@@ -151,11 +151,11 @@ impl<T: Float> Strip<'_, T> {
                         *v = V::load(from.add((i * width + j) * channels));
                     }
                 }
-                let y = plane::<T, V, L, A, POINTS>(&x);
+                let y = plane::<T, V, L, A, P>(&x);
                 let at = to.at.get().add((first + t) * channels + c);
                 for (i, row) in y.iter().enumerate() {
                     for (j, v) in row.iter().enumerate() {
-                        v.store(at.add((i * POINTS + j) * to.step));
+                        v.store(at.add((i * P + j) * to.step));
                     }
                 }
             }
@@ -168,7 +168,7 @@ impl<T: Float> Strip<'_, T> {
     /// # Safety
     /// The processor must have V's instructions, and these tiles be written.
     #[inline(always)]
-    pub unsafe fn outputs<V: Vector<T>, const M: usize>(
+    pub unsafe fn outputs<V: Vector<T>, const M: usize, const P: usize>(
         &mut self,
         tiles: usize,
         from: Points<T>,
@@ -183,13 +183,13 @@ impl<T: Float> Strip<'_, T> {
             let zero = V::splat(T::zero());
             for (t, c) in (0..tiles).flat_map(|t| (0..channels).step_by(V::LANES).map(move |c| (t, c))) {
                 let at = from.at.get().add((first + t) * channels + c);
-                let mut x = [[zero; POINTS]; POINTS];
+                let mut x = [[zero; P]; P];
                 for (i, row) in x.iter_mut().enumerate() {
                     for (j, v) in row.iter_mut().enumerate() {
-                        *v = V::load(at.add((i * POINTS + j) * from.step));
+                        *v = V::load(at.add((i * P + j) * from.step));
                     }
                 }
-                let y = plane::<T, V, Combine, POINTS, M>(&x);
+                let y = plane::<T, V, Combine, P, M>(&x);
                 let to = self.data.as_mut_ptr().add(t * M * channels + c);
                 let bias = V::load(bias.as_ptr().add(c));
                 for (i, row) in y.iter().enumerate() {

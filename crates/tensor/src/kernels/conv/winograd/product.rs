@@ -1,7 +1,6 @@
 //! The convolution of minimal filtering, which is also that of the input's gradient.
 
 use super::filters::{Order, Planes};
-use super::lines::POINTS;
 use super::pictures::{MOST, Picture, Strip};
 use super::{Points, Sizes};
 use crate::buffer::Buffer;
@@ -19,8 +18,6 @@ const LARGE_FILTERS: usize = 3 << 19;
 const BLOCK_BYTES: usize = 3 << 18;
 /// Tiles of a block that threads share.
 const SHARED_TILES: usize = 256;
-/// Points of a tile, each of which has a plane.
-const PLANES: usize = POINTS * POINTS;
 
 /// The filters, and what becomes of their outputs.
 #[derive(Clone, Copy)]
@@ -35,7 +32,7 @@ struct Work<'a, T> {
     sizes: &'a Sizes,
     x: *const T,
     y: Shared<T>,
-    /// Of the filters, `[panels, 36, inputs, 2 LANES]`.
+    /// Of the filters, `[panels, P², inputs, 2 LANES]`.
     filters: &'a [T],
     end: Epilogue<'a, T>,
     /// Channels of the input, in whole vectors.
@@ -47,20 +44,25 @@ struct Work<'a, T> {
 // other filters.
 unsafe impl<T: Send + Sync> Sync for Work<'_, T> {}
 
-/// `y = x * w` with tiles of M x M and filters of R x R.
-pub fn convolve<T: Float, const M: usize, const R: usize>(sizes: &Sizes, x: &[T], given: Filters<'_, T>, y: &mut [T]) {
+/// `y = x * w` with tiles of M x M outputs, filters of R x R, and P = M + R - 1 points along each axis.
+pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
+    sizes: &Sizes,
+    x: &[T],
+    given: Filters<'_, T>,
+    y: &mut [T],
+) {
     let Filters { w, order, end } = given;
     let ([rows, cols], (lanes, _)) = (sizes.tiles(M), widths::<T>());
     assert!(x.len() == sizes.batch * sizes.inputs * sizes.from[0] * sizes.from[1]);
     assert!(y.len() == sizes.batch * sizes.outputs * sizes.to[0] * sizes.to[1]);
-    let panel = PLANES * sizes.inputs * 2 * lanes;
+    let panel = P * P * sizes.inputs * 2 * lanes;
     let mut filters = Buffer::stale(panel * sizes.outputs.div_ceil(2 * lanes));
     filters.as_mut_slice().par_chunks_mut(panel).enumerate().for_each(|(i, out)| {
-        with_vectors(Planes::<T, R> { w, order, first: i * 2 * lanes, out });
+        with_vectors(Planes::<T, R, P> { w, order, first: i * 2 * lanes, out });
     });
     let channels = sizes.inputs.next_multiple_of(lanes);
     let large = size_of_val(filters.as_slice()) > LARGE_FILTERS;
-    let most = if large { SHARED_TILES } else { BLOCK_BYTES / (PLANES * channels * size_of::<T>()) };
+    let most = if large { SHARED_TILES } else { BLOCK_BYTES / (P * P * channels * size_of::<T>()) };
     // Rows of tiles in a block; as even as can be, and for blocks of a thread's own so many that there is one for each.
     let (all, most) = (sizes.batch * rows, (most / cols).max(1));
     let count = all.div_ceil(most).max(if large { 1 } else { 8.min(all) });
@@ -69,27 +71,27 @@ pub fn convolve<T: Float, const M: usize, const R: usize>(sizes: &Sizes, x: &[T]
     let work = Work { sizes, x, y, filters: filters.as_slice(), end, channels, tiles: block * cols };
     let blocks = (0..all.div_ceil(block)).map(|i| i * block..((i + 1) * block).min(all));
     if large {
-        blocks.for_each(|rows| shared_block::<T, M, R>(&work, rows));
+        blocks.for_each(|rows| shared_block::<T, M, R, P>(&work, rows));
     } else {
         blocks.collect::<Vec<_>>().into_par_iter().with_max_len(1).for_each(|rows| {
-            let mut planes = Buffer::stale(PLANES * Points::<T>::step(work.tiles, channels));
+            let mut planes = Buffer::stale(P * P * Points::<T>::step(work.tiles, channels));
             let inputs = work.planes(planes.as_mut_slice());
-            with_vectors(MapInputs::<T, M> { work: &work, rows: rows.clone(), first: rows.start, to: inputs });
-            with_vectors(Multiply::<T, M> { work: &work, rows, panels: 0..filters.as_slice().len() / panel, inputs });
+            with_vectors(MapInputs::<T, M, P> { work: &work, rows: rows.clone(), first: rows.start, to: inputs });
+            with_vectors(Multiply::<T, M, P> { work: &work, rows, panels: 0..filters.as_slice().len() / panel, inputs });
         });
     }
 }
 
 /// A block that threads share: first rows of tiles are divided among them, then filters.
-fn shared_block<T: Float, const M: usize, const R: usize>(work: &Work<'_, T>, rows: Range<usize>) {
-    let mut planes = Buffer::stale(PLANES * Points::<T>::step(work.tiles, work.channels));
+fn shared_block<T: Float, const M: usize, const R: usize, const P: usize>(work: &Work<'_, T>, rows: Range<usize>) {
+    let mut planes = Buffer::stale(P * P * Points::<T>::step(work.tiles, work.channels));
     let inputs = work.planes(planes.as_mut_slice());
     rows.clone().into_par_iter().for_each(|row| {
-        with_vectors(MapInputs::<T, M> { work, rows: row..row + 1, first: rows.start, to: inputs });
+        with_vectors(MapInputs::<T, M, P> { work, rows: row..row + 1, first: rows.start, to: inputs });
     });
     let panels = work.sizes.outputs.div_ceil(2 * widths::<T>().0);
     (0..panels).into_par_iter().with_max_len(1).for_each(|panel| {
-        with_vectors(Multiply::<T, M> { work, rows: rows.clone(), panels: panel..panel + 1, inputs });
+        with_vectors(Multiply::<T, M, P> { work, rows: rows.clone(), panels: panel..panel + 1, inputs });
     });
 }
 
@@ -100,21 +102,21 @@ impl<T: Float> Work<'_, T> {
 }
 
 /// Maps the inputs of some rows of tiles; `first` is the block's first row.
-struct MapInputs<'a, T, const M: usize> {
+struct MapInputs<'a, T, const M: usize, const P: usize> {
     work: &'a Work<'a, T>,
     rows: Range<usize>,
     first: usize,
     to: Points<T>,
 }
 
-impl<T: Float, const M: usize> VectorKernel<T> for MapInputs<'_, T, M> {
+impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for MapInputs<'_, T, M, P> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
         let Self { work, rows, first, to } = self;
         let sizes = work.sizes;
         // SAFETY: as for this function; rows of tiles belong to one task.
-        unsafe { map_rows::<T, V, M>(sizes, work.x, work.channels, rows, first, to) }
+        unsafe { map_rows::<T, V, M, P>(sizes, work.x, work.channels, rows, first, to) }
     }
 }
 
@@ -123,7 +125,7 @@ impl<T: Float, const M: usize> VectorKernel<T> for MapInputs<'_, T, M> {
 /// # Safety
 /// The processor must have V's instructions, the pictures all their elements, and nobody else these tiles.
 #[inline(always)]
-pub unsafe fn map_rows<T: Float, V: Vector<T>, const M: usize>(
+pub unsafe fn map_rows<T: Float, V: Vector<T>, const M: usize, const P: usize>(
     sizes: &Sizes,
     x: *const T,
     channels: usize,
@@ -132,9 +134,9 @@ pub unsafe fn map_rows<T: Float, V: Vector<T>, const M: usize>(
     to: Points<T>,
 ) {
     let ([down, across], [height, width], [top, left]) = (sizes.tiles(M), sizes.from, sizes.padding);
-    let width_of_strip = Strip::<T>::width_for(left, width, across * M + POINTS - M, V::LANES);
-    let mut data = Buffer::stale(POINTS * width_of_strip * channels);
-    let mut strip = Strip { data: data.as_mut_slice(), lines: POINTS, width: width_of_strip, channels };
+    let width_of_strip = Strip::<T>::width_for(left, width, across * M + P - M, V::LANES);
+    let mut data = Buffer::stale(P * width_of_strip * channels);
+    let mut strip = Strip { data: data.as_mut_slice(), lines: P, width: width_of_strip, channels };
     for row in rows {
         let (n, i) = (row / down, row % down);
         // SAFETY: the caller's promise.
@@ -142,20 +144,20 @@ pub unsafe fn map_rows<T: Float, V: Vector<T>, const M: usize>(
             let at = x.add(n * sizes.inputs * height * width).cast_mut();
             let picture = Picture { at, channels: sizes.inputs, height, width };
             strip.load::<V>(picture, (i * M) as isize - top as isize, left);
-            strip.inputs::<V>(M, across, to, (row - first) * across);
+            strip.inputs::<V, P>(M, across, to, (row - first) * across);
         }
     }
 }
 
 /// The outputs of some rows of tiles and some panels of filters, from the planes of all inputs of the block.
-struct Multiply<'a, T, const M: usize> {
+struct Multiply<'a, T, const M: usize, const P: usize> {
     work: &'a Work<'a, T>,
     rows: Range<usize>,
     panels: Range<usize>,
     inputs: Points<T>,
 }
 
-impl<T: Float, const M: usize> VectorKernel<T> for Multiply<'_, T, M> {
+impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Multiply<'_, T, M, P> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -163,7 +165,7 @@ impl<T: Float, const M: usize> VectorKernel<T> for Multiply<'_, T, M> {
         let Sizes { inputs: k, outputs, to: [height, width], .. } = *work.sizes;
         let ([down, across], lanes) = (work.sizes.tiles(M), V::LANES);
         let count = rows.len() * across;
-        let mut products = Buffer::<T>::stale(PLANES * Points::<T>::step(count, 2 * lanes));
+        let mut products = Buffer::<T>::stale(P * P * Points::<T>::step(count, 2 * lanes));
         let products = Shared::of(products.as_mut_slice());
         let mut data = Buffer::stale(M * across.next_multiple_of(lanes) * M * 2 * lanes);
         for panel in panels {
@@ -180,8 +182,8 @@ impl<T: Float, const M: usize> VectorKernel<T> for Multiply<'_, T, M> {
             // SAFETY: a plane of filters has `k` rows of two vectors, inputs and products `count` rows; rows of tiles and
             // filters of `y` belong to this task.
             unsafe {
-                for point in 0..PLANES {
-                    let at = work.filters.as_ptr().add((panel * PLANES + point) * k * 2 * lanes);
+                for point in 0..P * P {
+                    let at = work.filters.as_ptr().add((panel * P * P + point) * k * 2 * lanes);
                     let b = Right { at, row: 2 * lanes as isize };
                     let from = inputs.at.get().add(point * inputs.step);
                     let to = products.at.get().add(point * products.step);
@@ -195,7 +197,7 @@ impl<T: Float, const M: usize> VectorKernel<T> for Multiply<'_, T, M> {
                 for row in rows.clone() {
                     let at = work.y.get().add(row / down * outputs * height * width);
                     let picture = Picture { at, channels: outputs, height, width };
-                    strip.outputs::<V, M>(across, products, (row - rows.start) * across, bias, work.end.relu);
+                    strip.outputs::<V, M, P>(across, products, (row - rows.start) * across, bias, work.end.relu);
                     strip.store::<V>(picture, row % down * M, first);
                 }
             }

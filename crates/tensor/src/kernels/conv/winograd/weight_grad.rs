@@ -1,7 +1,6 @@
 //! The filters' gradient by minimal filtering: at each point, `[C, tiles]` by `[tiles, F]`.
 
 use super::filters::Gradient;
-use super::lines::POINTS;
 use super::pictures::{Picture, Strip};
 use super::product::map_rows;
 use super::{Points, Sizes};
@@ -13,7 +12,6 @@ use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 use rayon::prelude::*;
 use std::ops::Range;
 
-const PLANES: usize = POINTS * POINTS;
 /// Planes of the gradient with more bytes than this do not stay in a core's cache beside those of a block of tiles.
 const LARGE: usize = 3 << 18;
 /// Bytes of a block's planes, of both sides.
@@ -38,34 +36,34 @@ struct Work<'a, T> {
 // SAFETY: both pointers are only read, and outlive every task.
 unsafe impl<T: Send + Sync> Sync for Work<'_, T> {}
 
-/// `gw`, with tiles of M x M and filters of R x R.
-pub fn weight_grad<T: Float, const M: usize, const R: usize>(sizes: &Sizes, x: &[T], gy: &[T], gw: &mut [T]) {
+/// `gw`, with tiles of M x M outputs, filters of R x R, and P = M + R - 1 points along each axis.
+pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(sizes: &Sizes, x: &[T], gy: &[T], gw: &mut [T]) {
     let ([down, across], (lanes, _)) = (sizes.tiles(M), widths::<T>());
     assert!(x.len() == sizes.batch * sizes.inputs * sizes.from[0] * sizes.from[1]);
     assert!(gy.len() == sizes.batch * sizes.outputs * sizes.to[0] * sizes.to[1]);
     assert!(gw.len() == sizes.outputs * sizes.inputs * R * R);
     let (channels, filters) = (sizes.inputs.next_multiple_of(lanes), sizes.outputs.next_multiple_of(lanes));
     let step = Points::<T>::step(sizes.inputs, filters);
-    let (all, size) = (sizes.batch * down, PLANES * step);
+    let (all, size) = (sizes.batch * down, P * P * step);
     let large = size * size_of::<T>() > LARGE;
     let bytes = if large { SHARED_BYTES } else { BLOCK_BYTES };
-    let rows = (bytes / (PLANES * (channels + filters) * size_of::<T>()) / across).clamp(1, all);
+    let rows = (bytes / (P * P * (channels + filters) * size_of::<T>()) / across).clamp(1, all);
     let work = Work { sizes, x: x.as_ptr(), gy: gy.as_ptr(), channels, filters, rows };
     let parts = if large { 1 } else { PARTS.min(all.div_ceil(rows)) };
     let mut sums = Buffer::stale(parts * size);
     let planes = |data: &mut [T]| Points { at: Shared::of(data), step, channels: filters };
     if parts == 1 {
-        sum_of_rows::<T, M>(&work, 0..all, planes(sums.as_mut_slice()), true);
+        sum_of_rows::<T, M, P>(&work, 0..all, planes(sums.as_mut_slice()), true);
     } else {
         let length = all.div_ceil(parts);
         sums.as_mut_slice().par_chunks_exact_mut(size).enumerate().with_max_len(1).for_each(|(i, sum)| {
-            sum_of_rows::<T, M>(&work, (i * length).min(all)..((i + 1) * length).min(all), planes(sum), false);
+            sum_of_rows::<T, M, P>(&work, (i * length).min(all)..((i + 1) * length).min(all), planes(sum), false);
         });
         add_parts(sums.as_mut_slice(), size);
     }
     let (planes, out) = (planes(sums.as_mut_slice()), Shared::of(gw));
     (0..sizes.inputs).into_par_iter().with_min_len(8).for_each(|channel| {
-        with_vectors(Gradient::<T, R> { planes, filters: sizes.outputs, channels: sizes.inputs, channel, out });
+        with_vectors(Gradient::<T, R, P> { planes, filters: sizes.outputs, channels: sizes.inputs, channel, out });
     });
 }
 
@@ -80,11 +78,11 @@ fn add_parts<T: Float>(sums: &mut [T], size: usize) {
 }
 
 /// The planes' gradients, summed over some rows of tiles; by all threads, or this one.
-fn sum_of_rows<T: Float, const M: usize>(work: &Work<'_, T>, rows: Range<usize>, sums: Points<T>, threads: bool) {
+fn sum_of_rows<T: Float, const M: usize, const P: usize>(work: &Work<'_, T>, rows: Range<usize>, sums: Points<T>, threads: bool) {
     let across = work.sizes.tiles(M)[1];
     let tiles = work.rows * across;
     let [mut inputs, mut gradients] =
-        [work.channels, work.filters].map(|channels| Buffer::stale(PLANES * Points::<T>::step(tiles, channels)));
+        [work.channels, work.filters].map(|channels| Buffer::stale(P * P * Points::<T>::step(tiles, channels)));
     let of = |data: &mut Buffer<T>, channels| Points {
         at: Shared::of(data.as_mut_slice()),
         step: Points::<T>::step(tiles, channels),
@@ -94,26 +92,26 @@ fn sum_of_rows<T: Float, const M: usize>(work: &Work<'_, T>, rows: Range<usize>,
     if rows.is_empty() {
         // A part without rows, where they do not divide evenly: its sums are 0.
         let multiply = |point| with_vectors(Multiply { work, point, tiles: 0, inputs, gradients, sums, fresh: true });
-        return (0..PLANES).for_each(multiply);
+        return (0..P * P).for_each(multiply);
     }
     for first in rows.clone().step_by(work.rows) {
         let block = first..(first + work.rows).min(rows.end);
-        let map = |rows: Range<usize>| with_vectors(Map::<T, M> { work, rows, first, inputs, gradients });
+        let map = |rows: Range<usize>| with_vectors(Map::<T, M, P> { work, rows, first, inputs, gradients });
         let fresh = first == rows.start;
         let tiles = block.len() * across;
         let multiply = |point| with_vectors(Multiply { work, point, tiles, inputs, gradients, sums, fresh });
         if threads {
             block.into_par_iter().for_each(|row| map(row..row + 1));
-            (0..PLANES).into_par_iter().with_max_len(1).for_each(multiply);
+            (0..P * P).into_par_iter().with_max_len(1).for_each(multiply);
         } else {
             map(block);
-            (0..PLANES).for_each(multiply);
+            (0..P * P).for_each(multiply);
         }
     }
 }
 
 /// Maps inputs and gradients of some rows of tiles; `first` is the block's first row.
-struct Map<'a, T, const M: usize> {
+struct Map<'a, T, const M: usize, const P: usize> {
     work: &'a Work<'a, T>,
     rows: Range<usize>,
     first: usize,
@@ -121,7 +119,7 @@ struct Map<'a, T, const M: usize> {
     gradients: Points<T>,
 }
 
-impl<T: Float, const M: usize> VectorKernel<T> for Map<'_, T, M> {
+impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Map<'_, T, M, P> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -133,11 +131,11 @@ impl<T: Float, const M: usize> VectorKernel<T> for Map<'_, T, M> {
         let mut strip = Strip { data: data.as_mut_slice(), lines: M, width: width_of_strip, channels: work.filters };
         // SAFETY: as for this function; rows of tiles belong to one task.
         unsafe {
-            map_rows::<T, V, M>(work.sizes, work.x, work.channels, rows.clone(), first, inputs);
+            map_rows::<T, V, M, P>(work.sizes, work.x, work.channels, rows.clone(), first, inputs);
             for row in rows {
                 let at = work.gy.add(row / down * outputs * height * width).cast_mut();
                 strip.load::<V>(Picture { at, channels: outputs, height, width }, (row % down * M) as isize, 0);
-                strip.gradients::<V, M>(across, gradients, (row - first) * across);
+                strip.gradients::<V, M, P>(across, gradients, (row - first) * across);
             }
         }
     }
