@@ -10,6 +10,7 @@ use crate::kernels::epilogue::Epilogue;
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Bytes of a panel of B, two vectors wide, that is read for every tile: no more than the first-level cache has. Longer sums
 /// at a time were slower, shorter ones too, which read and write C more often.
@@ -47,25 +48,35 @@ pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
     let width = 2 * lanes;
     let tiles = Tiles::new(m, rows);
     let (terms, cols) = (term_block::<T>(k, width), BLOCK_COLS.min(n.next_multiple_of(width)));
+    let cut = |k: usize, n: usize| Cut::of([m, k, n], tiles, width, threads);
+    // Whether A is read as it is, or packed once.
+    let is_shared = |k: usize| !in_place(&a, m, terms) && m * k * size_of::<T>() <= SHARED_BYTES;
+    // Where tasks have columns of their own, each packs what it reads of B, a panel at a time, which stays in its first level.
+    let apart = threads && cut(k, n.min(cols)).rows == 1 && (in_place(&a, m, terms) || is_shared(k));
     // As many whole blocks of terms as fit.
-    let depth = (PACKED_BYTES / (cols * size_of::<T>()) / terms).max(1) * terms;
-    let mut packed = Buffer::stale(depth.min(k) * cols);
+    let fit = (PACKED_BYTES / (cols * size_of::<T>()) / terms).max(1) * terms;
+    let depth = if apart { k } else { fit.min(k) };
+    let mut packed = Buffer::stale(if apart { 0 } else { depth * cols });
     let (to, terms_in_all) = (Shared::of(c), k);
     for left in (0..n).step_by(cols) {
         let n = cols.min(n - left);
         for first in (0..k).step_by(depth) {
             let k = depth.min(k - first);
-            let packed = &mut packed.as_mut_slice()[..k * n.next_multiple_of(width)];
-            pack(b.from(first, left), [k, n], [terms, width], packed, threads);
+            let (a, b) = (a.from(0, first), b.from(first, left));
+            let cut = cut(k, n);
+            let right = if apart {
+                Side::Given(b)
+            } else {
+                let packed = &mut packed.as_mut_slice()[..k * n.next_multiple_of(width)];
+                pack(b, [k, n], [terms, width], packed, threads);
+                Side::Packed(packed)
+            };
             let bias = end.bias.filter(|_| first == 0).map(|bias| &bias[left..]);
             let (beta, relu) = (if first == 0 { beta } else { T::one() }, end.relu && first + k == terms_in_all);
-            let a = a.from(0, first);
-            let cut = Cut::of([m, k, n], tiles, width, threads);
-            let shared = (cut.cols > 1 && !in_place(&a, m, terms) && m * k * size_of::<T>() <= SHARED_BYTES)
-                .then(|| pack_left(a, tiles, k, terms, threads));
+            let shared = (cut.cols > 1 && is_shared(k)).then(|| pack_left(a, tiles, k, terms, threads));
             let shared = shared.as_ref().map(Buffer::as_slice);
             let end = Epilogue { bias, relu };
-            let block = Block { m, k, n, terms, tiles, a, shared, b: packed, beta, end, ldc };
+            let block = Block { m, k, n, terms, tiles, a, shared, b: right, beta, end, ldc };
             let task = |i: usize| {
                 // SAFETY: the parts of C that the cut names have no element in common, and lie in the slice, as asserted.
                 with_vectors(Part { block: &block, cut: &cut, index: i, c: unsafe { to.get().add(left) } });
@@ -123,7 +134,13 @@ fn in_place<T>(a: &Mat<'_, T>, rows: usize, terms: usize) -> bool {
     rows <= FEW_ROWS || (a.row == 1 && terms * a.col.unsigned_abs() * size_of::<T>() <= IN_PLACE_BYTES)
 }
 
-/// A block of terms and columns, with its B packed.
+/// B of a block: packed, or as it is.
+enum Side<'a, T> {
+    Packed(&'a [T]),
+    Given(Mat<'a, T>),
+}
+
+/// A block of terms and columns.
 struct Block<'a, T> {
     m: usize,
     k: usize,
@@ -135,7 +152,7 @@ struct Block<'a, T> {
     a: Mat<'a, T>,
     /// All of A, packed, if tasks share it.
     shared: Option<&'a [T]>,
-    b: &'a [T],
+    b: Side<'a, T>,
     beta: T,
     /// The bias, if these are the first terms; whether nothing may be below 0, if they are the last.
     end: Epilogue<'a, T>,
@@ -180,17 +197,36 @@ impl<T: Float> VectorKernel<T> for Part<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { block: &Block { m, k, n, terms, tiles, a, shared, b, beta, end, ldc }, cut, index, c } = self;
+        let Self { block, cut, index, .. } = self;
         let (top, left) = (index % cut.rows * cut.height, index / cut.rows * cut.width);
-        let (bottom, right) = (tiles.count.min(top + cut.height), n.min(left + cut.width));
+        let tiles = top..block.tiles.count.min(top + cut.height);
+        let columns = left..block.n.min(left + cut.width);
+        // SAFETY: as for this function.
+        unsafe {
+            match block.b {
+                Side::Packed(b) => self.packed::<V>(b, tiles, columns),
+                Side::Given(b) => self.panel_by_panel::<V>(b, tiles, columns),
+            }
+        }
+    }
+}
+
+impl<T: Float> Part<'_, T> {
+    /// Block of rows by block of rows, all panels for each.
+    ///
+    /// # Safety
+    /// As for [`VectorKernel::run`].
+    #[inline(always)]
+    unsafe fn packed<V: Vector<T>>(&self, b: &[T], range: Range<usize>, columns: Range<usize>) {
+        let &Block { m, k, n, terms, tiles, a, shared, .. } = self.block;
         let (width, line) = (2 * V::LANES, n.next_multiple_of(2 * V::LANES));
-        let rows = tiles.at(bottom).0 - tiles.at(top).0;
+        let rows = tiles.at(range.end).0 - tiles.at(range.start).0;
         let mut own =
             (shared.is_none() && !in_place(&a, rows, terms)).then(|| Buffer::<T>::stale(rows.min(BLOCK_TILES * V::ROWS) * terms));
-        let blocks = (top..bottom).step_by(BLOCK_TILES);
+        let blocks = range.clone().step_by(BLOCK_TILES);
         for (block, term) in blocks.flat_map(|i| (0..k).step_by(terms).map(move |p| (i, p))) {
-            let (range, terms) = (block..bottom.min(block + BLOCK_TILES), terms.min(k - term));
-            let (first, a, beta) = (tiles.at(block).0, a.from(0, term), if term == 0 { beta } else { T::one() });
+            let (range, terms) = (block..range.end.min(block + BLOCK_TILES), terms.min(k - term));
+            let (first, a) = (tiles.at(block).0, a.from(0, term));
             let packed = match (shared, &mut own) {
                 (Some(all), _) => Some(all[term * m + first * terms..].as_ptr()),
                 (None, Some(own)) => {
@@ -200,27 +236,76 @@ impl<T: Float> VectorKernel<T> for Part<'_, T> {
                 }
                 (None, None) => None,
             };
-            for panel in (left..right).step_by(width) {
-                let cols = width.min(right - panel);
-                // SAFETY: panels are `terms` rows of `width`, behind those of the terms before, and lie in `b`; A has all its
-                // rows and columns, packed or not, and C has them all, as `blocked` asserts.
-                unsafe {
-                    let right = Right { at: b.as_ptr().add(term * line + panel * terms), row: width as isize };
-                    for (i, height) in range.clone().map(|i| tiles.at(i)) {
-                        let at = match packed {
-                            Some(p) => Left { at: p.add((i - first) * terms), row: 1, col: height as isize },
-                            None => Left { at: a.pointer_to(i, 0), row: a.row, col: a.col },
-                        };
-                        let to = Target::side_by_side(c.add(i * ldc + panel), ldc, V::LANES, cols, beta);
-                        let to = match end.bias {
-                            Some(bias) if term == 0 => to.plus(bias.as_ptr().add(panel), 0),
-                            _ => to,
-                        };
-                        let to = Target { relu: end.relu && term + terms == k, ..to };
-                        micro::<T, V>(height, terms, at, right, to);
-                    }
-                }
+            for panel in columns.clone().step_by(width) {
+                let at = b[term * line + panel * terms..].as_ptr();
+                let terms = (term, terms);
+                // SAFETY: as for this function; panels are `terms` rows of `width`, behind those of the terms before.
+                unsafe { self.column::<V>(Column { range: range.clone(), terms, packed, right: at, panel, end: columns.end }) }
             }
         }
     }
+
+    /// Panel by panel, each packed here. A is packed once for all, or read where it lies.
+    ///
+    /// # Safety
+    /// As for [`VectorKernel::run`].
+    #[inline(always)]
+    unsafe fn panel_by_panel<V: Vector<T>>(&self, b: Mat<'_, T>, range: Range<usize>, columns: Range<usize>) {
+        let &Block { m, k, terms, tiles, shared, .. } = self.block;
+        let width = 2 * V::LANES;
+        let mut right = Buffer::<T>::stale(terms * width);
+        for (panel, term) in columns.clone().step_by(width).flat_map(|j| (0..k).step_by(terms).map(move |p| (j, p))) {
+            let terms = terms.min(k - term);
+            let packed = shared.map(|all| all[term * m + tiles.at(range.start).0 * terms..].as_ptr());
+            let (b, n) = (b.from(term, panel), width.min(columns.end - panel));
+            // SAFETY: as for this function; the panel has `terms` rows of `width`.
+            unsafe {
+                PackRight { b, k: terms, n, out: right.as_mut_slice() }.run::<V>();
+                let (right, terms) = (right.as_slice().as_ptr(), (term, terms));
+                self.column::<V>(Column { range: range.clone(), terms, packed, right, panel, end: columns.end });
+            }
+        }
+    }
+
+    /// Some tiles that share a panel of B.
+    ///
+    /// # Safety
+    /// As for [`VectorKernel::run`]; A must have all its rows and columns, packed or not, and C too, as `blocked` asserts.
+    #[inline(always)]
+    unsafe fn column<V: Vector<T>>(&self, column: Column<T>) {
+        let &Block { k, tiles, a, beta, end, ldc, .. } = self.block;
+        let Column { range, terms: (term, terms), packed, right, panel, end: right_end } = column;
+        let (width, first, a) = (2 * V::LANES, tiles.at(range.start).0, a.from(0, term));
+        let beta = if term == 0 { beta } else { T::one() };
+        // SAFETY: the caller's promise.
+        unsafe {
+            let right = Right { at: right, row: width as isize };
+            for (i, height) in range.map(|i| tiles.at(i)) {
+                let at = match packed {
+                    Some(p) => Left { at: p.add((i - first) * terms), row: 1, col: height as isize },
+                    None => Left { at: a.pointer_to(i, 0), row: a.row, col: a.col },
+                };
+                let to = Target::side_by_side(self.c.add(i * ldc + panel), ldc, V::LANES, width.min(right_end - panel), beta);
+                let to = match end.bias {
+                    Some(bias) if term == 0 => to.plus(bias.as_ptr().add(panel), 0),
+                    _ => to,
+                };
+                let to = Target { relu: end.relu && term + terms == k, ..to };
+                micro::<T, V>(height, terms, at, right, to);
+            }
+        }
+    }
+}
+
+/// Tiles of A's rows, terms and a panel of B that meet.
+struct Column<T> {
+    range: Range<usize>,
+    /// The first term, and how many.
+    terms: (usize, usize),
+    /// The tiles of A from the first one on, if they are packed.
+    packed: Option<*const T>,
+    right: *const T,
+    /// The panel's first column, and where the columns end.
+    panel: usize,
+    end: usize,
 }

@@ -8,6 +8,8 @@ use crate::kernels::epilogue::Epilogue;
 use crate::kernels::simd::{Vector, VectorKernel, with_vectors};
 use rayon::prelude::*;
 
+/// Rows of outputs at a time.
+const ROWS: usize = 4;
 /// Planes that make a task have so many pixels between them, at least.
 const TASK: usize = 1 << 13;
 
@@ -128,17 +130,15 @@ impl<T: Float, const K: usize> VectorKernel<T> for Planes<'_, T, K> {
                 for (t, v) in taps.as_flattened_mut().iter_mut().enumerate() {
                     *v = V::splat(w[if turned { K * K - 1 - t } else { t }]);
                 }
-                for (i, y) in y.chunks_exact_mut(width).enumerate() {
-                    let mut left = 0;
-                    while left < width {
-                        let at = padded.as_slice().as_ptr().add(i * size[1] + left);
-                        let sum = taps_of::<T, V, K>(at, size[1], &taps);
-                        if width - left >= V::LANES {
-                            sum.store(y.as_mut_ptr().add(left));
-                        } else {
-                            sum.store_first(y.as_mut_ptr().add(left), width - left);
+                let at = padded.as_slice().as_ptr();
+                for (i, y) in y.chunks_mut(ROWS * width).enumerate() {
+                    let at = at.add(i * ROWS * size[1]);
+                    if y.len() == ROWS * width {
+                        put_rows::<T, V, K, ROWS>(at, size[1], &taps, y, width);
+                    } else {
+                        for (i, y) in y.chunks_exact_mut(width).enumerate() {
+                            put_rows::<T, V, K, 1>(at.add(i * size[1]), size[1], &taps, y, width);
                         }
-                        left += V::LANES;
                     }
                 }
             }
@@ -147,23 +147,45 @@ impl<T: Float, const K: usize> VectorKernel<T> for Planes<'_, T, K> {
     }
 }
 
-/// One vector of outputs. The rows of taps are summed apart, and added last, so that additions need not wait for each other.
+/// R rows of outputs. A vector of the padded plane is loaded once for all of them: most of these loads lie across two lines,
+/// and cost as much as two.
 ///
 /// # Safety
-/// The processor must have V's instructions, and there be a vector at each of K x K places, `line` apart.
+/// The processor must have V's instructions, and there be whole vectors from each output on at K + R - 1 rows, `line` apart,
+/// and K columns.
 #[inline(always)]
-unsafe fn taps_of<T: Float, V: Vector<T>, const K: usize>(at: *const T, line: usize, taps: &[[V; K]; K]) -> V {
-    // SAFETY: the caller's promise.
+unsafe fn put_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
+    at: *const T,
+    line: usize,
+    taps: &[[V; K]; K],
+    y: &mut [T],
+    width: usize,
+) {
+    assert!(y.len() == R * width);
+    let tap = |a: usize, b: usize| taps[a][b];
+    // SAFETY: the caller's promise; outputs are written inside `y`.
     unsafe {
-        let mut total = V::splat(T::zero());
-        for (a, row) in taps.iter().enumerate() {
-            let mut sum = row[0].mul(V::load(at.add(a * line)));
-            for (b, tap) in row.iter().enumerate().skip(1) {
-                sum = tap.mul_add(V::load(at.add(a * line + b)), sum);
+        for left in (0..width).step_by(V::LANES) {
+            let mut sums = [V::splat(T::zero()); R];
+            for i in 0..K + R - 1 {
+                for b in 0..K {
+                    let x = V::load(at.add(i * line + left + b));
+                    for (r, sum) in sums.iter_mut().enumerate() {
+                        if (r..r + K).contains(&i) {
+                            *sum = tap(i - r, b).mul_add(x, *sum);
+                        }
+                    }
+                }
             }
-            total = if a == 0 { sum } else { total.add(sum) };
+            for (r, sum) in sums.into_iter().enumerate() {
+                let to = y.as_mut_ptr().add(r * width + left);
+                if width - left >= V::LANES {
+                    sum.store(to);
+                } else {
+                    sum.store_first(to, width - left);
+                }
+            }
         }
-        total
     }
 }
 

@@ -89,7 +89,7 @@ impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Gradient<T, R
                 let mut x = [[zero; P]; P];
                 for (i, row) in x.iter_mut().enumerate() {
                     for (j, v) in row.iter_mut().enumerate() {
-                        let at = planes.at.get().add((i * P + j) * planes.step + channel * planes.channels + f);
+                        let at = planes.at.get().add((i * P + j) * planes.point + channel * planes.tile + f);
                         *v = V::load(at).mul(V::splat(T::lit(scale(P)[i] * scale(P)[j])));
                     }
                 }

@@ -33,19 +33,32 @@ const TILES: usize = 24;
 /// Outputs of a tile along each axis.
 const TILE: usize = 4;
 
-/// Planes of points: `[P², tiles, channels]`, with `step` from one plane to the next.
+/// Numbers at the points of tiles: element `(point, tile, channel)` is at `point · p + tile · t + channel`.
 #[derive(Clone, Copy)]
 pub struct Points<T> {
     at: Shared<T>,
-    step: usize,
+    point: usize,
+    tile: usize,
     channels: usize,
 }
 
+/// What keeps rows apart that would else lie a power of two apart, and share the same few lines of a cache.
+const GAP: usize = 16;
+
 impl<T> Points<T> {
-    /// How far planes of `tiles` tiles are apart: a little more than they are large, for planes that lie a power of two apart
-    /// share the same few lines of a cache.
-    fn step(tiles: usize, channels: usize) -> usize {
-        tiles * channels + 16
+    /// Elements of so many tiles at `points` points.
+    fn size(points: usize, tiles: usize, channels: usize) -> usize {
+        points * tiles * channels + GAP * points.max(tiles)
+    }
+
+    /// Point by point: each a matrix of `[tiles, channels]`.
+    fn by_point(at: Shared<T>, tiles: usize, channels: usize) -> Self {
+        Self { at, point: tiles * channels + GAP, tile: channels, channels }
+    }
+
+    /// Tile by tile, as maps of tiles write them: all lines of one behind each other, in few pages.
+    fn by_tile(at: Shared<T>, points: usize, channels: usize) -> Self {
+        Self { at, point: channels, tile: points * channels + GAP, channels }
     }
 }
 

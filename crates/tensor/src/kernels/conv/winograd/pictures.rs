@@ -152,10 +152,10 @@ impl<T: Float> Strip<'_, T> {
                     }
                 }
                 let y = plane::<T, V, L, A, P>(&x);
-                let at = to.at.get().add((first + t) * channels + c);
+                let at = to.at.get().add((first + t) * to.tile + c);
                 for (i, row) in y.iter().enumerate() {
                     for (j, v) in row.iter().enumerate() {
-                        v.store(at.add((i * P + j) * to.step));
+                        v.store(at.add((i * P + j) * to.point));
                     }
                 }
             }
@@ -182,11 +182,11 @@ impl<T: Float> Strip<'_, T> {
         unsafe {
             let zero = V::splat(T::zero());
             for (t, c) in (0..tiles).flat_map(|t| (0..channels).step_by(V::LANES).map(move |c| (t, c))) {
-                let at = from.at.get().add((first + t) * channels + c);
+                let at = from.at.get().add((first + t) * from.tile + c);
                 let mut x = [[zero; P]; P];
                 for (i, row) in x.iter_mut().enumerate() {
                     for (j, v) in row.iter_mut().enumerate() {
-                        *v = V::load(at.add((i * P + j) * from.step));
+                        *v = V::load(at.add((i * P + j) * from.point));
                     }
                 }
                 let y = plane::<T, V, Combine, P, M>(&x);

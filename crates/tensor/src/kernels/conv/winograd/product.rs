@@ -74,8 +74,8 @@ pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
         blocks.for_each(|rows| shared_block::<T, M, R, P>(&work, rows));
     } else {
         blocks.collect::<Vec<_>>().into_par_iter().with_max_len(1).for_each(|rows| {
-            let mut planes = Buffer::stale(P * P * Points::<T>::step(work.tiles, channels));
-            let inputs = work.planes(planes.as_mut_slice());
+            let mut planes = Buffer::stale(Points::<T>::size(P * P, work.tiles, channels));
+            let inputs = Points::by_tile(Shared::of(planes.as_mut_slice()), P * P, channels);
             with_vectors(MapInputs::<T, M, P> { work: &work, rows: rows.clone(), first: rows.start, to: inputs });
             with_vectors(Multiply::<T, M, P> { work: &work, rows, panels: 0..filters.as_slice().len() / panel, inputs });
         });
@@ -84,8 +84,8 @@ pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
 
 /// A block that threads share: first rows of tiles are divided among them, then filters.
 fn shared_block<T: Float, const M: usize, const R: usize, const P: usize>(work: &Work<'_, T>, rows: Range<usize>) {
-    let mut planes = Buffer::stale(P * P * Points::<T>::step(work.tiles, work.channels));
-    let inputs = work.planes(planes.as_mut_slice());
+    let mut planes = Buffer::stale(Points::<T>::size(P * P, work.tiles, work.channels));
+    let inputs = Points::by_tile(Shared::of(planes.as_mut_slice()), P * P, work.channels);
     rows.clone().into_par_iter().for_each(|row| {
         with_vectors(MapInputs::<T, M, P> { work, rows: row..row + 1, first: rows.start, to: inputs });
     });
@@ -93,12 +93,6 @@ fn shared_block<T: Float, const M: usize, const R: usize, const P: usize>(work: 
     (0..panels).into_par_iter().with_max_len(1).for_each(|panel| {
         with_vectors(Multiply::<T, M, P> { work, rows: rows.clone(), panels: panel..panel + 1, inputs });
     });
-}
-
-impl<T: Float> Work<'_, T> {
-    fn planes(&self, data: &mut [T]) -> Points<T> {
-        Points { at: Shared::of(data), step: Points::<T>::step(self.tiles, self.channels), channels: self.channels }
-    }
 }
 
 /// Maps the inputs of some rows of tiles; `first` is the block's first row.
@@ -165,7 +159,7 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Multiply<'_, 
         let Sizes { inputs: k, outputs, to: [height, width], .. } = *work.sizes;
         let ([down, across], lanes) = (work.sizes.tiles(M), V::LANES);
         let count = rows.len() * across;
-        let mut products = Buffer::<T>::stale(P * P * Points::<T>::step(count, 2 * lanes));
+        let mut products = Buffer::<T>::stale(Points::<T>::size(P * P, count, 2 * lanes));
         let products = Shared::of(products.as_mut_slice());
         let mut data = Buffer::stale(M * across.next_multiple_of(lanes) * M * 2 * lanes);
         for panel in panels {
@@ -178,18 +172,18 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Multiply<'_, 
                 bias[..has].copy_from_slice(&all[first..first + has]);
             }
             let bias = &bias[..channels];
-            let products = Points { at: products, step: Points::<T>::step(count, channels), channels };
+            let products = Points::by_point(products, count, channels);
             // SAFETY: a plane of filters has `k` rows of two vectors, inputs and products `count` rows; rows of tiles and
             // filters of `y` belong to this task.
             unsafe {
                 for point in 0..P * P {
                     let at = work.filters.as_ptr().add((panel * P * P + point) * k * 2 * lanes);
                     let b = Right { at, row: 2 * lanes as isize };
-                    let from = inputs.at.get().add(point * inputs.step);
-                    let to = products.at.get().add(point * products.step);
+                    let from = inputs.at.get().add(point * inputs.point);
+                    let to = products.at.get().add(point * products.point);
                     for (i, height) in tiles(count, V::ROWS) {
-                        let a = Left { at: from.add(i * inputs.channels).cast_const(), row: inputs.channels as isize, col: 1 };
-                        let c = Target::side_by_side(to.add(i * channels), channels, lanes, channels, T::zero());
+                        let a = Left { at: from.add(i * inputs.tile).cast_const(), row: inputs.tile as isize, col: 1 };
+                        let c = Target::side_by_side(to.add(i * products.tile), products.tile, lanes, channels, T::zero());
                         micro::<T, V>(height, k, a, b, c);
                     }
                 }

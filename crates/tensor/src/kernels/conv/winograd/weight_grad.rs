@@ -18,6 +18,8 @@ const LARGE: usize = 3 << 18;
 const BLOCK_BYTES: usize = 3 << 18;
 /// The same, for a block that threads share.
 const SHARED_BYTES: usize = 16 << 20;
+/// Channels and filters up to which tiles cost more to write, point by point, than products to read, tile by tile.
+const NARROW: usize = 96;
 /// Parts that pictures are cut into when each thread sums planes of its own; fixed, so that the sum does not depend on
 /// the threads.
 const PARTS: usize = 4;
@@ -43,15 +45,14 @@ pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(siz
     assert!(gy.len() == sizes.batch * sizes.outputs * sizes.to[0] * sizes.to[1]);
     assert!(gw.len() == sizes.outputs * sizes.inputs * R * R);
     let (channels, filters) = (sizes.inputs.next_multiple_of(lanes), sizes.outputs.next_multiple_of(lanes));
-    let step = Points::<T>::step(sizes.inputs, filters);
-    let (all, size) = (sizes.batch * down, P * P * step);
+    let (all, size) = (sizes.batch * down, Points::<T>::size(P * P, sizes.inputs, filters));
     let large = size * size_of::<T>() > LARGE;
     let bytes = if large { SHARED_BYTES } else { BLOCK_BYTES };
     let rows = (bytes / (P * P * (channels + filters) * size_of::<T>()) / across).clamp(1, all);
     let work = Work { sizes, x: x.as_ptr(), gy: gy.as_ptr(), channels, filters, rows };
     let parts = if large { 1 } else { PARTS.min(all.div_ceil(rows)) };
     let mut sums = Buffer::stale(parts * size);
-    let planes = |data: &mut [T]| Points { at: Shared::of(data), step, channels: filters };
+    let planes = |data: &mut [T]| Points::by_point(Shared::of(data), sizes.inputs, filters);
     if parts == 1 {
         sum_of_rows::<T, M, P>(&work, 0..all, planes(sums.as_mut_slice()), true);
     } else {
@@ -82,11 +83,11 @@ fn sum_of_rows<T: Float, const M: usize, const P: usize>(work: &Work<'_, T>, row
     let across = work.sizes.tiles(M)[1];
     let tiles = work.rows * across;
     let [mut inputs, mut gradients] =
-        [work.channels, work.filters].map(|channels| Buffer::stale(P * P * Points::<T>::step(tiles, channels)));
-    let of = |data: &mut Buffer<T>, channels| Points {
-        at: Shared::of(data.as_mut_slice()),
-        step: Points::<T>::step(tiles, channels),
-        channels,
+        [work.channels, work.filters].map(|channels| Buffer::stale(Points::<T>::size(P * P, tiles, channels)));
+    let of = |data: &mut Buffer<T>, channels| {
+        let at = Shared::of(data.as_mut_slice());
+        let narrow = work.channels + work.filters <= NARROW;
+        if narrow { Points::by_tile(at, P * P, channels) } else { Points::by_point(at, tiles, channels) }
     };
     let (inputs, gradients) = (of(&mut inputs, work.channels), of(&mut gradients, work.filters));
     if rows.is_empty() {
@@ -160,14 +161,14 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
         let beta = if fresh { T::zero() } else { T::one() };
         // SAFETY: planes have `count` rows, and sums as many as there are channels; this point belongs to this task.
         unsafe {
-            let x = inputs.at.get().add(point * inputs.step).cast_const();
-            let gy = gradients.at.get().add(point * gradients.step).cast_const();
-            let to = sums.at.get().add(point * sums.step);
+            let x = inputs.at.get().add(point * inputs.point).cast_const();
+            let gy = gradients.at.get().add(point * gradients.point).cast_const();
+            let to = sums.at.get().add(point * sums.point);
             for f in (0..work.filters).step_by(2 * V::LANES) {
                 let cols = (2 * V::LANES).min(work.filters - f);
-                let b = Right { at: gy.add(f), row: work.filters as isize };
+                let b = Right { at: gy.add(f), row: gradients.tile as isize };
                 for (c, height) in tiles(work.sizes.inputs, V::ROWS) {
-                    let a = Left { at: x.add(c), row: 1, col: work.channels as isize };
+                    let a = Left { at: x.add(c), row: 1, col: inputs.tile as isize };
                     micro::<T, V>(
                         height,
                         count,
