@@ -228,16 +228,9 @@ fn recurrent(b: &Bench) {
     // How time grows with the length. The loss is that of all steps: one of the last alone has a gradient that vanishes on the
     // way back, and while it does its numbers are denormal, which processors compute with far more slowly than with others.
     for steps in [100, 1000, 10_000] {
-        for fused in [true, false] {
-            let name = format!("length_{}_T{steps}", if fused { "fused" } else { "unfolded" });
-            b.run(&name, |rng| {
-                let (x, y) = (normal([32, steps, 16], rng), Tensor::randint([32 * steps], 0, 10, rng));
-                let gru = Recurrent::new(Gru::new(16, 32, rng));
-                let gru = if fused { gru } else { gru.unfolded() };
-                let net = EachStep { recurrent: gru, head: Linear::new(32, 10, rng) };
-                train_step(net, Adam::new(1e-3), x, y, rng.split())
-            });
-        }
+        let gru = |rng: &mut Rng| Recurrent::new(Gru::new(64, 128, rng));
+        b.run(&format!("length_fused_T{steps}"), each_step(steps, gru));
+        b.run(&format!("length_unfolded_T{steps}"), each_step(steps, |rng| gru(rng).unfolded()));
     }
     b.run("W8_bilstm_T100", |rng| {
         let (x, y) = (normal([32, 100, 64], rng), Tensor::randint([32], 0, 10, rng));

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Buffers below this many bytes are left to the system's allocator, which is faster for them.
 const SMALLEST: usize = 1 << 12;
-/// The pools keep at most this many bytes between them.
+/// The pools may always keep this many bytes between them; more only as far as buffers in use and kept ones together are no
+/// more than was once in use: a training step that repeats takes no new memory, however much it needs.
 const MOST: usize = 1 << 30;
 /// Size classes: four to a doubling, so that at most a fifth of a buffer is slack.
 const CLASSES: usize = 64 * 4;
@@ -16,6 +17,8 @@ const CLASSES: usize = 64 * 4;
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+/// The most that `LIVE` has ever been.
+static HIGH: AtomicUsize = AtomicUsize::new(0);
 
 /// How much memory the tensors of this process take; see [`memory_stats`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +107,11 @@ pub fn poison_fresh_buffers(on: bool) {
     POISONED.store(on, Ordering::Relaxed);
 }
 
+/// How many bytes the pools may keep now.
+fn most_held() -> usize {
+    MOST.max(HIGH.load(Ordering::Relaxed).saturating_sub(LIVE.load(Ordering::Relaxed)))
+}
+
 /// Freed vectors of one element type, by size class.
 pub struct Pool<T> {
     free: Mutex<[Vec<Vec<T>>; CLASSES]>,
@@ -149,13 +157,31 @@ impl<T: Element> Pool<T> {
                 HELD.fetch_sub(v.len() * mem::size_of::<T>(), Ordering::Relaxed);
                 v
             }
-            None => vec![T::default(); size],
+            None => {
+                self.make_room(size * mem::size_of::<T>());
+                vec![T::default(); size]
+            }
+        }
+    }
+
+    /// Frees kept buffers, the largest first, that another one of `bytes` would have too many beside it.
+    fn make_room(&self, bytes: usize) {
+        if HELD.load(Ordering::Relaxed) + bytes <= most_held() {
+            return;
+        }
+        let mut free = self.lock();
+        for class in free.iter_mut().rev() {
+            while HELD.load(Ordering::Relaxed) + bytes > most_held()
+                && let Some(v) = class.pop()
+            {
+                HELD.fetch_sub(v.len() * mem::size_of::<T>(), Ordering::Relaxed);
+            }
         }
     }
 
     fn give(&self, v: Vec<T>) {
         let bytes = v.len() * mem::size_of::<T>();
-        if bytes < SMALLEST || HELD.load(Ordering::Relaxed) + bytes > MOST {
+        if bytes < SMALLEST || HELD.load(Ordering::Relaxed) + bytes > most_held() {
             return;
         }
         if let Some(class) = class_below(v.len()) {
@@ -214,6 +240,7 @@ impl<T: Element> Buffer<T> {
         if bytes >= SMALLEST {
             let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
             PEAK.fetch_max(live, Ordering::Relaxed);
+            HIGH.fetch_max(live, Ordering::Relaxed);
         }
         new
     }
@@ -291,5 +318,29 @@ mod tests {
         let again = Buffer::<i32>::stale(n - 5);
         assert_eq!(again.as_slice().as_ptr(), ptr);
         assert_eq!(again.as_slice().len(), n - 5);
+    }
+
+    #[test]
+    fn as_much_is_kept_as_was_once_in_use() {
+        // Fresh memory that nobody writes to costs nothing. i64 is used by no other test of this crate at these sizes.
+        let make = |n: usize| (0..3).map(|_| Buffer::<i64>::stale(n)).collect::<Vec<_>>();
+        let places = |buffers: &[Buffer<i64>]| {
+            let mut places: Vec<_> = buffers.iter().map(|b| b.as_slice().as_ptr()).collect();
+            places.sort_unstable();
+            places
+        };
+        let n = MOST / 16;
+        let first = make(n);
+        let before = places(&first);
+        drop(first);
+        let held = HELD.load(Ordering::Relaxed);
+        assert!(held >= 3 * n * 8 && held <= HIGH.load(Ordering::Relaxed).max(MOST), "{held} bytes kept");
+        let again = make(n);
+        assert_eq!(places(&again), before);
+        // Buffers of another size do not come on top of them.
+        drop(again);
+        drop(make(n / 2));
+        let held = HELD.load(Ordering::Relaxed);
+        assert!(held <= HIGH.load(Ordering::Relaxed).max(MOST), "{held} bytes kept");
     }
 }
