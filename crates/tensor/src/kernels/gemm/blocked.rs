@@ -51,11 +51,12 @@ pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
     let cut = |k: usize, n: usize| Cut::of([m, k, n], tiles, width, threads);
     // Whether A is read as it is, or packed once.
     let is_shared = |k: usize| !in_place(&a, m, terms) && m * k * size_of::<T>() <= SHARED_BYTES;
-    // Where tasks have columns of their own, each packs what it reads of B, a panel at a time, which stays in its first level.
-    let apart = threads && cut(k, n.min(cols)).rows == 1 && (in_place(&a, m, terms) || is_shared(k));
+    // Where tasks have columns of their own, each packs what it reads of B, a panel at a time, which stays in its first level;
+    // all of them read A, as much of it at a time as stays in the second.
+    let apart = threads && cut(k, n.min(cols)).rows == 1;
+    let bytes = if apart { SHARED_BYTES / m } else { PACKED_BYTES / cols };
     // As many whole blocks of terms as fit.
-    let fit = (PACKED_BYTES / (cols * size_of::<T>()) / terms).max(1) * terms;
-    let depth = if apart { k } else { fit.min(k) };
+    let depth = ((bytes / size_of::<T>() / terms).max(1) * terms).min(k);
     let mut packed = Buffer::stale(if apart { 0 } else { depth * cols });
     let (to, terms_in_all) = (Shared::of(c), k);
     for left in (0..n).step_by(cols) {
