@@ -1,5 +1,6 @@
 //! A product in blocks: a block of B is packed once, by all threads, and stays in the caches that cores share; blocks of A's
-//! rows are packed by the task that multiplies them, and stay in its core's second level; a panel of B stays in the first.
+//! rows stay in the second level of the core that multiplies them. A is read where it lies if its terms are next to each
+//! other: packing it would cost more than it saves.
 
 use super::micro::{Left, Right, Target, Tiles, micro};
 use super::pack::{PackLeft, PackRight};
@@ -12,12 +13,12 @@ use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Bytes of a panel of B, two vectors wide, that is read for every tile: no more than the first-level cache has. Longer sums
-/// at a time were slower, shorter ones too, which read and write C more often.
-const TERM_BYTES: usize = 48 << 10;
+/// Bytes of a panel of B, two vectors wide, that is read for every tile. The second-level cache feeds the tile's loop as fast
+/// as the first; shorter sums at a time were slower, since they read and write C more often.
+const TERM_BYTES: usize = 128 << 10;
 /// Tiles of A's rows that a task packs at a time.
 const BLOCK_TILES: usize = 12;
-/// Bytes of A, up to which all of it is packed once for all tasks.
+/// Bytes of A that tasks read which pack B themselves, at most: what stays in a core's second-level cache beside the rest.
 const SHARED_BYTES: usize = 1 << 20;
 /// A block is cut into about so many tasks at most.
 const TASKS: usize = 16;
@@ -49,8 +50,8 @@ pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
     let tiles = Tiles::new(m, rows);
     let (terms, cols) = (term_block::<T>(k, width), BLOCK_COLS.min(n.next_multiple_of(width)));
     let cut = |k: usize, n: usize| Cut::of([m, k, n], tiles, width, threads);
-    // Whether A is read as it is, or packed once.
-    let is_shared = |k: usize| !in_place(&a, m, terms) && m * k * size_of::<T>() <= SHARED_BYTES;
+    // Whether A is packed once for all tasks, if several of them read the same rows.
+    let is_shared = !in_place(&a, m, terms);
     // Where tasks have columns of their own, each packs what it reads of B, a panel at a time, which stays in its first level;
     // all of them read A, as much of it at a time as stays in the second.
     let apart = threads && cut(k, n.min(cols)).rows == 1;
@@ -74,7 +75,7 @@ pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
             };
             let bias = end.bias.filter(|_| first == 0).map(|bias| &bias[left..]);
             let (beta, relu) = (if first == 0 { beta } else { T::one() }, end.relu && first + k == terms_in_all);
-            let shared = (cut.cols > 1 && is_shared(k)).then(|| pack_left(a, tiles, k, terms, threads));
+            let shared = (cut.cols > 1 && is_shared).then(|| pack_left(a, tiles, k, terms));
             let shared = shared.as_ref().map(Buffer::as_slice);
             let end = Epilogue { bias, relu };
             let block = Block { m, k, n, terms, tiles, a, shared, b: right, beta, end, ldc };
@@ -113,26 +114,29 @@ fn pack<T: Float>(b: Mat<'_, T>, [k, n]: [usize; 2], [terms, width]: [usize; 2],
 }
 
 /// Packs all of A's rows, `terms` columns after the other.
-fn pack_left<T: Float>(a: Mat<'_, T>, tiles: Tiles, k: usize, terms: usize, threads: bool) -> Buffer<T> {
-    /// Elements that are worth a second thread.
-    const SERIAL: usize = 1 << 16;
+fn pack_left<T: Float>(a: Mat<'_, T>, tiles: Tiles, k: usize, terms: usize) -> Buffer<T> {
     let m = tiles.at(tiles.count).0;
     let mut packed = Buffer::stale(m * k);
-    let one = |(i, out): (usize, &mut [T])| {
-        with_vectors(PackLeft { a: a.from(0, i * terms), tiles, range: 0..tiles.count, k: terms.min(k - i * terms), out });
-    };
-    if threads && m * k >= SERIAL {
-        packed.as_mut_slice().par_chunks_mut(m * terms).enumerate().for_each(one);
-    } else {
-        packed.as_mut_slice().chunks_mut(m * terms).enumerate().for_each(one);
+    let mut tasks = Vec::new();
+    for (i, mut out) in packed.as_mut_slice().chunks_mut(m * terms).enumerate() {
+        let k = terms.min(k - i * terms);
+        for first in (0..tiles.count).step_by(BLOCK_TILES) {
+            let range = first..tiles.count.min(first + BLOCK_TILES);
+            let rows = tiles.at(range.end).0 - tiles.at(first).0;
+            let (here, rest) = out.split_at_mut(rows * k);
+            tasks.push(PackLeft { a: a.from(0, i * terms), tiles, range, k, out: here });
+            out = rest;
+        }
     }
+    tasks.into_par_iter().for_each(with_vectors);
     packed
 }
 
-/// Whether `rows` rows of A are read where they lie: when they are few, or are next to each other and not far from the first
-/// term to the last.
+/// Whether `rows` rows of A are read where they lie: when the terms of each are next to each other, when they are few, or when
+/// they are next to each other and not far from the first term to the last.
 fn in_place<T>(a: &Mat<'_, T>, rows: usize, terms: usize) -> bool {
-    rows <= FEW_ROWS || (a.row == 1 && terms * a.col.unsigned_abs() * size_of::<T>() <= IN_PLACE_BYTES)
+    let near = a.row == 1 && terms * a.col.unsigned_abs() * size_of::<T>() <= IN_PLACE_BYTES;
+    a.col == 1 || rows <= FEW_ROWS || near
 }
 
 /// B of a block: packed, or as it is.

@@ -99,24 +99,34 @@ unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNI
     k: usize,
     a: Left<T>,
     b: impl Rows<T>,
+    c: &Target<T>,
 ) -> [[V; N]; R] {
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[V::splat(T::zero()); N]; R];
         let mut left = a.at;
-        for p in 0..k {
-            let right = b.row(p);
-            let mut row = [sums[0][0]; N];
-            for (j, v) in row.iter_mut().enumerate() {
-                *v = V::load(right.wrapping_add(j * b.step(V::LANES)));
-            }
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let v = V::splat(*left.offset(if UNIT { i as isize } else { i as isize * a.row }));
-                for (sum, &b) in sums.iter_mut().zip(&row) {
-                    *sum = v.mul_add(b, *sum);
+        // Lines of C are asked for one after the other, between terms: all at once they would take every place that the
+        // first-level cache has for what it waits for, and the loop would wait for A and B behind them.
+        let mut first = 0;
+        for i in 0..R {
+            V::prefetch(c.at.wrapping_add(i * c.row));
+            V::prefetch(c.at.wrapping_add(i * c.row + c.step));
+            let end = (i + 1) * k / R;
+            for p in first..end {
+                let right = b.row(p);
+                let mut row = [sums[0][0]; N];
+                for (j, v) in row.iter_mut().enumerate() {
+                    *v = V::load(right.wrapping_add(j * b.step(V::LANES)));
                 }
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    let v = V::splat(*left.offset(if UNIT { i as isize } else { i as isize * a.row }));
+                    for (sum, &b) in sums.iter_mut().zip(&row) {
+                        *sum = v.mul_add(b, *sum);
+                    }
+                }
+                left = left.wrapping_offset(a.col);
             }
-            left = left.wrapping_offset(a.col);
+            first = end;
         }
         sums
     }
@@ -157,14 +167,10 @@ unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(tile: [[V;
 unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const UNIT: bool>(k: usize, a: Left<T>, b: impl Rows<T>, c: Target<T>) {
     // SAFETY: the caller's promise.
     unsafe {
-        for i in 0..R {
-            V::prefetch(c.at.add(i * c.row));
-            V::prefetch(c.at.wrapping_add(i * c.row + c.step));
-        }
         if c.cols[1] > 0 {
-            put::<T, V, R, 2>(tile::<T, V, R, 2, UNIT>(k, a, b), c);
+            put::<T, V, R, 2>(tile::<T, V, R, 2, UNIT>(k, a, b, &c), c);
         } else {
-            put::<T, V, R, 1>(tile::<T, V, R, 1, UNIT>(k, a, b), c);
+            put::<T, V, R, 1>(tile::<T, V, R, 1, UNIT>(k, a, b, &c), c);
         }
     }
 }

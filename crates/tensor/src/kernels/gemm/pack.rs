@@ -8,7 +8,7 @@ use std::ops::Range;
 
 /// The most lanes that a vector has.
 const MOST: usize = 16;
-/// Columns of A that are copied for all tiles before the next.
+/// Columns of A that are copied for all tiles before the next; how many rows ahead of a copy memory is asked for more.
 const TERMS: usize = 8;
 
 /// `k` rows of `n` columns of B as panels of two vectors' width, each row of a panel behind the one before it; columns past
