@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::mem::{self, ManuallyDrop};
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 pub(crate) type Hook<T> = Box<dyn Fn(&Var<T>) -> Option<Var<T>> + Send + Sync>;
@@ -26,7 +26,10 @@ pub(crate) enum Rule<T: Float> {
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-static LIVE: AtomicI64 = AtomicI64::new(0);
+/// How many of the numbers went to leaves, and how many to nodes that are gone: to count with these, a node that is made
+/// need take no more than its number.
+static LEAVES: AtomicU64 = AtomicU64::new(0);
+static GONE: AtomicU64 = AtomicU64::new(0);
 
 /// One recorded operation. Creation order is topological order: the numbering is the tape.
 pub(crate) struct Node<T: Float> {
@@ -36,7 +39,7 @@ pub(crate) struct Node<T: Float> {
     pub inputs: Inputs<T>,
     pub shape: Shape,
     /// Kept only when the rule reads it; captured by the rule it would be a constant to second derivatives.
-    pub output: Option<Tensor<T>>,
+    pub output: Option<Box<Tensor<T>>>,
     /// `None` for a leaf.
     pub rule: Option<Rule<T>>,
     /// The Jacobian is symmetric: what the pullback makes of a tangent is the result's tangent.
@@ -65,6 +68,7 @@ impl<T: Float> Extras<T> {
 
 impl<T: Float> Node<T> {
     pub fn leaf(shape: Shape, at: &'static Location<'static>) -> Self {
+        LEAVES.fetch_add(1, Ordering::Relaxed);
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name: "leaf",
@@ -88,7 +92,7 @@ impl<T: Float> Node<T> {
             panic!("the rule of `{}` reads its output: make the op with `op_with_output`", self.name)
         };
         let node = (mode == GradMode::Differentiable).then(|| self.clone());
-        Var { value: value.clone(), node }
+        Var { value: Tensor::clone(value), node }
     }
 
     pub fn extras(&self) -> &Extras<T> {
@@ -150,7 +154,7 @@ impl<T: Float> Drop for Node<T> {
         if self.is_leaf() {
             return;
         }
-        LIVE.fetch_sub(1, Ordering::Relaxed);
+        GONE.fetch_add(1, Ordering::Relaxed);
         // Everything through which this may be the last owner of an older node: its links, and what its rule and its
         // hooks captured.
         let parts = (mem::take(&mut self.inputs), self.rule.take(), self.extras.take());
@@ -179,7 +183,8 @@ pub(crate) fn next_id() -> u64 {
 /// How many recorded operations (leaves do not count) are alive in this process: 0 when every tape has
 /// been consumed or dropped. For finding leaks.
 pub fn live_nodes() -> i64 {
-    LIVE.load(Ordering::Relaxed)
+    let [gone, leaves, made] = [&GONE, &LEAVES, &NEXT_ID].map(|count| count.load(Ordering::Relaxed));
+    made as i64 - leaves as i64 - gone as i64
 }
 
 /// The nodes of an op's operands; a constant has none.
@@ -202,14 +207,13 @@ pub(crate) fn record<T: Float>(
     rule: Rule<T>,
     at: &'static Location<'static>,
 ) -> Var<T> {
-    LIVE.fetch_add(1, Ordering::Relaxed);
     let node = Arc::new(Node {
         id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         name,
         at,
         inputs,
         shape: y.shape().clone(),
-        output: keep_output.then(|| y.clone()),
+        output: keep_output.then(|| Box::new(y.clone())),
         rule: Some(rule),
         symmetric: AtomicBool::new(false),
         extras: OnceLock::new(),

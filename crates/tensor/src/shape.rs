@@ -16,7 +16,7 @@ use std::ops::{Deref, DerefMut, RangeFull};
 /// assert_eq!(s.rank(), 3);
 /// assert_eq!(s.strides()[..], [12, 4, 1]);
 /// ```
-#[derive(PartialEq, Eq, Hash, Default)]
+#[derive(Eq, Default)]
 pub struct Shape(SmallVec<[usize; INLINE]>);
 
 /// So many axes lie within the shape itself: as many as let a variable stay below 128 bytes, up to which compilers move
@@ -65,6 +65,20 @@ impl Shape {
     /// Adds an innermost axis of size `n`.
     pub fn push(&mut self, n: usize) {
         self.0.push(n);
+    }
+}
+
+/// A loop of its own: a comparison of few numbers should not call a function.
+impl PartialEq for Shape {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(a, b)| a == b)
+    }
+}
+
+impl std::hash::Hash for Shape {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

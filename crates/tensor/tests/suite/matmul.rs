@@ -114,7 +114,7 @@ fn check_linear(rng: &mut Rng, rows: &[usize], k: usize, n: usize) {
 }
 
 /// Sizes at which a product is split: tall, wide, both, with long sums, of vectors, and in batches.
-const LARGE: [(&[usize], &[usize]); 19] = [
+const LARGE: [(&[usize], &[usize]); 22] = [
     (&[1000, 40], &[40, 30]),
     (&[30, 40], &[40, 1000]),
     (&[257, 129], &[129, 193]),
@@ -137,6 +137,11 @@ const LARGE: [(&[usize], &[usize]); 19] = [
     (&[20, 30], &[30, 4200]),
     // Long sums into a small C, with a larger A than B: turned, where A's rows are next to each other.
     (&[140, 1100], &[1100, 37]),
+    // Panels of B read where they lie, and a last one that is packed; the same in several parts of the sum; B packed in
+    // several parts.
+    (&[100, 600], &[600, 70]),
+    (&[160, 4000], &[4000, 40]),
+    (&[170, 1100], &[1100, 1000]),
 ];
 
 #[test]

@@ -28,6 +28,8 @@ const BLOCK_COLS: usize = 4096;
 const TASK: usize = 1 << 19;
 /// Up to so many bytes from first to last, rows of A that are next to each other are read where they lie.
 const IN_PLACE_BYTES: usize = 1 << 18;
+/// Up to so many bytes from one row of B to the next, a task reads it where it lies.
+const NEAR_BYTES: usize = 1 << 10;
 /// Up to so many rows, A is read where it lies.
 const FEW_ROWS: usize = 16;
 
@@ -243,14 +245,14 @@ impl<T: Float> Part<'_, T> {
             };
             for panel in columns.clone().step_by(width) {
                 let at = b[term * line + panel * terms..].as_ptr();
-                let terms = (term, terms);
+                let (terms, at) = ((term, terms), Right { at, row: width as isize });
                 // SAFETY: as for this function; panels are `terms` rows of `width`, behind those of the terms before.
                 unsafe { self.column::<V>(Column { range: range.clone(), terms, packed, right: at, panel, end: columns.end }) }
             }
         }
     }
 
-    /// Panel by panel, each packed here. A is packed once for all, or read where it lies.
+    /// Panel by panel, each packed here, or read where it lies. A is packed once for all, or read where it lies.
     ///
     /// # Safety
     /// As for [`VectorKernel::run`].
@@ -265,8 +267,14 @@ impl<T: Float> Part<'_, T> {
             let (b, n) = (b.from(term, panel), width.min(columns.end - panel));
             // SAFETY: as for this function; the panel has `terms` rows of `width`.
             unsafe {
-                PackRight { b, k: terms, n, out: right.as_mut_slice() }.run::<V>();
-                let (right, terms) = (right.as_slice().as_ptr(), (term, terms));
+                let near = b.col == 1 && b.row.unsigned_abs() * size_of::<T>() <= NEAR_BYTES;
+                let right = if near && n == width {
+                    Right { at: b.pointer_to(0, 0), row: b.row }
+                } else {
+                    PackRight { b, k: terms, n, out: right.as_mut_slice() }.run::<V>();
+                    Right { at: right.as_slice().as_ptr(), row: width as isize }
+                };
+                let terms = (term, terms);
                 self.column::<V>(Column { range: range.clone(), terms, packed, right, panel, end: columns.end });
             }
         }
@@ -284,7 +292,6 @@ impl<T: Float> Part<'_, T> {
         let beta = if term == 0 { beta } else { T::one() };
         // SAFETY: the caller's promise.
         unsafe {
-            let right = Right { at: right, row: width as isize };
             for (i, height) in range.map(|i| tiles.at(i)) {
                 let at = match packed {
                     Some(p) => Left { at: p.add((i - first) * terms), row: 1, col: height as isize },
@@ -309,7 +316,7 @@ struct Column<T> {
     terms: (usize, usize),
     /// The tiles of A from the first one on, if they are packed.
     packed: Option<*const T>,
-    right: *const T,
+    right: Right<T>,
     /// The panel's first column, and where the columns end.
     panel: usize,
     end: usize,

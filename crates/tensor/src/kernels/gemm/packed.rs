@@ -25,17 +25,17 @@ impl<T: Float> Packed<T> {
     /// `c <- a B + plus`, or `c <- a B`, for `m` rows of `a`, `c` and `plus`, all row-major and without gaps.
     pub fn multiply(&self, m: usize, a: &[T], plus: Option<&[T]>, c: &mut [T]) {
         assert!(plus.is_none_or(|plus| plus.len() >= m * self.n));
-        self.run(m, a, plus.map(<[T]>::as_ptr), c);
+        self.run(Multiply { b: self, m, a, beta: T::zero(), plus, c });
     }
 
     /// `c <- a B + c`, as [`multiply`](Self::multiply).
     pub fn multiply_add(&self, m: usize, a: &[T], c: &mut [T]) {
-        self.run(m, a, Some(c.as_ptr()), c);
+        self.run(Multiply { b: self, m, a, beta: T::one(), plus: None, c });
     }
 
-    fn run(&self, m: usize, a: &[T], plus: Option<*const T>, c: &mut [T]) {
-        assert!(a.len() >= m * self.k && c.len() >= m * self.n);
-        with_vectors(Multiply { b: self, m, a, plus, c });
+    fn run(&self, product: Multiply<'_, T>) {
+        assert!(product.a.len() >= product.m * self.k && product.c.len() >= product.m * self.n);
+        with_vectors(product);
     }
 }
 
@@ -43,8 +43,10 @@ struct Multiply<'a, T: Float> {
     b: &'a Packed<T>,
     m: usize,
     a: &'a [T],
-    /// As large as `c`; may be `c`.
-    plus: Option<*const T>,
+    /// How often what is in `c` counts, if there is nothing to add.
+    beta: T,
+    /// As large as `c`.
+    plus: Option<&'a [T]>,
     c: &'a mut [T],
 }
 
@@ -52,7 +54,7 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { b: &Packed { k, n, ref data }, m, a, plus, c } = self;
+        let Self { b: &Packed { k, n, ref data }, m, a, beta, plus, c } = self;
         let c = c.as_mut_ptr();
         for left in (0..n).step_by(2 * V::LANES) {
             let cols = (2 * V::LANES).min(n - left);
@@ -62,8 +64,8 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
                     let at = i * n + left;
                     let a = Left { at: a.as_ptr().add(i * k), row: k as isize, col: 1 };
                     let b = Right { at: data.as_slice().as_ptr().add(left * k), row: 2 * V::LANES as isize };
-                    let to = Target::side_by_side(c.add(at), n, V::LANES, cols, T::zero());
-                    let to = plus.map_or(to, |plus| to.plus(plus.add(at), n));
+                    let to = Target::side_by_side(c.add(at), n, V::LANES, cols, beta);
+                    let to = plus.map_or(to, |plus| to.plus(plus.as_ptr().add(at), n));
                     micro::<T, V>(height, k, a, b, to);
                 }
             }
