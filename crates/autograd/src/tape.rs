@@ -68,9 +68,10 @@ impl<T: Float> Extras<T> {
 
 impl<T: Float> Node<T> {
     pub fn leaf(shape: Shape, at: &'static Location<'static>) -> Self {
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         LEAVES.fetch_add(1, Ordering::Relaxed);
         Self {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id,
             name: "leaf",
             at,
             inputs: SmallVec::new(),

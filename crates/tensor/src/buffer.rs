@@ -11,8 +11,8 @@ const SMALLEST: usize = 1 << 12;
 /// Buffers in use and kept ones together are at most so many bytes more than was once in use: a training step that repeats
 /// takes no new memory, however much it needs.
 const MOST: usize = 1 << 30;
-/// Bytes that a buffer's first element lies at a multiple of: a cache line, and the widest vector. A vector that is loaded
-/// from two lines takes twice the time in the first-level cache.
+/// Bytes that the first element of a pool's buffer lies at a multiple of: a cache line, and the widest vector. A vector that
+/// is loaded from two lines takes twice the time in the first-level cache.
 const LINE: usize = 64;
 /// Size classes: four to a doubling, so that at most a fifth of a buffer is slack.
 const CLASSES: usize = 64 * 4;

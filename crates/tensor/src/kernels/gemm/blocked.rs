@@ -18,8 +18,8 @@ use std::ops::Range;
 const TERM_BYTES: usize = 128 << 10;
 /// Tiles of A's rows that a task packs at a time.
 const BLOCK_TILES: usize = 12;
-/// Bytes of A that tasks read which pack B themselves, at most: what stays in a core's second-level cache beside the rest.
-const SHARED_BYTES: usize = 1 << 20;
+/// Bytes of A that tasks read which have columns of their own, at most: what stays in a core's second-level cache.
+const LEFT_BYTES: usize = 1 << 20;
 /// A block is cut into about so many tasks at most.
 const TASKS: usize = 16;
 /// Columns of B that are packed at a time.
@@ -57,7 +57,7 @@ pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
     // Where tasks have columns of their own, each packs what it reads of B, a panel at a time, which stays in its first level;
     // all of them read A, as much of it at a time as stays in the second.
     let apart = threads && cut(k, n.min(cols)).rows == 1;
-    let bytes = if apart { SHARED_BYTES / m } else { PACKED_BYTES / cols };
+    let bytes = if apart { LEFT_BYTES / m } else { PACKED_BYTES / cols };
     // As many whole blocks of terms as fit.
     let depth = ((bytes / size_of::<T>() / terms).max(1) * terms).min(k);
     let mut packed = Buffer::stale(if apart { 0 } else { depth * cols });
@@ -265,7 +265,7 @@ impl<T: Float> Part<'_, T> {
             let terms = terms.min(k - term);
             let packed = shared.map(|all| all[term * m + tiles.at(range.start).0 * terms..].as_ptr());
             let (b, n) = (b.from(term, panel), width.min(columns.end - panel));
-            // SAFETY: as for this function; the panel has `terms` rows of `width`.
+            // SAFETY: as for this function; the panel has `terms` rows of `width`, in B too where it is read there.
             unsafe {
                 let near = b.col == 1 && b.row.unsigned_abs() * size_of::<T>() <= NEAR_BYTES;
                 let right = if near && n == width {
