@@ -114,7 +114,7 @@ fn check_linear(rng: &mut Rng, rows: &[usize], k: usize, n: usize) {
 }
 
 /// Sizes at which a product is split: tall, wide, both, with long sums, of vectors, and in batches.
-const LARGE: [(&[usize], &[usize]); 22] = [
+const LARGE: [(&[usize], &[usize]); 24] = [
     (&[1000, 40], &[40, 30]),
     (&[30, 40], &[40, 1000]),
     (&[257, 129], &[129, 193]),
@@ -142,6 +142,9 @@ const LARGE: [(&[usize], &[usize]); 22] = [
     (&[100, 600], &[600, 70]),
     (&[160, 4000], &[4000, 40]),
     (&[170, 1100], &[1100, 1000]),
+    // Rows of A that lie a multiple of 4 KiB apart: packed by each task, and once for all.
+    (&[9, 1024], &[1024, 70]),
+    (&[180, 2048], &[2048, 200]),
 ];
 
 #[test]

@@ -30,8 +30,10 @@ const TASK: usize = 1 << 19;
 const IN_PLACE_BYTES: usize = 1 << 18;
 /// Up to so many bytes from one row of B to the next, a task reads it where it lies.
 const NEAR_BYTES: usize = 1 << 10;
-/// Up to so many rows, A is read where it lies.
-const FEW_ROWS: usize = 16;
+/// Lines that are so many bytes apart share the few places of a set of the first-level cache.
+const SET_BYTES: usize = 4096;
+/// The places of a set, or more. Up to so many rows, A is read where it lies.
+const WAYS: usize = 8;
 
 /// How many of the terms are summed at a time: as even as can be.
 fn term_block<T: Float>(k: usize, width: usize) -> usize {
@@ -134,11 +136,14 @@ fn pack_left<T: Float>(a: Mat<'_, T>, tiles: Tiles, k: usize, terms: usize) -> B
     packed
 }
 
-/// Whether `rows` rows of A are read where they lie: when the terms of each are next to each other, when they are few, or when
-/// they are next to each other and not far from the first term to the last.
+/// Whether `rows` rows of A are read where they lie: when the terms of each are next to each other and rows do not push each
+/// other out of the first-level cache, when they are few, or when they are next to each other and not far from the first term
+/// to the last.
 fn in_place<T>(a: &Mat<'_, T>, rows: usize, terms: usize) -> bool {
-    let near = a.row == 1 && terms * a.col.unsigned_abs() * size_of::<T>() <= IN_PLACE_BYTES;
-    a.col == 1 || rows <= FEW_ROWS || near
+    let bytes = |step: isize| step.unsigned_abs() * size_of::<T>();
+    let near = a.row == 1 && terms * bytes(a.col) <= IN_PLACE_BYTES;
+    let apart = a.col == 1 && !bytes(a.row).is_multiple_of(SET_BYTES);
+    rows <= WAYS || apart || near
 }
 
 /// B of a block: packed, or as it is.
