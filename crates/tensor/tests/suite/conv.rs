@@ -165,10 +165,11 @@ fn larger() -> Vec<Problem> {
         simple([1, 2, 41, 15], [15, 2, 4, 3], 0, 1, 1),
         simple([9, 4, 7, 33], [3, 4, 5, 5], 6, 1, 1),
         simple([3, 2, 5, 16], [29, 2, 1, 9], 4, 1, 1),
-        // For depthwise filters of either size, rows of less than a vector, and of several.
+        // For depthwise filters of either size, rows of less than a vector, and of several; a large plane.
         simple([3, 5, 9, 50], [5, 1, 5, 5], 2, 1, 5),
         simple([2, 3, 6, 7], [3, 1, 5, 5], 4, 1, 3),
         simple([2, 3, 1, 16], [3, 1, 3, 3], 1, 1, 3),
+        simple([2, 2, 66, 67], [2, 1, 3, 3], 1, 1, 2),
         // For minimal filtering: vectors of channels and filters whole and not, one tile across and several, tiles that reach
         // over the edge, blocks that threads share and blocks that they do not.
         simple([3, 12, 17, 19], [13, 12, 3, 3], 1, 1, 1),

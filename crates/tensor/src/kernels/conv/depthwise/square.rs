@@ -10,6 +10,8 @@ use rayon::prelude::*;
 
 /// Rows of outputs at a time.
 const ROWS: usize = 4;
+/// Pixels above which a plane of gradients is asked for before it is read.
+const LARGE: usize = 1 << 12;
 /// Planes that make a task have so many pixels between them, at least.
 const TASK: usize = 1 << 13;
 
@@ -207,31 +209,24 @@ impl<T: Float, const K: usize> VectorKernel<T> for WeightGrad<'_, T, K> {
         let (size, [height, width]) = (plane.padded::<K>(V::LANES), plane.to);
         let (from, to) = (plane.from[0] * plane.from[1], height * width);
         let mut padded = plane.zeros(size, V::LANES);
-        // SAFETY: as in `Planes`; of the last vector of a row, only what the row has is read, of both sides.
+        // SAFETY: as in `Planes`.
         unsafe {
             let mut sums = [[V::splat(T::zero()); K]; K];
             for n in 0..gy.len() / to / channels {
                 let i = n * channels + channel;
+                // Several rows at a time, it is not read in order, and processors then ask for what is next too late.
+                for line in (0..if to > LARGE { to } else { 0 }).step_by(64 / size_of::<T>()) {
+                    V::prefetch(gy.as_ptr().wrapping_add(i * to + line));
+                }
                 plane.fill::<T, V>(&x[i * from..(i + 1) * from], size, padded.as_mut_slice());
-                for (i, gy) in gy[i * to..(i + 1) * to].chunks_exact(width).enumerate() {
-                    let row = padded.as_slice().as_ptr().add(i * size[1]);
-                    let mut left = 0;
-                    while left + V::LANES <= width {
-                        let g = V::load(gy.as_ptr().add(left));
-                        for (a, sums) in sums.iter_mut().enumerate() {
-                            for (b, sum) in sums.iter_mut().enumerate() {
-                                *sum = g.mul_add(V::load(row.add(left + a * size[1] + b)), *sum);
-                            }
-                        }
-                        left += V::LANES;
-                    }
-                    if left < width {
-                        let g = V::load_first(gy.as_ptr().add(left), width - left);
-                        for (a, sums) in sums.iter_mut().enumerate() {
-                            for (b, sum) in sums.iter_mut().enumerate() {
-                                let x = V::load_first(row.add(left + a * size[1] + b), width - left);
-                                *sum = g.mul_add(x, *sum);
-                            }
+                let at = padded.as_slice().as_ptr();
+                for (i, gy) in gy[i * to..(i + 1) * to].chunks(ROWS * width).enumerate() {
+                    let at = at.add(i * ROWS * size[1]);
+                    if gy.len() == ROWS * width {
+                        add_rows::<T, V, K, ROWS>(at, size[1], gy, width, &mut sums);
+                    } else {
+                        for (i, gy) in gy.chunks_exact(width).enumerate() {
+                            add_rows::<T, V, K, 1>(at.add(i * size[1]), size[1], gy, width, &mut sums);
                         }
                     }
                 }
@@ -243,4 +238,58 @@ impl<T: Float, const K: usize> VectorKernel<T> for WeightGrad<'_, T, K> {
             }
         }
     }
+}
+
+/// What R rows of the output's gradient add to the sums of all taps, lane by lane.
+///
+/// # Safety
+/// As for [`put_rows`].
+#[inline(always)]
+unsafe fn add_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
+    at: *const T,
+    line: usize,
+    gy: &[T],
+    width: usize,
+    sums: &mut [[V; K]; K],
+) {
+    assert!(gy.len() == R * width);
+    let gy = gy.as_ptr();
+    // SAFETY: the caller's promise; of the last vector of a row, only what the row has is read, of both sides.
+    unsafe {
+        let mut left = 0;
+        while left + V::LANES <= width {
+            add_columns::<T, V, K, R>(|r| V::load(gy.add(r * width + left)), |i, b| V::load(at.add(i * line + left + b)), sums);
+            left += V::LANES;
+        }
+        if left < width {
+            let load = |p: *const T| V::load_first(p, width - left);
+            add_columns::<T, V, K, R>(|r| load(gy.add(r * width + left)), |i, b| load(at.add(i * line + left + b)), sums);
+        }
+    }
+}
+
+/// One vector of columns of R rows. As in [`put_rows`], a vector of the padded plane is loaded once for all of them.
+///
+/// # Safety
+/// The processor must have V's instructions.
+#[inline(always)]
+unsafe fn add_columns<T: Float, V: Vector<T>, const K: usize, const R: usize>(
+    g: impl Fn(usize) -> V,
+    x: impl Fn(usize, usize) -> V,
+    sums: &mut [[V; K]; K],
+) {
+    let (mut totals, g): (_, [V; R]) = (*sums, std::array::from_fn(g));
+    // SAFETY: the caller's promise.
+    let add = |total: &mut [V; K], b: usize, g: V, x: V| total[b] = unsafe { g.mul_add(x, total[b]) };
+    for i in 0..K + R - 1 {
+        for b in 0..K {
+            let x = x(i, b);
+            for (r, &g) in g.iter().enumerate() {
+                if (r..r + K).contains(&i) {
+                    add(&mut totals[i - r], b, g, x);
+                }
+            }
+        }
+    }
+    *sums = totals;
 }
