@@ -354,7 +354,7 @@ proptest! {
     fn fused_sequences_are_their_cells(
         batch in prop_oneof![1usize..5, 15usize..18, 31usize..35],
         steps in 1usize..8,
-        hidden in prop_oneof![1usize..5, 15usize..18, Just(33usize)],
+        hidden in prop_oneof![1usize..5, 15usize..18, 31usize..35, Just(70usize)],
         reversed: bool,
         lengths: bool,
         seed: u64,

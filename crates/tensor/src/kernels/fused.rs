@@ -25,7 +25,7 @@ impl<T: Element, F: Fn(&mut T, T, [&mut T; N]) + Copy, const N: usize> Kernel fo
         let (n, f) = (self.w.len(), self.f);
         let mut at = 0;
         while at + BLOCK <= n {
-            let (mut w, g) = (load(self.w, at), load(self.g, at));
+            let (mut w, g): ([T; BLOCK], _) = (load(self.w, at), load(self.g, at));
             let mut state = std::array::from_fn(|k| load(self.state[k], at));
             block(&mut w, &g, &mut state, &f);
             self.w[at..at + BLOCK].copy_from_slice(&w);
@@ -40,10 +40,11 @@ impl<T: Element, F: Fn(&mut T, T, [&mut T; N]) + Copy, const N: usize> Kernel fo
     }
 }
 
+/// The elements from `at` on.
 #[inline(always)]
-fn load<T: Element>(x: &[T], at: usize) -> [T; BLOCK] {
-    let mut block = [T::default(); BLOCK];
-    block.copy_from_slice(&x[at..at + BLOCK]);
+pub(super) fn load<T: Element, const N: usize>(x: &[T], at: usize) -> [T; N] {
+    let mut block = [T::default(); N];
+    block.copy_from_slice(&x[at..at + N]);
     block
 }
 

@@ -1,7 +1,7 @@
 //! Gated recurrent units, reset after the product: with `p_t` and `b = h_(t-1) Wᵀ + bias` in three parts each,
 //! `r = σ(p₁ + b₁)`, `z = σ(p₂ + b₂)`, `n = tanh(p₃ + r b₃)`, `h_t = n + z (h_(t-1) - n)`.
 
-use super::{Given, Sizes, add, groups_mut, is_there, keep_masked, rows_mut};
+use super::{Given, Sizes, add, each, groups_mut, is_there, keep_masked, rows_mut};
 use crate::element::Float;
 use crate::kernels::simd::{Kernel, dispatch};
 
@@ -26,22 +26,20 @@ impl<T: Float> Kernel for Step<'_, T> {
         for (((p, b), gates), (before, h)) in shares.zip(self.gates.chunks_exact_mut(4 * n)).zip(states) {
             let (both, rest) = gates.split_at_mut(2 * n);
             let (proposal, b3) = rest.split_at_mut(n);
-            for (k, s) in both.iter_mut().enumerate() {
-                *s = (p[k] + (b[k] + self.bias[k])).sigmoid();
-            }
-            let (p, b, bias, r) = (&p[2 * n..], &b[2 * n..], &self.bias[2 * n..], &both[..n]);
-            for k in 0..n {
-                b3[k] = b[k] + bias[k];
-            }
-            for k in 0..n {
-                proposal[k] = (p[k] + r[k] * b3[k]).tanh();
-            }
-            let z = &both[n..];
-            for k in 0..n {
-                h[k] = proposal[k] + z[k] * (before[k] - proposal[k]);
-            }
+            let ([p_both, p], [b_both, b], [bias_both, bias]) = (parts(p, n), parts(b, n), parts(self.bias, n));
+            each(both, p_both, b_both, bias_both, |p, b, bias| (p + (b + bias)).sigmoid());
+            let (r, z) = both.split_at(n);
+            each(b3, b, bias, bias, |b, bias, _| b + bias);
+            each(proposal, p, r, b3, |p, r, b3| (p + r * b3).tanh());
+            each(h, proposal, z, before, |new, z, before| new + z * (before - new));
         }
     }
+}
+
+/// The first two parts of a row together, and the third.
+#[inline(always)]
+fn parts<T>(row: &[T], n: usize) -> [&[T]; 2] {
+    [&row[..2 * n], &row[2 * n..3 * n]]
 }
 
 /// Fills `states`, whose first is given, and `gates` `[T, N, 4H]`, which the backward pass reads.
@@ -103,6 +101,7 @@ fn row_back<T: Float>(gates: &[T], h_before: &[T], dp: &mut [T], db: &mut [T], d
     let dh = &mut dh[..n];
     let (both, d3) = dp.split_at_mut(2 * n);
     let (dr, dz) = both.split_at_mut(n);
+    let (dr, dz, d3) = (&mut dr[..n], &mut dz[..n], &mut d3[..n]);
     for k in 0..n {
         d3[k] = dh[k] * (one - z[k]) * (one - proposal[k] * proposal[k]);
     }

@@ -17,6 +17,7 @@ pub use gru::{gru_backward, gru_forward};
 pub use lstm::{Kept as LstmKept, lstm_backward, lstm_forward};
 
 use super::epilogue::Epilogue;
+use super::fused::load;
 use super::gemm::{Gemm, Mat, Packed};
 use super::simd::{Kernel, dispatch};
 use crate::element::Float;
@@ -196,6 +197,28 @@ impl<T: Float> Kernel for Flush<'_, T> {
 
 fn flush<T: Float>(gradient: &mut [T]) {
     dispatch(Flush(gradient));
+}
+
+/// `out[k] = f(a[k], b[k], c[k])`.
+#[inline(always)]
+fn each<T: Float>(out: &mut [T], a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T) {
+    /// Elements that are worked on in arrays of their own, which the compiler knows not to overlap: parts of one buffer look as if
+    /// they might, and it would give up on vectors.
+    const BLOCK: usize = 32;
+    let n = out.len();
+    let mut at = 0;
+    while at + BLOCK <= n {
+        let (a, b, c): ([T; BLOCK], [T; BLOCK], [T; BLOCK]) = (load(a, at), load(b, at), load(c, at));
+        let mut y = [T::zero(); BLOCK];
+        for k in 0..BLOCK {
+            y[k] = f(a[k], b[k], c[k]);
+        }
+        out[at..at + BLOCK].copy_from_slice(&y);
+        at += BLOCK;
+    }
+    for k in at..n {
+        out[k] = f(a[k], b[k], c[k]);
+    }
 }
 
 /// `a += b`.
