@@ -122,25 +122,15 @@ fn check_target(op: &'static str, x: &[usize], labels: &Tensor<i64>, ignored: Op
 /// `ln Σ e^x - x[label]` for each row of `[N, C]`: `dx = dy (softmax(x) - one_hot(label))`.
 #[track_caller]
 fn softmax_cross_entropy<T: Float>(x: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
-    let picked = x.value().gather(1, &labels.unsqueeze(1));
-    let lse = x.value().logsumexp_keep(1);
-    let y = (&lse - picked).reshape([-1]);
+    let [y, sums] = x.value().cross_entropy(labels).or_panic();
     let (kept, labels) = (x.clone(), labels.clone());
     op("softmax_cross_entropy", [x], y, move |p| {
-        let gy = p.gy().unsqueeze(1);
-        let classes = kept.shape()[1];
+        let gy = p.gy();
         if p.is_differentiable() {
-            return [Some((kept.softmax(1) - Var::constant(labels.one_hot(classes))).mul_no_nan(&gy))];
+            let classes = kept.shape()[1];
+            return [Some((kept.softmax(1) - Var::constant(labels.one_hot(classes))).mul_no_nan(&gy.unsqueeze(1)))];
         }
-        let share = kept.value().zip_map("softmax_cross_entropy", &lse, |x, l| (x - l).exp());
-        // A sample that is ignored has no gradient, be its logits infinite.
-        let times = |share: T, g: T| if g == T::zero() { g } else { share * g };
-        let mut gx = share.zip_map_into("softmax_cross_entropy", gy.value(), times);
-        let rows = gx.as_mut_slice().chunks_exact_mut(classes.max(1));
-        for ((row, label), g) in rows.zip(labels.to_vec()).zip(gy.value().to_vec()) {
-            row[label as usize] -= g;
-        }
-        [Some(Var::constant(gx))]
+        [Some(Var::constant(kept.value().cross_entropy_grad(&labels, &sums, gy.value()).or_panic()))]
     })
 }
 

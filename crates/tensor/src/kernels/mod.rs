@@ -15,4 +15,5 @@ pub mod recurrent;
 pub(crate) mod reduce;
 mod shared;
 pub mod simd;
+pub(crate) mod softmax;
 pub(crate) mod strided;

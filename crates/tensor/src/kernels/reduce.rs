@@ -2,17 +2,73 @@
 //! of threads, and in blocks so that rounding errors grow with the logarithm of `n`, not with `n`.
 
 use super::simd::{Kernel, dispatch};
-use crate::element::Element;
+use crate::element::{Element, Num};
 use rayon::prelude::*;
 
-/// A commutative, associative operation with a neutral element.
+/// A commutative, associative operation with a neutral element, on what `lift` makes of each element.
 pub(crate) trait Fold<T>: Copy + Send + Sync {
     fn neutral(&self) -> T;
     fn join(&self, a: T, b: T) -> T;
+    #[inline(always)]
+    fn lift(&self, v: T) -> T {
+        v
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Sum;
+impl<T: Num> Fold<T> for Sum {
+    #[inline(always)]
+    fn neutral(&self) -> T {
+        T::zero()
+    }
+    #[inline(always)]
+    fn join(&self, a: T, b: T) -> T {
+        a + b
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Prod;
+impl<T: Num> Fold<T> for Prod {
+    #[inline(always)]
+    fn neutral(&self) -> T {
+        T::one()
+    }
+    #[inline(always)]
+    fn join(&self, a: T, b: T) -> T {
+        a * b
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Max;
+impl<T: Num> Fold<T> for Max {
+    #[inline(always)]
+    fn neutral(&self) -> T {
+        T::LOWEST
+    }
+    #[inline(always)]
+    fn join(&self, a: T, b: T) -> T {
+        if a >= b || a.is_nan() { a } else { b }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Min;
+impl<T: Num> Fold<T> for Min {
+    #[inline(always)]
+    fn neutral(&self) -> T {
+        T::HIGHEST
+    }
+    #[inline(always)]
+    fn join(&self, a: T, b: T) -> T {
+        if a <= b || a.is_nan() { a } else { b }
+    }
 }
 
 /// Elements that one running total takes in before totals are joined pairwise.
-const BLOCK: usize = 1 << 10;
+pub(super) const BLOCK: usize = 1 << 10;
 /// Rows shorter than this have fewer running totals side by side.
 const SHORT: usize = 128;
 /// Elements below which a second thread does not pay.
@@ -26,11 +82,11 @@ fn lanes<const LANES: usize, T: Element, F: Fold<T>>(x: &[T], f: F) -> T {
     let rest = chunks.remainder();
     for c in chunks {
         for (l, &v) in lanes.iter_mut().zip(c) {
-            *l = f.join(*l, v);
+            *l = f.join(*l, f.lift(v));
         }
     }
     for (l, &v) in lanes.iter_mut().zip(rest) {
-        *l = f.join(*l, v);
+        *l = f.join(*l, f.lift(v));
     }
     let mut width = LANES / 2;
     while width > 0 {
@@ -44,9 +100,9 @@ fn lanes<const LANES: usize, T: Element, F: Fold<T>>(x: &[T], f: F) -> T {
 
 /// A block folded: the order depends on its length alone.
 #[inline(always)]
-fn block<T: Element, F: Fold<T>>(x: &[T], f: F) -> T {
+pub(super) fn block<T: Element, F: Fold<T>>(x: &[T], f: F) -> T {
     match x.len() {
-        0..8 => x.iter().fold(f.neutral(), |total, &v| f.join(total, v)),
+        0..8 => x.iter().fold(f.neutral(), |total, &v| f.join(total, f.lift(v))),
         8..SHORT => lanes::<8, T, F>(x, f),
         _ => lanes::<32, T, F>(x, f),
     }
@@ -109,7 +165,7 @@ impl<T: Element, F: Fold<T>> Kernel for Columns<'_, T, F> {
         let columns = self.first..self.first + self.out.len();
         for row in self.x.chunks_exact(self.inner) {
             for (o, &v) in self.out.iter_mut().zip(&row[columns.clone()]) {
-                *o = self.f.join(*o, v);
+                *o = self.f.join(*o, self.f.lift(v));
             }
         }
     }

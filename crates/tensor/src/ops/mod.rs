@@ -13,5 +13,6 @@ mod operators;
 pub(crate) mod pool;
 pub(crate) mod recurrent;
 pub(crate) mod reduce;
+mod softmax;
 mod sort;
 mod update;

@@ -2,62 +2,11 @@
 
 use crate::element::{Element, Float, Num};
 use crate::error::{OrPanic, ShapeError};
-use crate::kernels::reduce::{self, Fold};
+use crate::kernels::reduce::{self, Fold, Max, Min, Prod, Sum};
+use crate::kernels::softmax::log_sum_exp;
 use crate::shape::{Axes, Axis, AxisList, Shape, reduced_shape};
 use crate::tensor::Tensor;
 use rayon::prelude::*;
-
-#[derive(Clone, Copy)]
-struct Sum;
-impl<T: Num> Fold<T> for Sum {
-    #[inline(always)]
-    fn neutral(&self) -> T {
-        T::zero()
-    }
-    #[inline(always)]
-    fn join(&self, a: T, b: T) -> T {
-        a + b
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Prod;
-impl<T: Num> Fold<T> for Prod {
-    #[inline(always)]
-    fn neutral(&self) -> T {
-        T::one()
-    }
-    #[inline(always)]
-    fn join(&self, a: T, b: T) -> T {
-        a * b
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Max;
-impl<T: Num> Fold<T> for Max {
-    #[inline(always)]
-    fn neutral(&self) -> T {
-        T::LOWEST
-    }
-    #[inline(always)]
-    fn join(&self, a: T, b: T) -> T {
-        if a >= b || a.is_nan() { a } else { b }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Min;
-impl<T: Num> Fold<T> for Min {
-    #[inline(always)]
-    fn neutral(&self) -> T {
-        T::HIGHEST
-    }
-    #[inline(always)]
-    fn join(&self, a: T, b: T) -> T {
-        if a <= b || a.is_nan() { a } else { b }
-    }
-}
 
 impl<T: Element> Tensor<T> {
     /// Folds the (sorted, resolved) axes, runs of neighbours at a time, the innermost run first.
@@ -262,22 +211,20 @@ impl<T: Float> Tensor<T> {
     /// `ln(sum(e^x))` over `axes`, which go, without overflow.
     #[track_caller]
     pub fn logsumexp(&self, axes: impl Axes) -> Self {
-        let axes = axes.resolve_all("logsumexp", self.rank()).or_panic();
-        let kept = self.logsumexp_resolved(&axes);
-        kept.reshape(reduced_shape(&self.shape, &axes, false))
+        self.logsumexp_resolved(&axes.resolve_all("logsumexp", self.rank()).or_panic(), false)
     }
 
     /// As [`logsumexp`](Self::logsumexp), the axes staying with size 1.
     #[track_caller]
     pub fn logsumexp_keep(&self, axes: impl Axes) -> Self {
-        self.logsumexp_resolved(&axes.resolve_all("logsumexp", self.rank()).or_panic())
+        self.logsumexp_resolved(&axes.resolve_all("logsumexp", self.rank()).or_panic(), true)
     }
 
-    fn logsumexp_resolved(&self, axes: &[usize]) -> Self {
-        // An infinite maximum would make `x - max` NaN where it must stay infinite.
-        let max = self.fold(axes, true, Max).map(|m| if m.is_finite() || m.is_nan() { m } else { T::zero() });
-        let sum = self.zip_map("logsumexp", &max, |x, m| (x - m).exp()).fold(axes, true, Sum);
-        sum.ln() + max
+    fn logsumexp_resolved(&self, axes: &[usize], keep: bool) -> Self {
+        let order: AxisList = (0..self.rank()).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
+        let rows = self.permute(&order).contiguous();
+        let n = axes.iter().map(|&axis| self.shape[axis]).product();
+        Self::build(reduced_shape(&self.shape, axes, keep), |out| log_sum_exp(rows.as_slice().expect("contiguous"), n, out))
     }
 
     /// This tensor summed down to `shape`: the adjoint of broadcasting from `shape` to this one.

@@ -17,5 +17,6 @@ mod matmul;
 mod operators;
 mod pool;
 mod reduce;
+mod softmax;
 mod sort;
 mod views;
