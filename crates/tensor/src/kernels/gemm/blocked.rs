@@ -25,7 +25,7 @@ const TASKS: usize = 16;
 /// Columns of B that are packed at a time.
 const BLOCK_COLS: usize = 4096;
 /// Below this many multiply-adds a task does not pay.
-const TASK: usize = 1 << 19;
+const TASK: usize = 1 << 18;
 /// Up to so many bytes from first to last, rows of A that are next to each other are read where they lie.
 const IN_PLACE_BYTES: usize = 1 << 18;
 /// Up to so many bytes from one row of B to the next, a task reads it where it lies.

@@ -5,6 +5,10 @@
 
 use crate::element::Float;
 use crate::kernels::simd::{Vector, VectorKernel};
+use std::mem::MaybeUninit;
+
+/// The most rows that a tile has.
+const MOST_ROWS: usize = 14;
 
 /// The left side of a tile: element `(i, p)` is at `i · row + p · col`.
 #[derive(Clone, Copy)]
@@ -105,72 +109,109 @@ unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNI
     unsafe {
         let mut sums = [[V::splat(T::zero()); N]; R];
         let mut left = a.at;
-        // Lines of C are asked for one after the other, between terms: all at once they would take every place that the
-        // first-level cache has for what it waits for, and the loop would wait for A and B behind them.
-        let mut first = 0;
-        for i in 0..R {
-            V::prefetch(c.at.wrapping_add(i * c.row));
-            V::prefetch(c.at.wrapping_add(i * c.row + c.step));
-            let end = (i + 1) * k / R;
-            for p in first..end {
-                let right = b.row(p);
-                let mut row = [sums[0][0]; N];
-                for (j, v) in row.iter_mut().enumerate() {
-                    *v = V::load(right.wrapping_add(j * b.step(V::LANES)));
-                }
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    let v = V::splat(*left.offset(if UNIT { i as isize } else { i as isize * a.row }));
-                    for (sum, &b) in sums.iter_mut().zip(&row) {
-                        *sum = v.mul_add(b, *sum);
-                    }
-                }
-                left = left.wrapping_offset(a.col);
+        // Lines of C are asked for a row at a time, between terms: all at once they would take every place that the first-level
+        // cache has for what it waits for, and the loop would wait for A and B behind them. Earlier than so many terms before the
+        // end, they might be pushed out again.
+        for p in 0..k {
+            let line = (p + 2 * R).wrapping_sub(k);
+            if line < R {
+                V::prefetch(c.at.wrapping_add(line * c.row));
+                V::prefetch(c.at.wrapping_add(line * c.row + c.step));
             }
-            first = end;
+            let right = b.row(p);
+            let mut row = [sums[0][0]; N];
+            for (j, v) in row.iter_mut().enumerate() {
+                *v = V::load(right.wrapping_add(j * b.step(V::LANES)));
+            }
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let v = V::splat(*left.offset(if UNIT { i as isize } else { i as isize * a.row }));
+                for (sum, &b) in sums.iter_mut().zip(&row) {
+                    *sum = v.mul_add(b, *sum);
+                }
+            }
+            left = left.wrapping_offset(a.col);
         }
         sums
     }
 }
 
-/// Writes a tile to where it goes.
+/// Writes a tile to where it goes, all of it. Each loop is short enough for the compiler to unroll, so that the tile is never anywhere
+/// but in registers: written to the stack and read again, it took as long as five terms.
 ///
 /// # Safety
-/// As for [`tile`]; the target must be writable.
+/// As for [`tile`]; the target must be writable, and have room for the whole tile.
 #[inline(always)]
-unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(tile: [[V; N]; R], c: Target<T>) {
-    // SAFETY: the caller's promise; no more than `cols` elements of a row are read or written.
+unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(mut tile: [[V; N]; R], c: Target<T>) {
+    // SAFETY: the caller's promise.
     unsafe {
-        let (beta, zero) = (V::splat(c.beta), V::splat(T::zero()));
-        for (i, row) in tile.into_iter().enumerate() {
-            for (j, v) in row.into_iter().enumerate() {
-                let (at, left) = (c.at.add(i * c.row + j * c.step), c.cols[j]);
-                let whole = left >= V::LANES;
-                let v = if c.beta == T::zero() {
-                    v
-                } else {
-                    let plus = c.plus.add(i * c.plus_row + j * c.step);
-                    beta.mul_add(if whole { V::load(plus) } else { V::load_first(plus, left) }, v)
-                };
-                // NaN stays.
-                let v = if c.relu { zero.max(v) } else { v };
-                if whole { v.store(at) } else { v.store_first(at, left) }
+        if c.beta != T::zero() {
+            let beta = V::splat(c.beta);
+            for (i, row) in tile.iter_mut().enumerate() {
+                for (j, v) in row.iter_mut().enumerate() {
+                    *v = beta.mul_add(V::load(c.plus.add(i * c.plus_row + j * c.step)), *v);
+                }
+            }
+        }
+        if c.relu {
+            // NaN stays.
+            let zero = V::splat(T::zero());
+            for row in &mut tile {
+                for v in row {
+                    *v = zero.max(*v);
+                }
+            }
+        }
+        for (i, row) in tile.iter().enumerate() {
+            for (j, v) in row.iter().enumerate() {
+                v.store(c.at.add(i * c.row + j * c.step));
             }
         }
     }
 }
 
-/// A tile, to where it goes; code of its own for each number of rows, so that none spills its accumulators.
+/// Writes a tile of `rows` rows of `N` vectors, which is at `spare`, to where it goes, of which there is a part.
 ///
 /// # Safety
-/// As for [`put`].
+/// As for [`put`], where the target need have no more than `cols` elements of a row.
 #[inline(always)]
-unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const UNIT: bool>(k: usize, a: Left<T>, b: impl Rows<T>, c: Target<T>) {
+unsafe fn put_part<T: Float, V: Vector<T>, const N: usize>(spare: *const T, rows: usize, c: Target<T>) {
+    // SAFETY: the caller's promise; no more than `cols` elements of a row are read or written.
+    unsafe {
+        let (beta, zero) = (V::splat(c.beta), V::splat(T::zero()));
+        for (i, j) in (0..rows).flat_map(|i| (0..N).map(move |j| (i, j))) {
+            let cols = c.cols[j].min(V::LANES);
+            let v = V::load(spare.add((i * N + j) * V::LANES));
+            let v = if c.beta == T::zero() {
+                v
+            } else {
+                beta.mul_add(V::load_first(c.plus.add(i * c.plus_row + j * c.step), cols), v)
+            };
+            let v = if c.relu { zero.max(v) } else { v };
+            v.store_first(c.at.add(i * c.row + j * c.step), cols);
+        }
+    }
+}
+
+/// A tile, to where it goes, by way of `spare` if that is only a part; code of its own for each number of rows, so that none spills its
+/// accumulators.
+///
+/// # Safety
+/// As for [`put_part`]; `spare` must have room for a tile.
+#[inline(always)]
+unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNIT: bool>(
+    k: usize,
+    a: Left<T>,
+    b: impl Rows<T>,
+    c: Target<T>,
+    spare: *mut T,
+) {
+    let whole = c.cols[..N].iter().all(|&cols| cols >= V::LANES);
+    let aside = Target { at: spare, row: N * V::LANES, step: V::LANES, beta: T::zero(), relu: false, ..c };
     // SAFETY: the caller's promise.
     unsafe {
-        if c.cols[1] > 0 {
-            put::<T, V, R, 2>(tile::<T, V, R, 2, UNIT>(k, a, b, &c), c);
-        } else {
-            put::<T, V, R, 1>(tile::<T, V, R, 1, UNIT>(k, a, b, &c), c);
+        put::<T, V, R, N>(tile::<T, V, R, N, UNIT>(k, a, b, &c), if whole { c } else { aside });
+        if !whole {
+            put_part::<T, V, N>(spare, R, c);
         }
     }
 }
@@ -199,13 +240,17 @@ impl<T: Float> VectorKernel<T> for Micro<T> {
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
         let Self { rows, k, a, b, c } = self;
+        let mut spare = MaybeUninit::<[[V; 2]; MOST_ROWS]>::uninit();
+        let spare = spare.as_mut_ptr().cast();
         macro_rules! by_rows {
             ($($r:literal)*) => {
                 // SAFETY: the caller's promise, as `micro` says it.
-                match (rows, a.row == 1) {
+                match (rows, c.cols[1] > 0, a.row == 1) {
                     $(
-                        ($r, true) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, true>(k, a, b, c) },
-                        ($r, false) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, false>(k, a, b, c) },
+                        ($r, true, true) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, 2, true>(k, a, b, c, spare) },
+                        ($r, true, false) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, 2, false>(k, a, b, c, spare) },
+                        ($r, false, true) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, 1, true>(k, a, b, c, spare) },
+                        ($r, false, false) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, 1, false>(k, a, b, c, spare) },
                     )*
                     _ => unreachable!("a tile of {rows} rows"),
                 }
@@ -238,11 +283,17 @@ impl<T: Float> VectorKernel<T> for MicroAt<'_, T> {
     unsafe fn run<V: Vector<T>>(self) {
         let Self { rows, a, b, c } = self;
         debug_assert_eq!(a.row, 1);
+        let (mut spare, k) = (MaybeUninit::<[[V; 2]; MOST_ROWS]>::uninit(), b.offsets.len());
+        let spare = spare.as_mut_ptr().cast();
         macro_rules! by_rows {
             ($($r:literal)*) => {
-                match rows {
-                    // SAFETY: the caller's promise, as `micro_at` says it.
-                    $($r if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, true>(b.offsets.len(), a, b, c) },)*
+                match (rows, c.cols[1] > 0) {
+                    $(
+                        // SAFETY: the caller's promise, as `micro_at` says it.
+                        ($r, true) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, 2, true>(k, a, b, c, spare) },
+                        // SAFETY: as above.
+                        ($r, false) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, 1, true>(k, a, b, c, spare) },
+                    )*
                     _ => unreachable!("a tile of {rows} rows"),
                 }
             };
