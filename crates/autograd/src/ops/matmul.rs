@@ -64,8 +64,8 @@ impl<T: Float> Var<T> {
         }
         let y = self.value().linear(w.value(), b.value(), relu);
         let (x, w_) = (self.clone(), w.clone());
-        let gradients = move |p: &Pull<'_, T>, g: &Var<T>| {
-            [p.needs(0).then(|| g.matmul(&w_)), p.needs(1).then(|| g.t().matmul(&x)), p.needs(2).then(|| g.sum(0))]
+        let gradients = move |p: &mut Pull<'_, T>, g: &Var<T>| {
+            [p.needs(0).then(|| g.matmul(&w_)), gradient_of_weights(p, g, &x), p.needs(2).then(|| g.sum(0))]
         };
         if relu {
             return op_with_output("linear_relu", [self, w, b], y, move |p| {
@@ -73,7 +73,10 @@ impl<T: Float> Var<T> {
                 gradients(p, &g)
             });
         }
-        op("linear", [self, w, b], y, move |p| gradients(p, p.gy()))
+        op("linear", [self, w, b], y, move |p| {
+            let g = p.gy().clone();
+            gradients(p, &g)
+        })
     }
 
     /// `max(x wᵀ + b, 0)` for `x` of `[.., in]`, `w` of `[out, in]` and `b` of `[out]`, if there is one: a dense layer with its
@@ -123,6 +126,15 @@ impl<T: Float> Var<T> {
             Err(ShapeError::new("outer", detail)).or_panic()
         }
         self.unsqueeze(1) * other.unsqueeze(0)
+    }
+}
+
+/// `gᵀ x`, of weights, which are input 1; what they have got so far, from other steps of a sequence, the product is added to in
+/// place.
+fn gradient_of_weights<T: Float>(p: &mut Pull<'_, T>, g: &Var<T>, x: &Var<T>) -> Option<Var<T>> {
+    match p.take_sum(1) {
+        Some(sum) => Some(Var::constant(sum.into_value().addmm(g.t().value(), x.value()))),
+        None => p.needs(1).then(|| g.t().matmul(x)),
     }
 }
 

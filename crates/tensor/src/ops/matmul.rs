@@ -57,6 +57,29 @@ impl<T: Float> Tensor<T> {
         })
     }
 
+    /// `self + a b` for matrices, written into this one's buffer if nobody else holds it.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let (a, b) = (Tensor::from([[1.0f32], [2.0]]), Tensor::from([[3.0, 4.0]]));
+    /// assert_eq!(Tensor::ones([2, 2]).addmm(&a, &b), Tensor::from([[4.0, 5.0], [7.0, 9.0]]));
+    /// ```
+    #[track_caller]
+    pub fn addmm(mut self, a: &Tensor<T>, b: &Tensor<T>) -> Tensor<T> {
+        let fits = a.rank() == 2 && b.rank() == 2 && a.shape[1] == b.shape[0] && *self.shape == [a.shape[0], b.shape[1]];
+        if !fits {
+            let detail = format!("{} + {} x {}; wanted [M, N] + [M, K] x [K, N]", self.shape, a.shape, b.shape);
+            Err(ShapeError::new("addmm", detail)).or_panic()
+        }
+        let (m, k, n) = (a.shape[0], a.shape[1], b.shape[1]);
+        let (a, b, c) = (a.as_mat(), b.as_mat(), self.as_mut_slice());
+        Gemm { m, k, n, a, b, beta: T::one(), end: Epilogue::NONE, c, ldc: n }.run_parallel();
+        self
+    }
+
     /// `x wᵀ + b` for `x` of `[.., in]`, `w` of `[out, in]` and `b` of `[out]`: a dense layer, in one pass over its outputs; with
     /// `relu`, none of them below 0.
     ///

@@ -148,6 +148,25 @@ const LARGE: [(&[usize], &[usize]); 24] = [
 ];
 
 #[test]
+fn a_product_is_added_to_what_is_there() {
+    let mut rng = Rng::seed(8);
+    for [m, k, n] in [[0, 2, 3], [2, 0, 3], [3, 5, 7], [1, 40, 9], [33, 27, 50], [140, 300, 70], [16, 5000, 20]] {
+        let single = |rng: &mut Rng| rng.below(2001) as f32 / 1000.0 - 1.0;
+        let (a, b, c) = (view(&mut rng, &[m, k], single), view(&mut rng, &[k, n], single), view(&mut rng, &[m, n], single));
+        let wanted = naive(&a, &b) + c.cast::<f64>();
+        // Its buffer held by others, and not.
+        assert_close(&c.clone().addmm(&a, &b), &wanted, k + 1);
+        assert_close(&c.copy().addmm(&a, &b), &wanted, k + 1);
+    }
+    let sizes =
+        |c: [usize; 2], b: [usize; 2]| panic_of(|| Tensor::<f32>::zeros(c).addmm(&Tensor::zeros([2, 3]), &Tensor::zeros(b)));
+    let wanted = "wanted [M, N] + [M, K] x [K, N]";
+    assert!(
+        sizes([2, 4], [4, 4]).contains(wanted) && sizes([3, 4], [3, 4]).contains(&format!("[3, 4] + [2, 3] x [3, 4]; {wanted}"))
+    );
+}
+
+#[test]
 fn large_products_agree_with_the_sum() {
     let mut rng = Rng::seed(5);
     for (a, b) in LARGE {
