@@ -97,6 +97,43 @@ impl<T: Float> Var<T> {
     }
 }
 
+impl<T: Float> Var<T> {
+    /// A step of gated recurrent units that reset after the product, by the input's share `p` (this), the state's share with its bias,
+    /// `b`, `[N, 3 H]` each, and the state before, `[N, H]`: as in [`gru_sequence`](Self::gru_sequence), one node of the tape. It keeps
+    /// no more than its operands.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// use gradus_tensor::Tensor;
+    /// let (p, b) = (Var::leaf(Tensor::from([[0.0f64, 0.0, 1.0]])), Var::constant(Tensor::zeros([1, 3])));
+    /// let h = p.gru_gates(&b, &Var::constant(Tensor::zeros([1, 1])));
+    /// assert_eq!(h.item(), 0.5 * 1f64.tanh());
+    /// ```
+    #[track_caller]
+    pub fn gru_gates(&self, recurrent: &Var<T>, before: &Var<T>) -> Var<T> {
+        let y = self.value().gru_gates(recurrent.value(), before.value()).or_panic();
+        let inputs = [self, recurrent, before].map(Var::clone);
+        op_of_many("gru_gates", &[self, recurrent, before], y, move |p| {
+            if p.is_differentiable() {
+                return unfolded_gradients(p, &inputs, |v| gru_step(&v[0], &v[1], &v[2]));
+            }
+            let [share, recurrent, before] = inputs.each_ref().map(Var::value);
+            let grads = share.gru_gates_grad(recurrent, before, p.gy().value()).or_panic();
+            grads.map(|g| Some(g.into())).to_vec()
+        })
+    }
+}
+
+fn gru_step<T: Float>(p: &Var<T>, b: &Var<T>, h: &Var<T>) -> Var<T> {
+    let (p, b) = (p.chunk(3, 1), b.chunk(3, 1));
+    let (r, z) = ((&p[0] + &b[0]).sigmoid(), (&p[1] + &b[1]).sigmoid());
+    let n = (&p[2] + r * &b[2]).tanh();
+    &n + z * (h - &n)
+}
+
 fn stack<T: Float>(states: &[Var<T>]) -> Var<T> {
     Var::stack(&states.iter().collect::<Vec<_>>(), 0)
 }
@@ -124,12 +161,7 @@ fn unfold_lstm<T: Float>(v: &[Var<T>], mask: Option<&Tensor<bool>>) -> Var<T> {
 }
 
 fn unfold_gru<T: Float>(v: &[Var<T>], mask: Option<&Tensor<bool>>) -> Var<T> {
-    let step = |p: &Var<T>, h: &Var<T>| {
-        let (p, b) = (p.chunk(3, 1), h.linear(&v[1], Some(&v[2])).chunk(3, 1));
-        let (r, z) = ((&p[0] + &b[0]).sigmoid(), (&p[1] + &b[1]).sigmoid());
-        let n = (&p[2] + r * &b[2]).tanh();
-        &n + z * (h - &n)
-    };
+    let step = |p: &Var<T>, h: &Var<T>| gru_step(p, &h.linear(&v[1], Some(&v[2])), h);
     stack(&steps(&v[0], mask, v[3].clone(), step, keep))
 }
 
@@ -163,5 +195,16 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
             v[0].gru_sequence(&v[1], &v[2], &v[3], mask.as_ref())
         })
     };
-    vec![OpSample::new("elman_sequence", elman), OpSample::new("lstm_sequence", lstm), OpSample::new("gru_sequence", gru)]
+    let gates = |rng: &mut Rng| {
+        let ([_, n, h], _) = sizes(rng);
+        let shares = [draw::of_shape(rng, [n, 3 * h]), draw::of_shape(rng, [n, 3 * h])];
+        let [p, b] = shares;
+        Case::new([p, b, draw::of_shape(rng, [n, h])], |v| v[0].gru_gates(&v[1], &v[2]))
+    };
+    vec![
+        OpSample::new("elman_sequence", elman),
+        OpSample::new("lstm_sequence", lstm),
+        OpSample::new("gru_sequence", gru),
+        OpSample::new("gru_gates", gates),
+    ]
 }

@@ -81,15 +81,15 @@ impl<T: Float> Cell<T> for Gru<T> {
 
     #[track_caller]
     fn step_projected(&self, p: &Var<T>, h: &Var<T>, seen: &Var<T>) -> (Var<T>, Var<T>) {
-        let (a, b) = (p.chunk(3, 1), self.gates.recur(p, seen).chunk(3, 1));
+        let b = self.gates.recur(p, seen);
+        if !self.reset_before {
+            let h = p.gru_gates(&b, h);
+            return (h.clone(), h);
+        }
+        let (a, b, hidden) = (p.chunk(3, 1), b.chunk(3, 1), self.gates.hidden());
         let (r, z) = ((&a[0] + &b[0]).sigmoid(), (&a[1] + &b[1]).sigmoid());
-        let proposal = if self.reset_before {
-            let hidden = self.gates.hidden();
-            let (w, bias) = (&self.gates.weight_hh, &self.gates.bias_hh);
-            (r * seen).linear(&w.slice(0, 2 * hidden..), Some(&bias.slice(0, 2 * hidden..)))
-        } else {
-            r * &b[2]
-        };
+        let (w, bias) = (&self.gates.weight_hh, &self.gates.bias_hh);
+        let proposal = (r * seen).linear(&w.slice(0, 2 * hidden..), Some(&bias.slice(0, 2 * hidden..)));
         let n = (&a[2] + proposal).tanh();
         let h = &n + z * (h - &n);
         (h.clone(), h)

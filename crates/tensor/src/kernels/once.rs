@@ -40,4 +40,6 @@ kernels! {
         (given: Given<'_, Self>, kept: LstmKept<'_, Self>, gy: &[Self], out: [&mut [Self]; 4]);
     gru_forward = recurrent::gru_forward, (given: Given<'_, Self>, bias: &[Self], states: &mut [Self], gates: &mut [Self]);
     gru_backward = recurrent::gru_backward, (given: Given<'_, Self>, kept: [&[Self]; 2], gy: &[Self], out: [&mut [Self]; 4]);
+    gru_gates = recurrent::gru_gates, (hidden: usize, given: [&[Self]; 3], h: &mut [Self]);
+    gru_gates_backward = recurrent::gru_gates_backward, (hidden: usize, given: [&[Self]; 3], out: [&mut [Self]; 3]);
 }

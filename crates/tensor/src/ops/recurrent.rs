@@ -154,6 +154,61 @@ impl<T: Float> FusedSequence<T> {
     }
 }
 
+impl<T: Float> Tensor<T> {
+    /// The state after a step of gated recurrent units, reset after the product, `[N, H]`: with the input's share (this) and the state's
+    /// share with its bias, `[N, 3 H]` each in three parts, `r = σ(p₁ + b₁)`, `z = σ(p₂ + b₂)`, `n = tanh(p₃ + r b₃)` and
+    /// `h = n + z (h' - n)`, where `h'` is the state before.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let (p, b, before) = (Tensor::from([[0.0f64, 0.0, 1.0]]), Tensor::zeros([1, 3]), Tensor::from([[3.0]]));
+    /// assert_eq!(p.gru_gates(&b, &before)?.to_vec(), [1f64.tanh() + 0.5 * (3.0 - 1f64.tanh())]);
+    /// # Ok::<(), gradus_tensor::ShapeError>(())
+    /// ```
+    pub fn gru_gates(&self, recurrent: &Tensor<T>, before: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
+        let hidden = check_gru_gates([self, recurrent, before])?;
+        let given = [self, recurrent, before].map(Tensor::contiguous);
+        Ok(Tensor::build(before.shape().clone(), |h| T::gru_gates(hidden, given.each_ref().map(slice), h)))
+    }
+
+    /// From the gradient of the state after [`gru_gates`](Self::gru_gates), `[N, H]`: those of both shares and of the state before.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn gru_gates_grad(
+        &self,
+        recurrent: &Tensor<T>,
+        before: &Tensor<T>,
+        gy: &Tensor<T>,
+    ) -> Result<[Tensor<T>; 3], ShapeError> {
+        let hidden = check_gru_gates([self, recurrent, before])?;
+        if gy.shape() != before.shape() {
+            let detail = format!("a gradient {} of a state {}", gy.shape(), before.shape());
+            return Err(ShapeError::new("gru_gates", detail));
+        }
+        let given = [self, recurrent, before].map(Tensor::contiguous);
+        let room = || Tensor::build(self.shape().clone(), |_| ());
+        let (mut dp, mut db, mut dh) = (room(), room(), gy.copy());
+        let out = [dp.as_mut_slice(), db.as_mut_slice(), dh.as_mut_slice()];
+        T::gru_gates_backward(hidden, given.each_ref().map(slice), out);
+        Ok([dp, db, dh])
+    }
+}
+
+/// How many units there are.
+fn check_gru_gates<T: Float>([share, recurrent, before]: [&Tensor<T>; 3]) -> Result<usize, ShapeError> {
+    let hidden = before.shape().last().copied().unwrap_or(0);
+    let fits = before.rank() == 2 && *share.shape() == [before.shape()[0], 3 * hidden] && recurrent.shape() == share.shape();
+    if fits {
+        return Ok(hidden);
+    }
+    let given = format!("shares {} and {}, state {}", share.shape(), recurrent.shape(), before.shape());
+    Err(ShapeError::new("gru_gates", format!("{given}; wanted [N, 3 H] twice and [N, H]")))
+}
+
 fn zeros_like<T: Float>(x: &Tensor<T>) -> Tensor<T> {
     Tensor::zeros(x.shape().clone())
 }

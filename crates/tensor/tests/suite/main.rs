@@ -16,6 +16,7 @@ mod math;
 mod matmul;
 mod operators;
 mod pool;
+mod recurrent;
 mod reduce;
 mod softmax;
 mod sort;

@@ -4,6 +4,7 @@
 use super::{Given, Sizes, add, each, groups_mut, is_there, keep_masked, rows_mut};
 use crate::element::Float;
 use crate::kernels::simd::{Kernel, dispatch};
+use rayon::prelude::*;
 
 /// One step of some rows. `gates` becomes `r`, `z`, `n` and `b₃`.
 struct Step<'a, T> {
@@ -147,4 +148,40 @@ pub fn gru_backward<T: Float>(
         }
     });
     given.weight_gradient(d_recurrent, states, dw);
+}
+
+/// A step by itself: from the shares of input and state, `p` and `b` with its bias in it, and the state before, `[N, H]`, the state after it.
+pub fn gru_gates<T: Float>(hidden: usize, [p, b, before]: [&[T]; 3], h: &mut [T]) {
+    if h.is_empty() {
+        return;
+    }
+    let (rows, bias) = (rows_of_task(h.len(), hidden), vec![T::zero(); 3 * hidden]);
+    let given = p.par_chunks(3 * hidden * rows).zip(b.par_chunks(3 * hidden * rows)).zip(before.par_chunks(hidden * rows));
+    h.par_chunks_mut(hidden * rows).zip(given).for_each(|(h, ((share, recurrent), h_before))| {
+        let gates = &mut *vec![T::zero(); 4 * h.len()];
+        dispatch(Step { share, recurrent, bias: &bias, gates, h_before, h, hidden });
+    });
+}
+
+/// From the gradient in `dh` of the state after such a step, those of the shares and, in `dh`, that of the state before. The gates are
+/// computed once more: nothing of them need be kept from step to step.
+pub fn gru_gates_backward<T: Float>(hidden: usize, [p, b, before]: [&[T]; 3], [dp, db, dh]: [&mut [T]; 3]) {
+    if dh.is_empty() {
+        return;
+    }
+    let (rows, bias) = (rows_of_task(dh.len(), hidden), vec![T::zero(); 3 * hidden]);
+    let given = p.par_chunks(3 * hidden * rows).zip(b.par_chunks(3 * hidden * rows)).zip(before.par_chunks(hidden * rows));
+    let out =
+        dp.par_chunks_mut(3 * hidden * rows).zip(db.par_chunks_mut(3 * hidden * rows)).zip(dh.par_chunks_mut(hidden * rows));
+    out.zip(given).for_each(|(((dp, db), dh), ((share, recurrent), h_before))| {
+        let (h, gates) = (&mut *vec![T::zero(); dh.len()], &mut *vec![T::zero(); 4 * dh.len()]);
+        dispatch(Step { share, recurrent, bias: &bias, gates, h_before, h, hidden });
+        dispatch(Back { gates, h_before, mask: None, dp, db, dh, hidden });
+    });
+}
+
+/// Rows of a step that one task takes: all, unless they are many numbers.
+fn rows_of_task(numbers: usize, hidden: usize) -> usize {
+    const TASK: usize = 1 << 13;
+    if numbers < 4 * TASK { numbers / hidden } else { (TASK / hidden).max(1) }
 }

@@ -13,7 +13,7 @@ mod gru;
 mod lstm;
 
 pub use elman::{elman_backward, elman_forward};
-pub use gru::{gru_backward, gru_forward};
+pub use gru::{gru_backward, gru_forward, gru_gates, gru_gates_backward};
 pub use lstm::{Kept as LstmKept, lstm_backward, lstm_forward};
 
 use super::epilogue::Epilogue;

@@ -1,0 +1,62 @@
+//! A step of gated recurrent units: its formula, its rows apart from each other, and what is refused.
+
+use crate::common::on_threads;
+use gradus_tensor::{Rng, Tensor};
+
+/// Rows and units: fewer than a block of units, some more, and as many numbers as take several threads.
+const SIZES: [[usize; 2]; 4] = [[1, 1], [3, 7], [5, 40], [300, 130]];
+
+fn normal(shape: [usize; 2], rng: &mut Rng) -> Tensor<f32> {
+    Tensor::normal(shape, 0.0, 1.0, rng)
+}
+
+#[test]
+fn gated_steps_are_their_formula() {
+    let rng = &mut Rng::seed(0);
+    for [n, h] in SIZES {
+        // Shares that lie apart, row by row.
+        let (p, b) = (normal([n, 6 * h], rng).slice(1, 3 * h..), normal([n, 3 * h], rng));
+        let before = normal([n, h], rng);
+        let y = p.gru_gates(&b, &before).unwrap();
+        let sigmoid = |v: f64| 1.0 / (1.0 + (-v).exp());
+        for at in (0..n * h).map(|i| [i / h, i % h]) {
+            let gate = |t: &Tensor<f32>, part: usize| f64::from(t.at([at[0], part * h + at[1]]));
+            let (r, z) = (sigmoid(gate(&p, 0) + gate(&b, 0)), sigmoid(gate(&p, 1) + gate(&b, 1)));
+            let proposal = (gate(&p, 2) + r * gate(&b, 2)).tanh();
+            let wanted = (1.0 - z) * proposal + z * f64::from(before.at(at));
+            assert!((f64::from(y.at(at)) - wanted).abs() < 1e-6, "{n} x {h}, at {at:?}");
+        }
+    }
+}
+
+#[test]
+fn rows_do_not_meet_and_threads_change_no_bit() {
+    let rng = &mut Rng::seed(1);
+    for [n, h] in SIZES {
+        let (p, b) = (normal([n, 3 * h], rng), normal([n, 3 * h], rng));
+        let (before, gy) = (normal([n, h], rng), normal([n, h], rng));
+        let all = |rows: std::ops::Range<usize>| {
+            let [p, b, before, gy] = [&p, &b, &before, &gy].map(|t| t.slice(0, rows.clone()));
+            let [dp, db, dh] = p.gru_gates_grad(&b, &before, &gy).unwrap();
+            [p.gru_gates(&b, &before).unwrap(), dp, db, dh]
+        };
+        let together = on_threads(3, || all(0..n));
+        assert_eq!(together, on_threads(1, || all(0..n)));
+        for row in [0, n / 2, n - 1] {
+            for (whole, alone) in together.iter().zip(all(row..row + 1)) {
+                assert_eq!(whole.slice(0, row..row + 1), alone, "row {row} of {n} x {h}");
+            }
+        }
+    }
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_named() {
+    let zeros = |n, h| Tensor::<f32>::zeros([n, h]);
+    let error = zeros(2, 9).gru_gates(&zeros(2, 9), &zeros(3, 3)).unwrap_err().to_string();
+    assert_eq!(error, "gru_gates: shares [2, 9] and [2, 9], state [3, 3]; wanted [N, 3 H] twice and [N, H]");
+    let error = zeros(2, 9).gru_gates_grad(&zeros(2, 9), &zeros(2, 3), &zeros(2, 4)).unwrap_err().to_string();
+    assert_eq!(error, "gru_gates: a gradient [2, 4] of a state [2, 3]");
+    assert_eq!(zeros(0, 9).gru_gates(&zeros(0, 9), &zeros(0, 3)).unwrap(), zeros(0, 3));
+    assert_eq!(zeros(2, 0).gru_gates(&zeros(2, 0), &zeros(2, 0)).unwrap(), zeros(2, 0));
+}
