@@ -1,7 +1,7 @@
 //! Rows of logits: the logarithm of the sum of their exponentials, and cross-entropy with its gradient. A row is read again while it
 //! is in the first-level cache, and no exponential is written to memory but the gradient's.
 
-use super::reduce::{self, BLOCK, Fold, Max, block};
+use super::reduce::{self, BLOCK, Fold, Max, Sum, block};
 use super::simd::{Kernel, dispatch};
 use crate::element::Float;
 use rayon::prelude::*;
@@ -18,11 +18,11 @@ struct Exps<T> {
 impl<T: Float> Fold<T> for Exps<T> {
     #[inline(always)]
     fn neutral(&self) -> T {
-        T::zero()
+        Sum.neutral()
     }
     #[inline(always)]
     fn join(&self, a: T, b: T) -> T {
-        a + b
+        Sum.join(a, b)
     }
     #[inline(always)]
     fn lift(&self, v: T) -> T {

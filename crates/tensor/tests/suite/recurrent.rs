@@ -1,4 +1,4 @@
-//! A step of gated recurrent units: its formula, its rows apart from each other, and what is refused.
+//! A step of gated recurrent units: its formula and its derivatives' in plain loops, its rows apart from each other, and what is refused.
 
 use crate::common::on_threads;
 use gradus_tensor::{Rng, Tensor};
@@ -16,15 +16,27 @@ fn gated_steps_are_their_formula() {
     for [n, h] in SIZES {
         // Shares that lie apart, row by row.
         let (p, b) = (normal([n, 6 * h], rng).slice(1, 3 * h..), normal([n, 3 * h], rng));
-        let before = normal([n, h], rng);
+        let (before, gy) = (normal([n, h], rng), normal([n, h], rng));
         let y = p.gru_gates(&b, &before).unwrap();
+        let [dp, db, dh] = p.gru_gates_grad(&b, &before, &gy).unwrap();
         let sigmoid = |v: f64| 1.0 / (1.0 + (-v).exp());
         for at in (0..n * h).map(|i| [i / h, i % h]) {
             let gate = |t: &Tensor<f32>, part: usize| f64::from(t.at([at[0], part * h + at[1]]));
             let (r, z) = (sigmoid(gate(&p, 0) + gate(&b, 0)), sigmoid(gate(&p, 1) + gate(&b, 1)));
-            let proposal = (gate(&p, 2) + r * gate(&b, 2)).tanh();
-            let wanted = (1.0 - z) * proposal + z * f64::from(before.at(at));
-            assert!((f64::from(y.at(at)) - wanted).abs() < 1e-6, "{n} x {h}, at {at:?}");
+            let (b3, was, g) = (gate(&b, 2), f64::from(before.at(at)), f64::from(gy.at(at)));
+            let new = (gate(&p, 2) + r * b3).tanh();
+            let d_new = g * (1.0 - z) * (1.0 - new * new);
+            let (dz, dr) = (g * (was - new) * z * (1.0 - z), d_new * b3 * r * (1.0 - r));
+            let found = [f64::from(y.at(at)), f64::from(dh.at(at))]
+                .into_iter()
+                .chain([&dp, &db].into_iter().flat_map(|d| [0, 1, 2].map(|part| gate(d, part))));
+            let wanted = [(1.0 - z) * new + z * was, g * z, dr, dz, d_new, dr, dz, d_new * r];
+            for (i, (found, wanted)) in found.zip(wanted).enumerate() {
+                assert!(
+                    (found - wanted).abs() < 2e-6 * wanted.abs().max(1.0),
+                    "{n} x {h}, at {at:?}, number {i}: {found}, {wanted}"
+                );
+            }
         }
     }
 }

@@ -214,9 +214,11 @@ impl<T: Float, const K: usize> VectorKernel<T> for WeightGrad<'_, T, K> {
             let mut sums = [[V::splat(T::zero()); K]; K];
             for n in 0..gy.len() / to / channels {
                 let i = n * channels + channel;
-                // Several rows at a time, it is not read in order, and processors then ask for what is next too late.
-                for line in (0..if to > LARGE { to } else { 0 }).step_by(64 / size_of::<T>()) {
-                    V::prefetch(gy.as_ptr().wrapping_add(i * to + line));
+                if to > LARGE {
+                    // Several rows at a time, it is not read in order, and processors then ask for what is next too late.
+                    for line in (0..to).step_by(64 / size_of::<T>()) {
+                        V::prefetch(gy.as_ptr().wrapping_add(i * to + line));
+                    }
                 }
                 plane.fill::<T, V>(&x[i * from..(i + 1) * from], size, padded.as_mut_slice());
                 let at = padded.as_slice().as_ptr();
