@@ -17,13 +17,8 @@ impl<T: Float> Var<T> {
     pub fn conv2d(&self, w: &Var<T>, o: Conv2dOptions) -> Var<T> {
         let (x, w_) = (self.clone(), w.clone());
         let (a, b) = (self.clone(), w.clone());
-        op("conv2d", [self, w], self.value().conv2d(w.value(), o), move |p| {
-            [
-                p.needs(0).then(|| p.gy().conv2d_input_grad(&w_, x.shape(), o)),
-                p.needs(1).then(|| x.conv2d_weight_grad(p.gy(), w_.shape(), o)),
-            ]
-        })
-        .with_jvp(move |p| p.product_rule(&a, &b, |x, w| x.conv2d(w, o)))
+        op("conv2d", [self, w], self.value().conv2d(w.value(), o), move |p| gradients(p, p.gy(), [&x, &w_], o))
+            .with_jvp(move |p| p.product_rule(&a, &b, |x, w| x.conv2d(w, o)))
     }
 
     /// `max(x * w + b, 0)` in one pass, where `*` is [`conv2d`](Self::conv2d), and `b` of `[F]`, if there is one, is added to
@@ -47,8 +42,8 @@ impl<T: Float> Var<T> {
         let (x, w_) = (self.clone(), w.clone());
         let inner = move |p: &mut Pull<'_, T>| {
             let g = relu_gradient(p);
-            let dx = p.needs(0).then(|| g.conv2d_input_grad(&w_, x.shape(), o));
-            (dx, p.needs(1).then(|| x.conv2d_weight_grad(&g, w_.shape(), o)), g)
+            let [dx, dw] = gradients(p, &g, [&x, &w_], o);
+            (dx, dw, g)
         };
         match b {
             None => op_with_output("conv2d_relu", [self, w], y, move |p| {
@@ -89,6 +84,15 @@ impl<T: Float> Var<T> {
             [p.needs(0).then(|| gy_.conv2d_input_grad(p.gy(), x.shape(), o)), p.needs(1).then(|| x.conv2d(p.gy(), o))]
         })
     }
+}
+
+/// Of the gradients with respect to input and filters, for a gradient `gy` of the result, those that are wanted.
+fn gradients<T: Float>(p: &Pull<'_, T>, gy: &Var<T>, [x, w]: [&Var<T>; 2], o: Conv2dOptions) -> [Option<Var<T>>; 2] {
+    let needs = [p.needs(0), p.needs(1)];
+    if needs == [true, true] && !p.is_differentiable() {
+        return x.value().conv2d_grads(w.value(), gy.value(), o).map(|g| Some(g.into()));
+    }
+    [needs[0].then(|| gy.conv2d_input_grad(w, x.shape(), o)), needs[1].then(|| x.conv2d_weight_grad(gy, w.shape(), o))]
 }
 
 /// A random small convolution: input, filters, shape of the result.

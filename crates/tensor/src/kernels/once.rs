@@ -28,6 +28,7 @@ kernels! {
     conv_forward = conv::forward, (g: &Geometry, x: &[Self], w: &[Self], end: Epilogue<'_, Self>, y: &mut [Self]);
     conv_input_grad = conv::input_grad, (g: &Geometry, gy: &[Self], w: &[Self], gx: &mut [Self]);
     conv_weight_grad = conv::weight_grad, (g: &Geometry, x: &[Self], gy: &[Self], gw: &mut [Self]);
+    conv_grads = conv::grads, (g: &Geometry, given: [&[Self]; 3], gx: &mut [Self], gw: &mut [Self]);
     max_pool = pool::max, (g: &pool::Geometry, x: &[Self], y: &mut [Self], index: &mut [i32]);
     average_pool = pool::average, (g: &pool::Geometry, x: &[Self], y: &mut [Self]);
     average_pool_grad = pool::average_grad, (g: &pool::Geometry, gy: &[Self], gx: &mut [Self]);

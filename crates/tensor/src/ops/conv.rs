@@ -261,4 +261,21 @@ impl<T: Float> Tensor<T> {
         let (x, gy) = (x.as_slice().expect("contiguous"), gy.as_slice().expect("contiguous"));
         Tensor::build(shape, |gw| T::conv_weight_grad(&g, x, gy, gw))
     }
+
+    /// The gradients of [`conv2d`](Self::conv2d) of this input with respect to it and to the filters `w`, for a gradient `gy` of
+    /// its result: as [`conv2d_input_grad`](Self::conv2d_input_grad) and [`conv2d_weight_grad`](Self::conv2d_weight_grad), in one
+    /// pass over `gy` where that is quicker.
+    ///
+    /// # Panics
+    /// When the shapes do not belong to one convolution.
+    #[track_caller]
+    pub fn conv2d_grads(&self, w: &Tensor<T>, gy: &Tensor<T>, o: Conv2dOptions) -> [Tensor<T>; 2] {
+        let g = geometry("conv2d_grads", &self.shape, &w.shape, &o).or_panic();
+        check_gradient("conv2d_grads", &gy.shape, &g).or_panic();
+        let given = [self, gy, w].map(Tensor::contiguous);
+        let given = given.each_ref().map(|t| t.as_slice().expect("contiguous"));
+        let mut gw = Tensor::build(w.shape.clone(), |_| ());
+        let gx = Tensor::build(self.shape.clone(), |gx| T::conv_grads(&g, given, gx, gw.as_mut_slice()));
+        [gx, gw]
+    }
 }

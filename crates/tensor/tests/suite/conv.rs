@@ -54,7 +54,9 @@ impl Problem {
 
 /// Results of the functions under test, in the order of [`Problem::naive`].
 fn computed<T: Float>(p: &Problem, x: &Tensor<T>, w: &Tensor<T>, gy: &Tensor<T>) -> [Tensor<T>; 3] {
-    [x.conv2d(w, p.o), gy.conv2d_input_grad(w, p.x, p.o), x.conv2d_weight_grad(gy, p.w, p.o)]
+    let [gx, gw] = [gy.conv2d_input_grad(w, p.x, p.o), x.conv2d_weight_grad(gy, p.w, p.o)];
+    assert_eq!(x.conv2d_grads(w, gy, p.o), [gx.clone(), gw.clone()], "both gradients at once, of {p:?}");
+    [x.conv2d(w, p.o), gx, gw]
 }
 
 /// Options and sizes along one axis: kernel, stride, dilation, padding, size; padding may exceed the picture.
@@ -170,6 +172,7 @@ fn larger() -> Vec<Problem> {
         simple([2, 3, 6, 7], [3, 1, 5, 5], 4, 1, 3),
         simple([2, 3, 1, 16], [3, 1, 3, 3], 1, 1, 3),
         simple([2, 2, 66, 67], [2, 1, 3, 3], 1, 1, 2),
+        simple([3, 11, 8, 19], [11, 1, 5, 5], 3, 1, 11),
         // For minimal filtering: vectors of channels and filters whole and not, one tile across and several, tiles that reach
         // over the edge, blocks that threads share and blocks that they do not.
         simple([3, 12, 17, 19], [13, 12, 3, 3], 1, 1, 1),

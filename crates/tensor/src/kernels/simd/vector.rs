@@ -21,6 +21,8 @@ pub trait Vector<T>: Copy {
     const LANES: usize;
     /// Rows of a matrix product's tile, of two vectors each, that registers have room for.
     const ROWS: usize;
+    /// A choice of lanes.
+    type Mask: Copy;
 
     /// Runs `k` in a function of its own, which all who call it share: for what is much code, and called from many places.
     unsafe fn call<K: VectorKernel<T>>(k: K) -> K::Out;
@@ -28,6 +30,10 @@ pub trait Vector<T>: Copy {
     unsafe fn load(p: *const T) -> Self;
     /// The first `n` elements, of `LANES` at most, then zeros; no more than `n` are read.
     unsafe fn load_first(p: *const T, n: usize) -> Self;
+    /// The lanes from `first` up to `end`, of `LANES` at most.
+    unsafe fn mask(first: usize, end: usize) -> Self::Mask;
+    /// The elements that `p` points to in the lanes of `mask`, and zeros in the others, whose elements need not be there.
+    unsafe fn load_masked(p: *const T, mask: Self::Mask) -> Self;
     unsafe fn store(self, p: *mut T);
     /// Writes the first `n` elements, of `LANES` at most.
     unsafe fn store_first(self, p: *mut T, n: usize);
@@ -69,6 +75,7 @@ macro_rules! plain {
         impl Vector<$t> for [$t; $lanes] {
             const LANES: usize = $lanes;
             const ROWS: usize = 4;
+            type Mask = [bool; $lanes];
 
             #[inline(never)]
             unsafe fn call<K: VectorKernel<$t>>(k: K) -> K::Out {
@@ -88,6 +95,15 @@ macro_rules! plain {
             unsafe fn load_first(p: *const $t, n: usize) -> Self {
                 // SAFETY: the caller's promise, for each of the first n.
                 std::array::from_fn(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
+            }
+            #[inline(always)]
+            unsafe fn mask(first: usize, end: usize) -> [bool; $lanes] {
+                std::array::from_fn(|i| (first..end).contains(&i))
+            }
+            #[inline(always)]
+            unsafe fn load_masked(p: *const $t, mask: [bool; $lanes]) -> Self {
+                // SAFETY: the caller's promise, for the lanes of the mask; of the others no pointer is read.
+                std::array::from_fn(|i| if mask[i] { unsafe { *p.wrapping_add(i) } } else { 0.0 })
             }
             #[inline(always)]
             unsafe fn store(self, p: *mut $t) {

@@ -36,6 +36,7 @@ macro_rules! wide {
         impl Vector<$t> for V512<$t> {
             const LANES: usize = $lanes;
             const ROWS: usize = 14;
+            type Mask = $mask;
 
             // SAFETY, of all: the caller says that there is AVX-512, and what pointers are good for.
             #[inline(never)]
@@ -54,6 +55,14 @@ macro_rules! wide {
             #[inline(always)]
             unsafe fn load_first(p: *const $t, n: usize) -> Self {
                 Self(unsafe { $load_first(first(n) as $mask, p) })
+            }
+            #[inline(always)]
+            unsafe fn mask(from: usize, end: usize) -> $mask {
+                (first(end) & !first(from)) as $mask
+            }
+            #[inline(always)]
+            unsafe fn load_masked(p: *const $t, mask: $mask) -> Self {
+                Self(unsafe { $load_first(mask, p) })
             }
             #[inline(always)]
             unsafe fn store(self, p: *mut $t) {
@@ -107,6 +116,7 @@ macro_rules! narrow {
         impl Vector<$t> for V256<$t> {
             const LANES: usize = $lanes;
             const ROWS: usize = 6;
+            type Mask = __m256i;
 
             // SAFETY, of all: the caller says that there is AVX2 with FMA, and what pointers are good for. Masks start
             // within their table, as n is not above the number of lanes.
@@ -126,6 +136,17 @@ macro_rules! narrow {
             #[inline(always)]
             unsafe fn load_first(p: *const $t, n: usize) -> Self {
                 Self(unsafe { $load_first(p, _mm256_loadu_si256($masks.as_ptr().add($lanes - n).cast())) })
+            }
+            #[inline(always)]
+            unsafe fn mask(from: usize, end: usize) -> __m256i {
+                unsafe {
+                    let first = |n: usize| _mm256_loadu_si256($masks.as_ptr().add($lanes - n).cast());
+                    _mm256_andnot_si256(first(from), first(end))
+                }
+            }
+            #[inline(always)]
+            unsafe fn load_masked(p: *const $t, mask: __m256i) -> Self {
+                Self(unsafe { $load_first(p, mask) })
             }
             #[inline(always)]
             unsafe fn store(self, p: *mut $t) {

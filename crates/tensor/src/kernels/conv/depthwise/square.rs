@@ -1,19 +1,22 @@
 //! Filters of K x K taps and stride 1: the taps' weights stay in registers, as does a vector of outputs while all taps are
-//! added; a plane is padded once, so that no tap needs to know about edges.
+//! added. Inputs are read where they lie, under masks of the lanes that are inside the plane: a padded copy would cost as
+//! much as the sums.
 
-use super::super::{Geometry, copy_row};
-use crate::buffer::Buffer;
+use super::super::Geometry;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
+use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, with_vectors};
 use rayon::prelude::*;
 
 /// Rows of outputs at a time.
 const ROWS: usize = 4;
-/// Pixels above which a plane of gradients is asked for before it is read.
-const LARGE: usize = 1 << 12;
+/// Rows of inputs that so many of outputs see, at most.
+const MOST: usize = ROWS + 4;
 /// Planes that make a task have so many pixels between them, at least.
 const TASK: usize = 1 << 13;
+/// Channels whose gradients are a task: their planes lie behind each other.
+const CHANNELS: usize = 8;
 
 /// Whether filters have K x K taps and stride 1.
 pub fn fits<const K: usize>(g: &Geometry) -> bool {
@@ -39,33 +42,110 @@ impl Plane {
         Self { from: to, to: from, padding: padding.map(|p| K - 1 - p) }
     }
 
-    /// Rows and columns of the padded plane, whose vectors all end inside it.
-    fn padded<const K: usize>(&self, lanes: usize) -> [usize; 2] {
-        let [height, width] = self.to;
-        [height + K - 1, (width.next_multiple_of(lanes) + K - 1).max(self.padding[1] + self.from[1])]
+    /// Pixels of a plane of inputs, and of one of outputs.
+    fn pixels(&self) -> (usize, usize) {
+        (self.from[0] * self.from[1], self.to[0] * self.to[1])
     }
 
-    /// A padded plane of zeros, with room behind it for a vector that reaches over its end.
-    fn zeros<T: Float>(&self, [lines, line]: [usize; 2], lanes: usize) -> Buffer<T> {
-        let mut zeros = Buffer::stale(lines * line + lanes);
-        zeros.as_mut_slice().fill(T::zero());
-        zeros
-    }
-
-    /// Writes the plane `x` into a padded one, around which there are zeros already. Rows are written in order and in whole
-    /// vectors, so that each overwrites the zeros that the one before it wrote too much.
+    /// For each vector of a row of outputs, and each column of taps, the lanes whose input lies in the plane.
     ///
     /// # Safety
     /// The processor must have V's instructions.
     #[inline(always)]
-    unsafe fn fill<T: Float, V: Vector<T>>(&self, x: &[T], [lines, line]: [usize; 2], out: &mut [T]) {
-        let ([height, width], [top, left]) = (self.from, self.padding);
-        let rows = height.min(lines - top);
-        assert!(x.len() >= rows * width && out.len() >= lines * line + V::LANES && left + width <= line);
-        for i in 0..rows {
-            // SAFETY: rows lie inside both planes, and vectors reach no further than the room behind them.
-            unsafe { copy_row::<T, V>(x.as_ptr().add(i * width), out.as_mut_ptr().add((top + i) * line + left), width) }
+    unsafe fn masks<T: Float, V: Vector<T>, const K: usize>(&self) -> Vec<[V::Mask; K]> {
+        let (width, out_width, padding) = (self.from[1], self.to[1], self.padding[1]);
+        let mask = |left: usize, b: usize| {
+            let lanes = V::LANES.min(out_width - left);
+            let lane = |column: usize| (padding + column).saturating_sub(left + b).min(lanes);
+            // SAFETY: the caller's promise, and no lane is above their number.
+            unsafe { V::mask(lane(0), lane(width)) }
+        };
+        (0..out_width).step_by(V::LANES).map(|left| std::array::from_fn(|b| mask(left, b))).collect()
+    }
+}
+
+/// What all planes of one kind have in common.
+struct Kind<M, T, const K: usize> {
+    plane: Plane,
+    masks: Vec<[M; K]>,
+    /// A row of inputs outside the plane.
+    zeros: Vec<T>,
+}
+
+impl<M: Copy, T: Float, const K: usize> Kind<M, T, K> {
+    /// # Safety
+    /// The processor must have V's instructions.
+    #[inline(always)]
+    unsafe fn new<V: Vector<T, Mask = M>>(plane: Plane) -> Self {
+        // SAFETY: the caller's promise.
+        Self { plane, masks: unsafe { plane.masks::<T, V, K>() }, zeros: vec![T::zero(); plane.from[1]] }
+    }
+}
+
+/// A plane of inputs, looked at from outputs.
+#[derive(Clone, Copy)]
+struct View<'a, M, T, const K: usize> {
+    kind: &'a Kind<M, T, K>,
+    x: &'a [T],
+    /// How far behind this plane the one lies that will be wanted next.
+    next: usize,
+}
+
+impl<M: Copy, T: Float, const K: usize> View<'_, M, T, K> {
+    /// For rows of outputs from `row` on: the rows of inputs that they see.
+    #[inline(always)]
+    fn rows(&self, row: usize) -> [*const T; MOST] {
+        let ([height, width], [top, _]) = (self.kind.plane.from, self.kind.plane.padding);
+        assert!(self.x.len() == height * width && self.kind.zeros.len() == width);
+        let mut rows = [self.kind.zeros.as_ptr(); MOST];
+        for (i, pointer) in rows.iter_mut().enumerate().take(ROWS + K - 1) {
+            let at = (row + i).wrapping_sub(top);
+            if at < height {
+                *pointer = self.x.as_ptr().wrapping_add(at * width);
+            }
         }
+        rows
+    }
+
+    /// Calls `see(i, b, inputs)` with what vector `vector` of outputs sees in each row and at each of K columns of taps.
+    ///
+    /// # Safety
+    /// The processor must have V's instructions, and the rows be of this plane, or zeros.
+    #[inline(always)]
+    unsafe fn look<V: Vector<T, Mask = M>>(&self, rows: &[*const T], vector: usize, mut see: impl FnMut(usize, usize, V)) {
+        let (before, masks) = (self.kind.plane.padding[1], self.kind.masks[vector]);
+        for (i, row) in rows.iter().enumerate() {
+            // What lies outside the row is not read.
+            let at = row.wrapping_add(vector * V::LANES).wrapping_sub(before);
+            for (b, &mask) in masks.iter().enumerate() {
+                // SAFETY: the lanes of masks lie in the row.
+                see(i, b, unsafe { V::load_masked(at.wrapping_add(b), mask) });
+            }
+        }
+    }
+
+    /// Asks for the part of the next plane that lies where rows `row` to `row + ROWS` of this one do. Planes are small, and
+    /// processors begin to ask for what is next of their own accord when half of one is through.
+    ///
+    /// # Safety
+    /// The processor must have V's instructions.
+    #[inline(always)]
+    unsafe fn ask_ahead<V: Vector<T, Mask = M>>(&self, row: usize) {
+        let width = self.kind.plane.from[1];
+        // SAFETY: the caller's promise.
+        unsafe { ask::<T, V>(self.x.as_ptr().wrapping_add(self.next + row * width), ROWS * width) }
+    }
+}
+
+/// Asks for `n` elements. Any pointer will do.
+///
+/// # Safety
+/// The processor must have V's instructions.
+#[inline(always)]
+unsafe fn ask<T: Float, V: Vector<T>>(at: *const T, n: usize) {
+    for line in (0..n).step_by(64 / size_of::<T>()) {
+        // SAFETY: the caller's promise.
+        unsafe { V::prefetch(at.wrapping_add(line)) };
     }
 }
 
@@ -82,8 +162,19 @@ pub fn input_grad<T: Float, const K: usize>(g: &Geometry, gy: &[T], w: &[T], gx:
 
 /// The gradient with respect to `w`.
 pub fn weight_grad<T: Float, const K: usize>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
-    gw.par_chunks_mut(K * K).enumerate().for_each(|(channel, gw)| {
-        with_vectors(WeightGrad::<T, K> { plane: Plane::forward(g), channels: g.channels, channel, x, gy, gw });
+    backward::<T, K>(g, x, gy, None, gw);
+}
+
+/// The gradients with respect to `x` and `w`: each plane of `gy` is read once for both.
+pub fn grads<T: Float, const K: usize>(g: &Geometry, [x, gy, w]: [&[T]; 3], gx: &mut [T], gw: &mut [T]) {
+    assert!(gx.len() == x.len());
+    backward::<T, K>(g, x, gy, Some((w, Shared::of(gx))), gw);
+}
+
+fn backward<T: Float, const K: usize>(g: &Geometry, x: &[T], gy: &[T], input: Option<(&[T], Shared<T>)>, gw: &mut [T]) {
+    assert!(gw.len() == g.channels * K * K && x.len() == g.batch * g.image() && gy.len() == g.batch * g.out_image());
+    gw.par_chunks_mut(CHANNELS * K * K).enumerate().for_each(|(i, gw)| {
+        with_vectors(Backward::<T, K> { g, first: i * CHANNELS, x, gy, input, gw });
     });
 }
 
@@ -97,8 +188,24 @@ struct Filters<'a, T> {
     end: Epilogue<'a, T>,
 }
 
+/// The taps of a channel's filter, each in all lanes.
+///
+/// # Safety
+/// The processor must have V's instructions.
+#[inline(always)]
+unsafe fn taps<T: Float, V: Vector<T>, const K: usize>(w: &[T], channel: usize, turned: bool) -> [[V; K]; K] {
+    let w = &w[channel * K * K..][..K * K];
+    // SAFETY: the caller's promise.
+    let mut taps = unsafe { [[V::splat(T::zero()); K]; K] };
+    for (t, v) in taps.as_flattened_mut().iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *v = unsafe { V::splat(w[if turned { K * K - 1 - t } else { t }]) };
+    }
+    taps
+}
+
 fn convolve<T: Float, const K: usize>(plane: Plane, filters: Filters<'_, T>, x: &[T], y: &mut [T]) {
-    let (from, to) = (plane.from[0] * plane.from[1], plane.to[0] * plane.to[1]);
+    let (from, to) = plane.pixels();
     let planes = (TASK / to).max(1);
     y.par_chunks_mut(planes * to).zip(x.par_chunks(planes * from)).enumerate().for_each(|(i, (y, x))| {
         with_vectors(Planes::<T, K> { plane, filters, first: i * planes, x, y });
@@ -119,66 +226,74 @@ impl<T: Float, const K: usize> VectorKernel<T> for Planes<'_, T, K> {
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
         let Self { plane, filters: Filters { channels, w, turned, end }, first, x, y } = self;
-        let (size, [_, width]) = (plane.padded::<K>(V::LANES), plane.to);
-        let mut padded = plane.zeros(size, V::LANES);
-        let planes = x.chunks_exact(plane.from[0] * plane.from[1]).zip(y.chunks_exact_mut(plane.to[0] * width));
-        for (i, (x, y)) in planes.enumerate() {
+        let (from, to) = plane.pixels();
+        // SAFETY: the caller's promise.
+        let kind = &unsafe { Kind::new::<V>(plane) };
+        for (i, (x, y)) in x.chunks_exact(from).zip(y.chunks_exact_mut(to)).enumerate() {
             let channel = (first + i) % channels;
-            let w = &w[channel * K * K..][..K * K];
-            // SAFETY: of `K` rows and columns from each output on, the last vector ends inside the padded plane.
-            unsafe {
-                plane.fill::<T, V>(x, size, padded.as_mut_slice());
-                let mut taps = [[V::splat(T::zero()); K]; K];
-                for (t, v) in taps.as_flattened_mut().iter_mut().enumerate() {
-                    *v = V::splat(w[if turned { K * K - 1 - t } else { t }]);
-                }
-                let at = padded.as_slice().as_ptr();
-                for (i, y) in y.chunks_mut(ROWS * width).enumerate() {
-                    let at = at.add(i * ROWS * size[1]);
-                    if y.len() == ROWS * width {
-                        put_rows::<T, V, K, ROWS>(at, size[1], &taps, y, width);
-                    } else {
-                        for (i, y) in y.chunks_exact_mut(width).enumerate() {
-                            put_rows::<T, V, K, 1>(at.add(i * size[1]), size[1], &taps, y, width);
-                        }
-                    }
-                }
-            }
+            // SAFETY: the caller's promise.
+            unsafe { put_plane::<T, V, K>(View { kind, x, next: from }, to, &taps::<T, V, K>(w, channel, turned), y) };
             end.finish(channel, y.len(), y);
         }
     }
 }
 
-/// R rows of outputs. A vector of the padded plane is loaded once for all of them: most of these loads lie across two lines,
-/// and cost as much as two.
+/// A plane of outputs; the next one lies `next` behind it.
 ///
 /// # Safety
-/// The processor must have V's instructions, and there be whole vectors from each output on at K + R - 1 rows, `line` apart,
-/// and K columns.
+/// The processor must have V's instructions.
 #[inline(always)]
-unsafe fn put_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
-    at: *const T,
-    line: usize,
+unsafe fn put_plane<T: Float, V: Vector<T>, const K: usize>(
+    view: View<'_, V::Mask, T, K>,
+    next: usize,
     taps: &[[V; K]; K],
     y: &mut [T],
-    width: usize,
 ) {
-    assert!(y.len() == R * width);
-    let tap = |a: usize, b: usize| taps[a][b];
-    // SAFETY: the caller's promise; outputs are written inside `y`.
-    unsafe {
-        for left in (0..width).step_by(V::LANES) {
-            let mut sums = [V::splat(T::zero()); R];
-            for i in 0..K + R - 1 {
-                for b in 0..K {
-                    let x = V::load(at.add(i * line + left + b));
-                    for (r, sum) in sums.iter_mut().enumerate() {
-                        if (r..r + K).contains(&i) {
-                            *sum = tap(i - r, b).mul_add(x, *sum);
-                        }
-                    }
+    let width = view.kind.plane.to[1];
+    for (i, y) in y.chunks_mut(ROWS * width).enumerate() {
+        let rows = view.rows(i * ROWS);
+        // SAFETY: the caller's promise.
+        unsafe {
+            view.ask_ahead::<V>(i * ROWS);
+            ask::<T, V>(y.as_ptr().wrapping_add(next), y.len());
+            if y.len() == ROWS * width {
+                put_rows::<T, V, K, ROWS>(view, &rows, taps, y);
+            } else {
+                for (r, y) in y.chunks_exact_mut(width).enumerate() {
+                    put_rows::<T, V, K, 1>(view, &rows[r..], taps, y);
                 }
             }
+        }
+    }
+}
+
+/// R rows of outputs, from the rows of inputs that they see. A vector of inputs is loaded once for all of them: most of these
+/// loads lie across two lines, and cost as much as two.
+///
+/// # Safety
+/// The processor must have V's instructions, and the rows be of this plane, or zeros.
+#[inline(always)]
+unsafe fn put_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
+    view: View<'_, V::Mask, T, K>,
+    rows: &[*const T],
+    taps: &[[V; K]; K],
+    y: &mut [T],
+) {
+    let (width, rows) = (view.kind.plane.to[1], &rows[..K + R - 1]);
+    assert!(y.len() == R * width);
+    let tap = |a: usize, b: usize| taps[a][b];
+    for vector in 0..view.kind.masks.len() {
+        let left = vector * V::LANES;
+        // SAFETY: the caller's promise; outputs are written inside `y`.
+        unsafe {
+            let mut sums = [V::splat(T::zero()); R];
+            view.look::<V>(rows, vector, |i, b, x| {
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    if (r..r + K).contains(&i) {
+                        *sum = tap(i - r, b).mul_add(x, *sum);
+                    }
+                }
+            });
             for (r, sum) in sums.into_iter().enumerate() {
                 let to = y.as_mut_ptr().add(r * width + left);
                 if width - left >= V::LANES {
@@ -191,49 +306,40 @@ unsafe fn put_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
     }
 }
 
-/// The gradient of one channel's filter, over all pictures.
-struct WeightGrad<'a, T, const K: usize> {
-    plane: Plane,
-    channels: usize,
-    channel: usize,
+/// The gradients of some channels' filters, over all pictures, and of their inputs, for which `input` has the filters.
+struct Backward<'a, T, const K: usize> {
+    g: &'a Geometry,
+    first: usize,
     x: &'a [T],
     gy: &'a [T],
+    input: Option<(&'a [T], Shared<T>)>,
     gw: &'a mut [T],
 }
 
-impl<T: Float, const K: usize> VectorKernel<T> for WeightGrad<'_, T, K> {
+impl<T: Float, const K: usize> VectorKernel<T> for Backward<'_, T, K> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { plane, channels, channel, x, gy, gw } = self;
-        let (size, [height, width]) = (plane.padded::<K>(V::LANES), plane.to);
-        let (from, to) = (plane.from[0] * plane.from[1], height * width);
-        let mut padded = plane.zeros(size, V::LANES);
-        // SAFETY: as in `Planes`.
+        let Self { g, first, x, gy, input, gw } = self;
+        let (from, to) = Plane::forward(g).pixels();
+        let channels = gw.len() / (K * K);
+        // SAFETY: the caller's promise. A channel is one task's, so that no other writes to its planes of `gx`, which has as many as `x`.
         unsafe {
-            let mut sums = [[V::splat(T::zero()); K]; K];
-            for n in 0..gy.len() / to / channels {
-                let i = n * channels + channel;
-                if to > LARGE {
-                    // Several rows at a time, it is not read in order, and processors then ask for what is next too late.
-                    for line in (0..to).step_by(64 / size_of::<T>()) {
-                        V::prefetch(gy.as_ptr().wrapping_add(i * to + line));
-                    }
+            let (forth, back) = (&Kind::new::<V>(Plane::forward(g)), &Kind::new::<V>(Plane::backward::<K>(g)));
+            let mut sums = [[[V::splat(T::zero()); K]; K]; CHANNELS];
+            for (n, c) in (0..g.batch).flat_map(|n| (0..channels).map(move |c| (n, c))) {
+                let i = n * g.channels + first + c;
+                let next = if c + 1 < channels { 1 } else { g.channels + 1 - channels };
+                let (x, gy) = (&x[i * from..(i + 1) * from], &gy[i * to..(i + 1) * to]);
+                if let Some((w, gx)) = input {
+                    let gx = std::slice::from_raw_parts_mut(gx.get().add(i * from), from);
+                    let view = View { kind: back, x: gy, next: next * to };
+                    put_plane::<T, V, K>(view, next * from, &taps::<T, V, K>(w, first + c, true), gx);
                 }
-                plane.fill::<T, V>(&x[i * from..(i + 1) * from], size, padded.as_mut_slice());
-                let at = padded.as_slice().as_ptr();
-                for (i, gy) in gy[i * to..(i + 1) * to].chunks(ROWS * width).enumerate() {
-                    let at = at.add(i * ROWS * size[1]);
-                    if gy.len() == ROWS * width {
-                        add_rows::<T, V, K, ROWS>(at, size[1], gy, width, &mut sums);
-                    } else {
-                        for (i, gy) in gy.chunks_exact(width).enumerate() {
-                            add_rows::<T, V, K, 1>(at.add(i * size[1]), size[1], gy, width, &mut sums);
-                        }
-                    }
-                }
+                let ahead = if input.is_none() { next * to } else { 0 };
+                add_plane::<T, V, K>(View { kind: forth, x, next: next * from }, ahead, gy, &mut sums[c]);
             }
-            for (g, sum) in gw.iter_mut().zip(sums.as_flattened()) {
+            for (g, sum) in gw.iter_mut().zip(sums.as_flattened().as_flattened()) {
                 let mut lanes = [T::zero(); 16];
                 sum.store(lanes.as_mut_ptr());
                 *g = lanes.into_iter().sum();
@@ -242,56 +348,68 @@ impl<T: Float, const K: usize> VectorKernel<T> for WeightGrad<'_, T, K> {
     }
 }
 
-/// What R rows of the output's gradient add to the sums of all taps, lane by lane.
-///
-/// # Safety
-/// As for [`put_rows`].
-#[inline(always)]
-unsafe fn add_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
-    at: *const T,
-    line: usize,
-    gy: &[T],
-    width: usize,
-    sums: &mut [[V; K]; K],
-) {
-    assert!(gy.len() == R * width);
-    let gy = gy.as_ptr();
-    // SAFETY: the caller's promise; of the last vector of a row, only what the row has is read, of both sides.
-    unsafe {
-        let mut left = 0;
-        while left + V::LANES <= width {
-            add_columns::<T, V, K, R>(|r| V::load(gy.add(r * width + left)), |i, b| V::load(at.add(i * line + left + b)), sums);
-            left += V::LANES;
-        }
-        if left < width {
-            let load = |p: *const T| V::load_first(p, width - left);
-            add_columns::<T, V, K, R>(|r| load(gy.add(r * width + left)), |i, b| load(at.add(i * line + left + b)), sums);
-        }
-    }
-}
-
-/// One vector of columns of R rows. As in [`put_rows`], a vector of the padded plane is loaded once for all of them.
+/// What a plane of the output's gradient adds to the sums of all taps, lane by lane. The next one lies `next` behind it, if it is
+/// not here already.
 ///
 /// # Safety
 /// The processor must have V's instructions.
 #[inline(always)]
-unsafe fn add_columns<T: Float, V: Vector<T>, const K: usize, const R: usize>(
-    g: impl Fn(usize) -> V,
-    x: impl Fn(usize, usize) -> V,
+unsafe fn add_plane<T: Float, V: Vector<T>, const K: usize>(
+    view: View<'_, V::Mask, T, K>,
+    next: usize,
+    gy: &[T],
     sums: &mut [[V; K]; K],
 ) {
-    let (mut totals, g): (_, [V; R]) = (*sums, std::array::from_fn(g));
-    // SAFETY: the caller's promise.
-    let add = |total: &mut [V; K], b: usize, g: V, x: V| total[b] = unsafe { g.mul_add(x, total[b]) };
-    for i in 0..K + R - 1 {
-        for b in 0..K {
-            let x = x(i, b);
-            for (r, &g) in g.iter().enumerate() {
-                if (r..r + K).contains(&i) {
-                    add(&mut totals[i - r], b, g, x);
+    let width = view.kind.plane.to[1];
+    let mut totals = *sums;
+    for (i, gy) in gy.chunks(ROWS * width).enumerate() {
+        let rows = view.rows(i * ROWS);
+        // SAFETY: the caller's promise.
+        unsafe {
+            view.ask_ahead::<V>(i * ROWS);
+            if next > 0 {
+                ask::<T, V>(gy.as_ptr().wrapping_add(next), gy.len());
+            }
+            if gy.len() == ROWS * width {
+                add_rows::<T, V, K, ROWS>(view, &rows, gy, &mut totals);
+            } else {
+                for (r, gy) in gy.chunks_exact(width).enumerate() {
+                    add_rows::<T, V, K, 1>(view, &rows[r..], gy, &mut totals);
                 }
             }
         }
     }
     *sums = totals;
+}
+
+/// What R rows add. As in [`put_rows`], a vector of inputs is loaded once for all of them.
+///
+/// # Safety
+/// As for [`put_rows`].
+#[inline(always)]
+unsafe fn add_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
+    view: View<'_, V::Mask, T, K>,
+    rows: &[*const T],
+    gy: &[T],
+    sums: &mut [[V; K]; K],
+) {
+    let (width, rows) = (view.kind.plane.to[1], &rows[..K + R - 1]);
+    assert!(gy.len() == R * width);
+    for vector in 0..view.kind.masks.len() {
+        let left = vector * V::LANES;
+        // SAFETY: the caller's promise; of the last vector of a row, only what the row has is read.
+        unsafe {
+            let g: [V; R] = std::array::from_fn(|r| {
+                let at = gy.as_ptr().add(r * width + left);
+                if width - left >= V::LANES { V::load(at) } else { V::load_first(at, width - left) }
+            });
+            view.look::<V>(rows, vector, |i, b, x| {
+                for (r, &g) in g.iter().enumerate() {
+                    if (r..r + K).contains(&i) {
+                        sums[i - r][b] = g.mul_add(x, sums[i - r][b]);
+                    }
+                }
+            });
+        }
+    }
 }
