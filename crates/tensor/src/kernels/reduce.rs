@@ -217,7 +217,7 @@ pub(crate) fn middle<T: Element, F: Fold<T>>(x: &[T], n: usize, inner: usize, ou
         return;
     }
     // One task some planes, and within a plane a strip of columns.
-    let strip = if parallel { 512.min(inner) } else { inner };
+    let strip = if parallel { 4096.min(inner) } else { inner };
     let plane = |(x, out): (&[T], &mut [T])| {
         for (s, out) in out.chunks_mut(strip).enumerate() {
             columns(x, inner, s * strip, out, f);

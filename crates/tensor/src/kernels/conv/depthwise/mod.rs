@@ -1,6 +1,7 @@
 //! One filter a channel: no sum over channels, so nothing for a matrix product to do. Each tap adds a scaled,
 //! shifted row to a row of the output, which vectorises and runs at the speed of the first-level cache.
 
+mod plane;
 mod square;
 
 use super::Geometry;

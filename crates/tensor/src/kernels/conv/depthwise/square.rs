@@ -1,18 +1,14 @@
 //! Filters of K x K taps and stride 1: the taps' weights stay in registers, as does a vector of outputs while all taps are
-//! added. Inputs are read where they lie, under masks of the lanes that are inside the plane: a padded copy would cost as
-//! much as the sums.
+//! added.
 
 use super::super::Geometry;
+use super::plane::{Kind, Plane, ROWS, View, ask};
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, with_vectors};
 use rayon::prelude::*;
 
-/// Rows of outputs at a time.
-const ROWS: usize = 4;
-/// Rows of inputs that so many of outputs see, at most.
-const MOST: usize = ROWS + 4;
 /// Planes that make a task have so many pixels between them, at least.
 const TASK: usize = 1 << 13;
 /// Channels whose gradients are a task: their planes lie behind each other.
@@ -21,132 +17,6 @@ const CHANNELS: usize = 8;
 /// Whether filters have K x K taps and stride 1.
 pub fn fits<const K: usize>(g: &Geometry) -> bool {
     g.plane() > 0 && (g.kernel, g.stride, g.dilation) == ([K, K], [1, 1], [1, 1]) && g.padding.iter().all(|&p| p < K)
-}
-
-/// From a plane of `from` pixels to one of `to`, with so many zeros before the first row and column.
-#[derive(Clone, Copy)]
-struct Plane {
-    from: [usize; 2],
-    to: [usize; 2],
-    padding: [usize; 2],
-}
-
-impl Plane {
-    fn forward(g: &Geometry) -> Self {
-        Self { from: [g.height, g.width], to: [g.out_height, g.out_width], padding: g.padding }
-    }
-
-    /// The convolution whose output is the input's gradient.
-    fn backward<const K: usize>(g: &Geometry) -> Self {
-        let Self { from, to, padding } = Self::forward(g);
-        Self { from: to, to: from, padding: padding.map(|p| K - 1 - p) }
-    }
-
-    /// Pixels of a plane of inputs, and of one of outputs.
-    fn pixels(&self) -> (usize, usize) {
-        (self.from[0] * self.from[1], self.to[0] * self.to[1])
-    }
-
-    /// For each vector of a row of outputs, and each column of taps, the lanes whose input lies in the plane.
-    ///
-    /// # Safety
-    /// The processor must have V's instructions.
-    #[inline(always)]
-    unsafe fn masks<T: Float, V: Vector<T>, const K: usize>(&self) -> Vec<[V::Mask; K]> {
-        let (width, out_width, padding) = (self.from[1], self.to[1], self.padding[1]);
-        let mask = |left: usize, b: usize| {
-            let lanes = V::LANES.min(out_width - left);
-            let lane = |column: usize| (padding + column).saturating_sub(left + b).min(lanes);
-            // SAFETY: the caller's promise, and no lane is above their number.
-            unsafe { V::mask(lane(0), lane(width)) }
-        };
-        (0..out_width).step_by(V::LANES).map(|left| std::array::from_fn(|b| mask(left, b))).collect()
-    }
-}
-
-/// What all planes of one kind have in common.
-struct Kind<M, T, const K: usize> {
-    plane: Plane,
-    masks: Vec<[M; K]>,
-    /// A row of inputs outside the plane.
-    zeros: Vec<T>,
-}
-
-impl<M: Copy, T: Float, const K: usize> Kind<M, T, K> {
-    /// # Safety
-    /// The processor must have V's instructions.
-    #[inline(always)]
-    unsafe fn new<V: Vector<T, Mask = M>>(plane: Plane) -> Self {
-        // SAFETY: the caller's promise.
-        Self { plane, masks: unsafe { plane.masks::<T, V, K>() }, zeros: vec![T::zero(); plane.from[1]] }
-    }
-}
-
-/// A plane of inputs, looked at from outputs.
-#[derive(Clone, Copy)]
-struct View<'a, M, T, const K: usize> {
-    kind: &'a Kind<M, T, K>,
-    x: &'a [T],
-    /// How far behind this plane the one lies that will be wanted next.
-    next: usize,
-}
-
-impl<M: Copy, T: Float, const K: usize> View<'_, M, T, K> {
-    /// For rows of outputs from `row` on: the rows of inputs that they see.
-    #[inline(always)]
-    fn rows(&self, row: usize) -> [*const T; MOST] {
-        let ([height, width], [top, _]) = (self.kind.plane.from, self.kind.plane.padding);
-        assert!(self.x.len() == height * width && self.kind.zeros.len() == width);
-        let mut rows = [self.kind.zeros.as_ptr(); MOST];
-        for (i, pointer) in rows.iter_mut().enumerate().take(ROWS + K - 1) {
-            let at = (row + i).wrapping_sub(top);
-            if at < height {
-                *pointer = self.x.as_ptr().wrapping_add(at * width);
-            }
-        }
-        rows
-    }
-
-    /// Calls `see(i, b, inputs)` with what vector `vector` of outputs sees in each row and at each of K columns of taps.
-    ///
-    /// # Safety
-    /// The processor must have V's instructions, and the rows be of this plane, or zeros.
-    #[inline(always)]
-    unsafe fn look<V: Vector<T, Mask = M>>(&self, rows: &[*const T], vector: usize, mut see: impl FnMut(usize, usize, V)) {
-        let (before, masks) = (self.kind.plane.padding[1], self.kind.masks[vector]);
-        for (i, row) in rows.iter().enumerate() {
-            // What lies outside the row is not read.
-            let at = row.wrapping_add(vector * V::LANES).wrapping_sub(before);
-            for (b, &mask) in masks.iter().enumerate() {
-                // SAFETY: the lanes of masks lie in the row.
-                see(i, b, unsafe { V::load_masked(at.wrapping_add(b), mask) });
-            }
-        }
-    }
-
-    /// Asks for the part of the next plane that lies where rows `row` to `row + ROWS` of this one do. Planes are small, and
-    /// processors begin to ask for what is next of their own accord when half of one is through.
-    ///
-    /// # Safety
-    /// The processor must have V's instructions.
-    #[inline(always)]
-    unsafe fn ask_ahead<V: Vector<T, Mask = M>>(&self, row: usize) {
-        let width = self.kind.plane.from[1];
-        // SAFETY: the caller's promise.
-        unsafe { ask::<T, V>(self.x.as_ptr().wrapping_add(self.next + row * width), ROWS * width) }
-    }
-}
-
-/// Asks for `n` elements. Any pointer will do.
-///
-/// # Safety
-/// The processor must have V's instructions.
-#[inline(always)]
-unsafe fn ask<T: Float, V: Vector<T>>(at: *const T, n: usize) {
-    for line in (0..n).step_by(64 / size_of::<T>()) {
-        // SAFETY: the caller's promise.
-        unsafe { V::prefetch(at.wrapping_add(line)) };
-    }
 }
 
 /// `y = x * w`.
