@@ -1,7 +1,8 @@
-//! A step of gated recurrent units: its formula and its derivatives' in plain loops, its rows apart from each other, and what is refused.
+//! A step of gated recurrent units: its formula and its derivatives' in plain loops, its rows apart from each other, and what is refused; a gate
+//! of long short-term memory that is shut.
 
 use crate::common::on_threads;
-use gradus_tensor::{Rng, Tensor};
+use gradus_tensor::{FusedSequence, Rng, Tensor};
 
 /// Rows and units: fewer than a block of units, some more, and as many numbers as take several threads.
 const SIZES: [[usize; 2]; 4] = [[1, 1], [3, 7], [5, 40], [300, 130]];
@@ -60,6 +61,19 @@ fn rows_do_not_meet_and_threads_change_no_bit() {
             }
         }
     }
+}
+
+/// Where the output gate of long short-term memory is shut to the last bit, nothing of the memory is seen, and no gradient is NaN.
+#[test]
+fn a_gate_that_is_shut_lets_no_gradient_through() {
+    let shut = -1e4f32;
+    let share = Tensor::from([[[0.5, 0.25, 1.0, shut]], [[0.5, 0.25, 1.0, shut]]]);
+    let sequence = FusedSequence::new("lstm", &share, &Tensor::ones([4, 1]), None, 4).unwrap();
+    let kept = sequence.lstm(&Tensor::zeros([1, 1]), &Tensor::zeros([1, 1])).unwrap();
+    assert_eq!(kept[0].slice(0, 1..3), Tensor::zeros([2, 1, 1]));
+    let gy = Tensor::ones([2, 1, 1]);
+    let grads = sequence.lstm_grad(&kept, &gy, &Tensor::zeros([1, 1]));
+    assert!(grads.iter().all(|g| g.to_vec().iter().all(|&v| v == 0.0)), "{grads:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! each step has 28 fused multiply-adds for 16 loads, so that loads keep up.
 
 use crate::element::Float;
-use crate::kernels::simd::{Vector, VectorKernel};
+use crate::kernels::simd::{Vector, VectorKernel, prefetch};
 use std::mem::MaybeUninit;
 
 /// The most rows that a tile has.
@@ -115,8 +115,10 @@ unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNI
         for p in 0..k {
             let line = (p + 2 * R).wrapping_sub(k);
             if line < R {
-                V::prefetch(c.at.wrapping_add(line * c.row));
-                V::prefetch(c.at.wrapping_add(line * c.row + c.step));
+                prefetch(c.at.wrapping_add(line * c.row));
+                prefetch(c.at.wrapping_add(line * c.row + c.step));
+                prefetch(c.plus.wrapping_add(line * c.plus_row));
+                prefetch(c.plus.wrapping_add(line * c.plus_row + c.step));
             }
             let right = b.row(p);
             let mut row = [sums[0][0]; N];

@@ -3,7 +3,7 @@
 use super::Mat;
 use super::micro::Tiles;
 use crate::element::Float;
-use crate::kernels::simd::{Vector, VectorKernel};
+use crate::kernels::simd::{Vector, VectorKernel, prefetch};
 use std::ops::Range;
 
 /// The most lanes that a vector has.
@@ -83,8 +83,8 @@ unsafe fn panel_of<T: Float, V: Vector<T>>(
             (row, 1) => {
                 for p in 0..k {
                     let (from, to) = (from.offset(p as isize * row), to.add(p * width));
-                    V::prefetch(from.wrapping_offset(TERMS as isize * row));
-                    V::prefetch(from.wrapping_offset(TERMS as isize * row).wrapping_add(width));
+                    prefetch(from.wrapping_offset(TERMS as isize * row));
+                    prefetch(from.wrapping_offset(TERMS as isize * row).wrapping_add(width));
                     let mut j = 0;
                     while j < width {
                         let (has, room) = (lanes.min(cols - j.min(cols)), width - j);

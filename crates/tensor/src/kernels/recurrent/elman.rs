@@ -1,8 +1,8 @@
 //! `h_t = f(p_t + h_(t-1) Wᵀ)` with `f` the hyperbolic tangent or the ramp.
 
-use super::{Given, Sizes, add, groups_mut, is_there, keep_masked, rows_mut};
+use super::{Given, Sizes, groups_mut, is_there, keep_masked, rows_mut};
 use crate::element::Float;
-use crate::kernels::simd::{Kernel, dispatch};
+use crate::kernels::simd::{Kernel, dispatch, prefetch_run};
 
 struct Activate<'a, T> {
     x: &'a mut [T],
@@ -22,14 +22,16 @@ impl<T: Float> Kernel for Activate<'_, T> {
     }
 }
 
-/// One step of some rows back: `dh` is the gradient of the state `h` after the step, `dp` becomes that of the sum, `dh` 0, to
-/// which the product is added. Rows that are not there keep theirs, and have none of the sum.
+/// One step of some rows back: `dh` is the gradient of the state `h` after the step, `dp` becomes that of the sum, of which rows that
+/// are not there have none.
 struct Back<'a, T> {
     h: &'a [T],
     mask: Option<&'a [bool]>,
     dp: &'a mut [T],
-    dh: &'a mut [T],
+    dh: &'a [T],
     hidden: usize,
+    /// How far before a state that of the step before lies.
+    before: usize,
     relu: bool,
 }
 
@@ -38,8 +40,10 @@ impl<T: Float> Kernel for Back<'_, T> {
     #[inline(always)]
     fn run(self) {
         let n = self.hidden;
-        let rows = self.dp.chunks_exact_mut(n).zip(self.dh.chunks_exact_mut(n)).zip(self.h.chunks_exact(n));
+        let rows = self.dp.chunks_exact_mut(n).zip(self.dh.chunks_exact(n)).zip(self.h.chunks_exact(n));
         for (r, ((dp, dh), h)) in rows.enumerate() {
+            prefetch_run(h.as_ptr().wrapping_sub(self.before), n);
+            prefetch_run(dp.as_ptr().wrapping_sub(self.before), n);
             if !is_there(self.mask, r) {
                 dp.fill(T::zero());
                 continue;
@@ -52,7 +56,6 @@ impl<T: Float> Kernel for Back<'_, T> {
                 };
                 dp[k] = dh[k] * slope;
             }
-            dh.fill(T::zero());
         }
     }
 }
@@ -80,14 +83,13 @@ pub fn elman_backward<T: Float>(given: Given<'_, T>, relu: bool, states: &[T], g
         return;
     }
     let Sizes { steps, batch, hidden } = given.sizes;
-    dh.fill(T::zero());
     let parts = groups_mut(d_share, batch, hidden).into_iter().zip(rows_mut(dh, hidden)).collect();
     given.for_each_group(&given.back(), parts, |group, (mut d_share, dh): (Vec<&mut [T]>, &mut [T])| {
+        group.last(gy, dh);
         for t in (0..steps).rev() {
-            add(dh, group.of(gy, t, hidden));
             let (h, dp, mask) = (group.of(states, t + 1, hidden), &mut *d_share[t], group.mask(t));
-            dispatch(Back { h, mask, dp: &mut *dp, dh: &mut *dh, hidden, relu });
-            group.recur_back(t, dp, dh);
+            dispatch(Back { h, mask, dp: &mut *dp, dh: &*dh, hidden, before: batch * hidden, relu });
+            group.recur_back(t, dp, gy, dh);
         }
     });
     given.weight_gradient(d_share, states, dw);

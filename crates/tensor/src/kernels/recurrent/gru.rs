@@ -1,9 +1,9 @@
 //! Gated recurrent units, reset after the product: with `p_t` and `b = h_(t-1) Wᵀ + bias` in three parts each,
 //! `r = σ(p₁ + b₁)`, `z = σ(p₂ + b₂)`, `n = tanh(p₃ + r b₃)`, `h_t = n + z (h_(t-1) - n)`.
 
-use super::{Given, Sizes, add, each, groups_mut, is_there, keep_masked, rows_mut};
+use super::{Given, Sizes, each, groups_mut, is_there, keep_masked, rows_mut};
 use crate::element::Float;
-use crate::kernels::simd::{Kernel, dispatch};
+use crate::kernels::simd::{Kernel, dispatch, prefetch_run};
 use rayon::prelude::*;
 
 /// One step of some rows. `gates` becomes `r`, `z`, `n` and `b₃`.
@@ -74,6 +74,8 @@ struct Back<'a, T> {
     db: &'a mut [T],
     dh: &'a mut [T],
     hidden: usize,
+    /// How far before a state that of the step before lies.
+    before: usize,
 }
 
 impl<T: Float> Kernel for Back<'_, T> {
@@ -84,6 +86,9 @@ impl<T: Float> Kernel for Back<'_, T> {
         let kept = self.gates.chunks_exact(4 * n).zip(self.h_before.chunks_exact(n));
         let shares = self.dp.chunks_exact_mut(3 * n).zip(self.db.chunks_exact_mut(3 * n));
         for (r, ((kept, (dp, db)), dh)) in kept.zip(shares).zip(self.dh.chunks_exact_mut(n)).enumerate() {
+            for (row, width) in [(kept.0, 4), (kept.1, 1), (&*dp, 3), (&*db, 3)] {
+                prefetch_run(row.as_ptr().wrapping_sub(width * self.before), width * n);
+            }
             if is_there(self.mask, r) {
                 row_back(kept.0, kept.1, dp, db, dh);
             } else {
@@ -134,17 +139,16 @@ pub fn gru_backward<T: Float>(
         return;
     }
     let Sizes { steps, batch, hidden } = given.sizes;
-    dh.fill(T::zero());
     let shares = groups_mut(d_share, batch, 3 * hidden).into_iter().zip(groups_mut(d_recurrent, batch, 3 * hidden));
     let parts = shares.zip(rows_mut(dh, hidden)).collect();
     type Parts<'a, T> = ((Vec<&'a mut [T]>, Vec<&'a mut [T]>), &'a mut [T]);
     given.for_each_group(&given.back(), parts, |group, ((mut d_share, mut d_recurrent), dh): Parts<'_, T>| {
+        group.last(gy, dh);
         for t in (0..steps).rev() {
-            add(dh, group.of(gy, t, hidden));
             let (gates, h_before) = (group.of(gates, t, 4 * hidden), group.of(states, t, hidden));
             let (dp, db, mask) = (&mut *d_share[t], &mut *d_recurrent[t], group.mask(t));
-            dispatch(Back { gates, h_before, mask, dp, db, dh: &mut *dh, hidden });
-            group.recur_back(t, d_recurrent[t], dh);
+            dispatch(Back { gates, h_before, mask, dp, db, dh: &mut *dh, hidden, before: batch * hidden });
+            group.recur_back_onto(t, d_recurrent[t], gy, dh);
         }
     });
     given.weight_gradient(d_recurrent, states, dw);
@@ -176,7 +180,7 @@ pub fn gru_gates_backward<T: Float>(hidden: usize, [p, b, before]: [&[T]; 3], [d
     out.zip(given).for_each(|(((dp, db), dh), ((share, recurrent), h_before))| {
         let (h, gates) = (&mut *vec![T::zero(); dh.len()], &mut *vec![T::zero(); 4 * dh.len()]);
         dispatch(Step { share, recurrent, bias: &bias, gates, h_before, h, hidden });
-        dispatch(Back { gates, h_before, mask: None, dp, db, dh, hidden });
+        dispatch(Back { gates, h_before, mask: None, dp, db, dh, hidden, before: 0 });
     });
 }
 

@@ -1,9 +1,10 @@
 //! Long short-term memory: with `s = p_t + h_(t-1) Wᵀ` in four parts,
 //! `c_t = σ(s₂) c_(t-1) + σ(s₁) tanh(s₃)` and `h_t = σ(s₄) tanh(c_t)`.
 
-use super::{Given, Sizes, add, flush, groups_mut, is_there, keep_masked, rows_mut};
+use super::{Given, Sizes, flushed, groups_mut, is_there, keep_masked, rows_mut};
 use crate::element::Float;
-use crate::kernels::simd::{Kernel, dispatch};
+use crate::kernels::fused::load;
+use crate::kernels::simd::{Kernel, dispatch, prefetch_run};
 
 /// One step of some rows, from the sums in `gates`, which become the gates' values.
 struct Step<'a, T> {
@@ -62,69 +63,73 @@ pub fn lstm_forward<T: Float>(given: Given<'_, T>, states: &mut [T], memories: &
     });
 }
 
-/// One step of some rows back: `dh` and `dc` are the gradients of the state after the step; `dp` becomes that of the sums, `dc`
-/// that of the memory before, `dh` 0, to which the product is added. Rows that are not there keep theirs, and have none of the
-/// sums.
+/// One step of some rows back: `dh` and `dc` are the gradients of the state `h` and the memory after the step; `dp` becomes that of
+/// the sums, `dc` that of the memory before. Rows that are not there keep theirs, and have none of the sums.
 struct Back<'a, T> {
     gates: &'a [T],
     c_before: &'a [T],
-    c: &'a [T],
+    h: &'a [T],
     mask: Option<&'a [bool]>,
+    dh: &'a [T],
     dp: &'a mut [T],
-    dh: &'a mut [T],
     dc: &'a mut [T],
-    /// Of one row, to work in.
-    tanh_c: &'a mut [T],
+    hidden: usize,
+    /// How far before a state that of the step before lies.
+    before: usize,
 }
 
 impl<T: Float> Kernel for Back<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
-        let n = self.tanh_c.len();
-        let kept = self.gates.chunks_exact(4 * n).zip(self.c_before.chunks_exact(n)).zip(self.c.chunks_exact(n));
-        let states = self.dh.chunks_exact_mut(n).zip(self.dc.chunks_exact_mut(n));
-        for (r, ((kept, dp), (dh, dc))) in kept.zip(self.dp.chunks_exact_mut(4 * n)).zip(states).enumerate() {
-            if is_there(self.mask, r) {
-                let ((gates, c_before), c) = kept;
-                row_back(gates, [c_before, c], dp, [dh, dc], self.tanh_c);
-            } else {
+        /// Units that are worked on in arrays of their own: see `each`.
+        const BLOCK: usize = 32;
+        let n = self.hidden;
+        let kept = self.gates.chunks_exact(4 * n).zip(self.c_before.chunks_exact(n)).zip(self.h.chunks_exact(n));
+        let gradients = self.dp.chunks_exact_mut(4 * n).zip(self.dh.chunks_exact(n).zip(self.dc.chunks_exact_mut(n)));
+        for (r, (((gates, c_before), h), (dp, (dh, dc)))) in kept.zip(gradients).enumerate() {
+            if !is_there(self.mask, r) {
                 dp.fill(T::zero());
+                continue;
+            }
+            prefetch_run(gates.as_ptr().wrapping_sub(4 * self.before), 4 * n);
+            prefetch_run(dp.as_ptr().wrapping_sub(4 * self.before), 4 * n);
+            for row in [c_before, h] {
+                prefetch_run(row.as_ptr().wrapping_sub(self.before), n);
+            }
+            let given = [gates, c_before, h, dh];
+            let whole = n - n % BLOCK;
+            for at in (0..whole).step_by(BLOCK) {
+                units_back::<T, BLOCK>(at, given, dp, dc);
+            }
+            for at in whole..n {
+                units_back::<T, 1>(at, given, dp, dc);
             }
         }
     }
 }
 
+/// Units `at..at + N` of a row. The hyperbolic tangent of the memory is `h / σ(s₄)`, and does not matter where the gate is 0.
 #[inline(always)]
-fn row_back<T: Float>(gates: &[T], [c_before, c]: [&[T]; 2], dp: &mut [T], [dh, dc]: [&mut [T]; 2], tanh_c: &mut [T]) {
-    let (n, one) = (c.len(), T::one());
-    let (i, f, g, o) = parts(gates, n);
-    let (c_before, dh, dc, tanh_c) = (&c_before[..n], &mut dh[..n], &mut dc[..n], &mut tanh_c[..n]);
-    for k in 0..n {
-        tanh_c[k] = c[k].tanh();
+fn units_back<T: Float, const N: usize>(at: usize, [gates, c_before, h, dh]: [&[T]; 4], dp: &mut [T], dc: &mut [T]) {
+    let (n, one) = (h.len(), T::one());
+    let gate = |which: usize| load::<T, N>(gates, which * n + at);
+    let ([i, f, g, o], c_before, h) = ([gate(0), gate(1), gate(2), gate(3)], load::<T, N>(c_before, at), load::<T, N>(h, at));
+    let (dh, mut d) = (load::<T, N>(dh, at), load::<T, N>(dc, at));
+    let mut sums = [[T::zero(); N]; 4];
+    for k in 0..N {
+        let tanh_c = if o[k] > T::zero() { h[k] / o[k] } else { T::zero() };
+        d[k] += dh[k] * o[k] * (one - tanh_c * tanh_c);
+        sums[0][k] = d[k] * g[k] * i[k] * (one - i[k]);
+        sums[1][k] = d[k] * c_before[k] * f[k] * (one - f[k]);
+        sums[2][k] = d[k] * i[k] * (one - g[k] * g[k]);
+        sums[3][k] = dh[k] * h[k] * (one - o[k]);
+        d[k] = flushed(d[k] * f[k]);
     }
-    for k in 0..n {
-        dc[k] += dh[k] * o[k] * (one - tanh_c[k] * tanh_c[k]);
+    for (which, sums) in sums.iter().enumerate() {
+        dp[which * n + at..][..N].copy_from_slice(sums);
     }
-    let (di, rest) = dp.split_at_mut(n);
-    let (df, rest) = rest.split_at_mut(n);
-    let (dg, d_o) = rest.split_at_mut(n);
-    for k in 0..n {
-        di[k] = dc[k] * g[k] * i[k] * (one - i[k]);
-    }
-    for k in 0..n {
-        df[k] = dc[k] * c_before[k] * f[k] * (one - f[k]);
-    }
-    for k in 0..n {
-        dg[k] = dc[k] * i[k] * (one - g[k] * g[k]);
-    }
-    for k in 0..n {
-        d_o[k] = dh[k] * tanh_c[k] * o[k] * (one - o[k]);
-    }
-    for k in 0..n {
-        dc[k] *= f[k];
-    }
-    dh.fill(T::zero());
+    dc[at..at + N].copy_from_slice(&d);
 }
 
 /// What [`lstm_forward`] filled.
@@ -142,20 +147,17 @@ pub fn lstm_backward<T: Float>(given: Given<'_, T>, kept: Kept<'_, T>, gy: &[T],
         return;
     }
     let Sizes { steps, batch, hidden } = given.sizes;
-    dh.fill(T::zero());
     let states = rows_mut(dh, hidden).zip(rows_mut(dc, hidden));
     let parts = groups_mut(d_share, batch, 4 * hidden).into_iter().zip(states).collect();
     type Parts<'a, T> = (Vec<&'a mut [T]>, (&'a mut [T], &'a mut [T]));
     given.for_each_group(&given.back(), parts, |group, (mut d_share, (dh, dc)): Parts<'_, T>| {
-        let mut tanh_c = vec![T::zero(); hidden];
+        group.last(gy, dh);
         for t in (0..steps).rev() {
-            add(dh, group.of(gy, t, hidden));
             let (gates, mask) = (group.of(kept.gates, t, 4 * hidden), group.mask(t));
-            let (c_before, c) = (group.of(kept.memories, t, hidden), group.of(kept.memories, t + 1, hidden));
-            let (dp, tanh_c) = (&mut *d_share[t], &mut tanh_c[..]);
-            dispatch(Back { gates, c_before, c, mask, dp, dh: &mut *dh, dc: &mut *dc, tanh_c });
-            group.recur_back(t, d_share[t], dh);
-            flush(dc);
+            let (c_before, h) = (group.of(kept.memories, t, hidden), group.of(kept.states, t + 1, hidden));
+            let dp = &mut *d_share[t];
+            dispatch(Back { gates, c_before, h, mask, dh: &*dh, dp: &mut *dp, dc: &mut *dc, hidden, before: batch * hidden });
+            group.recur_back(t, dp, gy, dh);
         }
     });
     given.weight_gradient(d_share, kept.states, dw);

@@ -117,6 +117,14 @@ impl<'a, T: Float> Group<'a, T> {
         self.given.mask.map(|mask| self.of(mask, t, 1))
     }
 
+    /// The gradient of the last state, in `dh`.
+    fn last(&self, gy: &[T], dh: &mut [T]) {
+        match self.given.sizes.steps.checked_sub(1) {
+            Some(t) => dh.copy_from_slice(self.of(gy, t, self.given.sizes.hidden)),
+            None => dh.fill(T::zero()),
+        }
+    }
+
     /// The input's share at step `t`.
     fn share(&self, t: usize) -> &'a [T] {
         self.of(self.given.share, t, self.given.width())
@@ -127,15 +135,39 @@ impl<'a, T: Float> Group<'a, T> {
         self.weights.multiply(self.rows, h, plus, c);
     }
 
-    /// `dh <- dp W + dh`: back through the state's share of step `t`. Rows that are not there stay as they are, even if there
-    /// is a NaN among the weights.
-    fn recur_back(&self, t: usize, dp: &[T], dh: &mut [T]) {
+    /// `dh <- dp W + gy_(t-1)`: back through the state's share of step `t`, to the gradient of the state before it, which has that of
+    /// its own besides. Rows that are not there keep theirs, even if there is a NaN among the weights.
+    fn recur_back(&self, t: usize, dp: &[T], gy: &[T], dh: &mut [T]) {
         let hidden = self.given.sizes.hidden;
-        let mask = self.mask(t).filter(|mask| mask.contains(&false));
-        let before = mask.map(|_| dh.to_vec());
+        let before = (t > 0).then(|| self.of(gy, t - 1, hidden));
+        let kept = self.kept(t, dh).map(|(mask, mut kept)| {
+            add(&mut kept, before.unwrap_or_default());
+            (mask, kept)
+        });
+        self.weights.multiply(self.rows, dp, before, dh);
+        flush(dh);
+        if let Some((mask, kept)) = kept {
+            keep_masked(Some(mask), hidden, &kept, dh);
+        }
+    }
+
+    /// As [`recur_back`](Self::recur_back), where `dh` holds what passes by the product: `dh <- dp W + dh + gy_(t-1)`.
+    fn recur_back_onto(&self, t: usize, dp: &[T], gy: &[T], dh: &mut [T]) {
+        let hidden = self.given.sizes.hidden;
+        let kept = self.kept(t, dh);
         self.weights.multiply_add(self.rows, dp, dh);
         flush(dh);
-        keep_masked(mask, hidden, before.as_deref().unwrap_or_default(), dh);
+        if let Some((mask, kept)) = kept {
+            keep_masked(Some(mask), hidden, &kept, dh);
+        }
+        if t > 0 {
+            add(dh, self.of(gy, t - 1, hidden));
+        }
+    }
+
+    /// The mask of a step at which rows are missing, and what there is of them.
+    fn kept(&self, t: usize, dh: &[T]) -> Option<(&'a [bool], Vec<T>)> {
+        Some((self.mask(t).filter(|mask| mask.contains(&false))?, dh.to_vec()))
     }
 }
 
@@ -184,14 +216,18 @@ fn is_there(mask: Option<&[bool]>, r: usize) -> bool {
 /// Gradients so small that a product of a few of them with gates and weights may be denormal, as 0. A gradient that vanishes
 /// over many steps would else be denormal for dozens of them, and processors compute with such numbers a hundred times more
 /// slowly. What is lost is far below the rounding of anything that it is added to.
+#[inline(always)]
+fn flushed<T: Float>(v: T) -> T {
+    if v.abs() < T::TINY / T::EPSILON { T::zero() } else { v }
+}
+
 struct Flush<'a, T>(&'a mut [T]);
 
 impl<T: Float> Kernel for Flush<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
-        let least = T::TINY / T::EPSILON;
-        self.0.iter_mut().for_each(|v| *v = if v.abs() < least { T::zero() } else { *v });
+        self.0.iter_mut().for_each(|v| *v = flushed(*v));
     }
 }
 
@@ -221,7 +257,17 @@ fn each<T: Float>(out: &mut [T], a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) 
     }
 }
 
+struct Add<'a, T>(&'a mut [T], &'a [T]);
+
+impl<T: Float> Kernel for Add<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        self.0.iter_mut().zip(self.1).for_each(|(a, &b)| *a += b);
+    }
+}
+
 /// `a += b`.
 fn add<T: Float>(a: &mut [T], b: &[T]) {
-    a.iter_mut().zip(b).for_each(|(a, b)| *a += *b);
+    dispatch(Add(a, b));
 }

@@ -44,9 +44,6 @@ pub trait Vector<T>: Copy {
     unsafe fn max(self, o: Self) -> Self;
     /// `self · a + b`, rounded once where there is an instruction for it.
     unsafe fn mul_add(self, a: Self, b: Self) -> Self;
-    /// Has the line that `p` points to brought into the first-level cache. Any pointer will do.
-    #[inline(always)]
-    unsafe fn prefetch(_: *const T) {}
     /// Writes the transpose of the `LANES` x `LANES` matrix whose rows are `rows`, with `step` from one row to the next.
     unsafe fn store_transposed(rows: &[Self], p: *mut T, step: usize);
 }

@@ -93,10 +93,6 @@ macro_rules! wide {
                 Self(unsafe { $fma(self.0, a.0, b.0) })
             }
             #[inline(always)]
-            unsafe fn prefetch(p: *const $t) {
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
-            }
-            #[inline(always)]
             unsafe fn store_transposed(rows: &[Self], p: *mut $t, step: usize) {
                 unsafe { $transpose(rows, p, step) }
             }
@@ -175,10 +171,6 @@ macro_rules! narrow {
             #[inline(always)]
             unsafe fn mul_add(self, a: Self, b: Self) -> Self {
                 Self(unsafe { $fma(self.0, a.0, b.0) })
-            }
-            #[inline(always)]
-            unsafe fn prefetch(p: *const $t) {
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
             }
             #[inline(always)]
             unsafe fn store_transposed(rows: &[Self], p: *mut $t, step: usize) {

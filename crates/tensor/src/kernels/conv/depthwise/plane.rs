@@ -3,7 +3,7 @@
 
 use super::super::Geometry;
 use crate::element::Float;
-use crate::kernels::simd::Vector;
+use crate::kernels::simd::{Vector, prefetch_run};
 
 /// Rows of outputs at a time.
 pub const ROWS: usize = 4;
@@ -111,27 +111,11 @@ impl<M: Copy, T: Float, const K: usize> View<'_, M, T, K> {
         }
     }
 
-    /// Asks for the part of the next plane that lies where rows `row` to `row + ROWS` of this one do. Planes are small, and
-    /// processors begin to ask for what is next of their own accord when half of one is through.
-    ///
-    /// # Safety
-    /// The processor must have V's instructions.
+    /// Asks for the part of the next plane that lies where rows `row` to `row + ROWS` of this one do: planes are small, and processors
+    /// begin to ask for what is next of their own accord when half of one is through.
     #[inline(always)]
-    pub unsafe fn ask_ahead<V: Vector<T, Mask = M>>(&self, row: usize) {
+    pub fn prefetch_next(&self, row: usize) {
         let width = self.kind.plane.from[1];
-        // SAFETY: the caller's promise.
-        unsafe { ask::<T, V>(self.x.as_ptr().wrapping_add(self.next + row * width), ROWS * width) }
-    }
-}
-
-/// Asks for `n` elements. Any pointer will do.
-///
-/// # Safety
-/// The processor must have V's instructions.
-#[inline(always)]
-pub unsafe fn ask<T: Float, V: Vector<T>>(at: *const T, n: usize) {
-    for line in (0..n).step_by(64 / size_of::<T>()) {
-        // SAFETY: the caller's promise.
-        unsafe { V::prefetch(at.wrapping_add(line)) };
+        prefetch_run(self.x.as_ptr().wrapping_add(self.next + row * width), ROWS * width);
     }
 }

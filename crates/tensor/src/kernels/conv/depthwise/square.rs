@@ -2,11 +2,11 @@
 //! added.
 
 use super::super::Geometry;
-use super::plane::{Kind, Plane, ROWS, View, ask};
+use super::plane::{Kind, Plane, ROWS, View};
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::shared::Shared;
-use crate::kernels::simd::{Vector, VectorKernel, with_vectors};
+use crate::kernels::simd::{Vector, VectorKernel, prefetch_run, with_vectors};
 use rayon::prelude::*;
 
 /// Planes that make a task have so many pixels between them, at least.
@@ -122,10 +122,10 @@ unsafe fn put_plane<T: Float, V: Vector<T>, const K: usize>(
     let width = view.kind.plane.to[1];
     for (i, y) in y.chunks_mut(ROWS * width).enumerate() {
         let rows = view.rows(i * ROWS);
+        view.prefetch_next(i * ROWS);
+        prefetch_run(y.as_ptr().wrapping_add(next), y.len());
         // SAFETY: the caller's promise.
         unsafe {
-            view.ask_ahead::<V>(i * ROWS);
-            ask::<T, V>(y.as_ptr().wrapping_add(next), y.len());
             if y.len() == ROWS * width {
                 put_rows::<T, V, K, ROWS>(view, &rows, taps, y);
             } else {
@@ -234,12 +234,12 @@ unsafe fn add_plane<T: Float, V: Vector<T>, const K: usize>(
     let mut totals = *sums;
     for (i, gy) in gy.chunks(ROWS * width).enumerate() {
         let rows = view.rows(i * ROWS);
+        view.prefetch_next(i * ROWS);
+        if next > 0 {
+            prefetch_run(gy.as_ptr().wrapping_add(next), gy.len());
+        }
         // SAFETY: the caller's promise.
         unsafe {
-            view.ask_ahead::<V>(i * ROWS);
-            if next > 0 {
-                ask::<T, V>(gy.as_ptr().wrapping_add(next), gy.len());
-            }
             if gy.len() == ROWS * width {
                 add_rows::<T, V, K, ROWS>(view, &rows, gy, &mut totals);
             } else {
