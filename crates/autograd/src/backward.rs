@@ -320,26 +320,26 @@ fn walk<T: Float>(
     let _end = MODE.get().seeing.is_on().then(|| seeing::WalkEnd);
     let mut queue = Queue { newest: Some((root, seed)), older: BTreeMap::new() };
     let mut grads = Vec::new();
-    while let Some((node, gy)) = queue.pop_newest() {
-        let gy = node.run_hooks(gy);
+    while let Some((node, mut gy)) = queue.pop_newest() {
+        node.run_hooks(&mut gy);
         visit(&node, &gy);
-        let pullback = match &node.rule {
+        let rule = match &node.rule {
             None => continue,
-            Some(Rule::Pullback(pullback)) => pullback,
             Some(Rule::Replay(segment)) => {
                 // What it records is newer than all that waits, and so comes next.
                 let root = replay(&node, segment, |new| wanted.extend(new))?;
                 queue.add(&root, gy);
                 continue;
             }
+            Some(rule) => rule,
         };
         let waiting = (mode == GradMode::Plain).then_some(&mut queue);
         let mut pull = Pull { gy: Some(gy), node: &node, mode, wanted, waiting, refused: None };
         if MODE.get().seeing.is_on() {
             let gy = pull.gy().clone();
-            seeing::see_rule(&node, &gy, &mut grads, |grads| pullback(&mut pull, grads));
+            seeing::see_rule(&node, &gy, &mut grads, |grads| rule.pull(&mut pull, grads));
         } else {
-            pullback(&mut pull, &mut grads);
+            rule.pull(&mut pull, &mut grads);
         }
         if let Some(why) = pull.refused.take() {
             return Err(GradError(why));

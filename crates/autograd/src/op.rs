@@ -3,7 +3,7 @@
 use crate::backward::{GradMode, Queue, Wanted};
 use crate::mode::MODE;
 use crate::seeing;
-use crate::tape::{Inputs, Node, Rule, nodes_of, record};
+use crate::tape::{Factor, Inputs, Node, Rule, nodes_of, record};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use std::panic::Location;
@@ -198,31 +198,28 @@ fn records<T: Float>(name: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: 
     mode.recording && inputs.iter().any(|v| v.node.is_some())
 }
 
-/// As [`op`], for an elementwise function of one operand, whose value is handed to `f` to be written in place when
-/// nobody else holds it.
+/// As [`op`], for a function of one operand and a number, which multiplies gradients by `factor`. The operand's value is handed to
+/// `f` to be written in place when nobody else holds it.
 #[track_caller]
 #[inline]
-pub(crate) fn op_by_value<T: Float>(
+pub(crate) fn op_scaled<T: Float>(
     name: &'static str,
     x: Var<T>,
     f: impl FnOnce(Tensor<T>) -> Tensor<T>,
-    pullback: impl Fn(&mut Pull<'_, T>) -> Var<T> + Send + Sync + 'static,
+    factor: Factor,
 ) -> Var<T> {
     let (mode, at) = (MODE.get(), Location::caller());
-    if mode.seeing.reads_values() {
-        // The operand is read after the call.
-        return op(name, [&x], f(x.value.clone()), move |p| [Some(pullback(p))]).symmetric();
-    }
+    // The operand is read after the call.
+    let read = mode.seeing.reads_values().then(|| x.clone());
     let Var { value, node } = x;
     let y = f(value);
     if mode.seeing.is_on() {
-        seeing::see_forward(mode.seeing, name, &[], &y, at);
+        seeing::see_forward(mode.seeing, name, read.as_ref().as_slice(), &y, at);
     }
     let Some(node) = node.filter(|_| mode.recording) else { return Var::constant(y) };
     let mut inputs = Inputs::new();
     inputs.push(Some(node));
-    let rule = Rule::Pullback(Box::new(move |p, grads| grads.push(Some(pullback(p)))));
-    seen(record(name, inputs, y, false, rule, at)).symmetric()
+    seen(record(name, inputs, y, false, Rule::Scaled(factor), at))
 }
 
 /// Shows a new node to whoever looks on.

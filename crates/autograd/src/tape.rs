@@ -23,6 +23,40 @@ pub(crate) enum Rule<T: Float> {
     Pullback(Pullback<T>),
     /// By the nodes of the computation that it stands for, which this records anew.
     Replay(Box<dyn Fn() -> Var<T> + Send + Sync>),
+    /// By a number, for the only input: no closure to make room for.
+    Scaled(Factor),
+}
+
+/// What an op of one operand and a number multiplies gradients by.
+#[derive(Clone, Copy)]
+pub(crate) enum Factor {
+    One,
+    MinusOne,
+    Times(f64),
+    Over(f64),
+}
+
+impl Factor {
+    fn apply<T: Float>(self, g: Var<T>) -> Var<T> {
+        match self {
+            Self::One => g,
+            Self::MinusOne => -g,
+            Self::Times(c) => g * c,
+            Self::Over(c) => g / c,
+        }
+    }
+}
+
+impl<T: Float> Rule<T> {
+    /// Appends a gradient for each input, `None` where none is needed.
+    #[inline]
+    pub fn pull(&self, p: &mut Pull<'_, T>, grads: &mut Vec<Option<Var<T>>>) {
+        match self {
+            Self::Pullback(pullback) => pullback(p, grads),
+            Self::Scaled(factor) => grads.push(Some(factor.apply(p.take_gy()))),
+            Self::Replay(_) => unreachable!("a segment is recorded anew, and its nodes have rules of their own"),
+        }
+    }
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -119,11 +153,12 @@ impl<T: Float> Node<T> {
         self.extras.get().is_some_and(|e| e.retain.load(Ordering::Relaxed))
     }
 
-    /// The complete gradient, as the hooks leave it.
-    pub fn run_hooks(&self, mut grad: Var<T>) -> Var<T> {
+    /// Makes of the complete gradient what the hooks do.
+    #[inline]
+    pub fn run_hooks(&self, grad: &mut Var<T>) {
         if let Some(extras) = self.extras.get() {
             for hook in extras.hooks.lock().unwrap_or_else(|e| e.into_inner()).iter() {
-                if let Some(new) = hook(&grad) {
+                if let Some(new) = hook(grad) {
                     assert!(
                         new.shape() == &self.shape,
                         "a hook on `{}` made at {} turned a gradient of shape {} into one of shape {}",
@@ -132,11 +167,10 @@ impl<T: Float> Node<T> {
                         self.shape,
                         new.shape()
                     );
-                    grad = new;
+                    *grad = new;
                 }
             }
         }
-        grad
     }
 }
 
@@ -166,7 +200,7 @@ impl<T: Float> Drop for Node<T> {
         }
         DEPTH.set(depth + 1);
         drop(parts);
-        if depth == 0 {
+        if depth == 0 && WAITING.with_borrow(|waiting| !waiting.is_empty()) {
             while let Some(next) = WAITING.with_borrow_mut(|waiting| waiting.pop()) {
                 drop(next);
             }

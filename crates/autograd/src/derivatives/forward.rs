@@ -158,7 +158,7 @@ fn push_again<T: Float>(
 fn push_through<T: Float>(node: &Arc<Node<T>>, us: Tangents<T>, mode: GradMode) -> Option<Var<T>> {
     let tangent = if let Some(rule) = node.forward_rule() {
         Some(rule(&Push { tangents: &us, node, mode }))
-    } else if node.symmetric.load(Ordering::Relaxed) {
+    } else if node.symmetric.load(Ordering::Relaxed) || matches!(node.rule, Some(Rule::Scaled(_))) {
         let u = us[0].as_ref().expect("the only input moves");
         pull_back(node, u, mode, SmallVec::from_slice(&[true])).pop()?
     } else {
@@ -207,11 +207,11 @@ fn differentiated_pullback<T: Float>(node: &Arc<Node<T>>, us: &Tangents<T>, mode
 
 /// What the node's rule makes of the gradient `gy`, for the inputs of which a gradient is needed.
 fn pull_back<T: Float>(node: &Arc<Node<T>>, gy: &Var<T>, mode: GradMode, needs: SmallVec<[bool; 2]>) -> Tangents<T> {
-    let Some(Rule::Pullback(pullback)) = &node.rule else { return SmallVec::new() };
+    let Some(rule) = &node.rule else { return SmallVec::new() };
     let wanted = Wanted::Inputs(needs);
     let mut pull = Pull { gy: Some(gy.clone()), node, mode, wanted: &wanted, waiting: None, refused: None };
     let mut grads = Vec::new();
-    pullback(&mut pull, &mut grads);
+    rule.pull(&mut pull, &mut grads);
     if let Some(why) = pull.refused.take() {
         panic!("jvp: {why}");
     }

@@ -1,6 +1,7 @@
 //! `+ - * /` between variables, by value and by reference, and with numbers on either side.
 
-use crate::op::op_by_value;
+use crate::op::op_scaled;
+use crate::tape::Factor;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
 use gradus_tensor::Float;
@@ -90,7 +91,7 @@ with_scalar!(Div div: div_scalar, scalar_div);
 
 #[track_caller]
 fn add_scalar<T: Float>(x: Var<T>, c: f64) -> Var<T> {
-    op_by_value("add_scalar", x, |x| x + c, |p| p.take_gy())
+    op_scaled("add_scalar", x, |x| x + c, Factor::One)
 }
 
 #[track_caller]
@@ -100,17 +101,17 @@ fn sub_scalar<T: Float>(x: Var<T>, c: f64) -> Var<T> {
 
 #[track_caller]
 fn scalar_sub<T: Float>(x: Var<T>, c: f64) -> Var<T> {
-    op_by_value("scalar_sub", x, |x| c - x, |p| -p.take_gy())
+    op_scaled("scalar_sub", x, |x| c - x, Factor::MinusOne)
 }
 
 #[track_caller]
 fn mul_scalar<T: Float>(x: Var<T>, c: f64) -> Var<T> {
-    op_by_value("mul_scalar", x, |x| x * c, move |p| p.take_gy() * c)
+    op_scaled("mul_scalar", x, |x| x * c, Factor::Times(c))
 }
 
 #[track_caller]
 fn div_scalar<T: Float>(x: Var<T>, c: f64) -> Var<T> {
-    op_by_value("div_scalar", x, |x| x / c, move |p| p.take_gy() / c)
+    op_scaled("div_scalar", x, |x| x / c, Factor::Over(c))
 }
 
 #[track_caller]
@@ -122,7 +123,7 @@ impl<T: Float> Neg for Var<T> {
     type Output = Var<T>;
     #[track_caller]
     fn neg(self) -> Var<T> {
-        op_by_value("neg", self, |x| -x, |p| -p.take_gy())
+        op_scaled("neg", self, |x| -x, Factor::MinusOne)
     }
 }
 

@@ -43,6 +43,9 @@ impl<T: Element> Tensor<T> {
     /// The window as a slice in memory order, when it has no gaps and no repeats (a permuted
     /// contiguous tensor).
     pub(crate) fn dense_slice(&self) -> Option<&[T]> {
+        if let Some(x) = self.as_slice() {
+            return Some(x);
+        }
         let mut axes: smallvec::SmallVec<[usize; 6]> = (0..self.rank()).filter(|&a| self.shape[a] != 1).collect();
         axes.sort_unstable_by_key(|&a| self.strides[a]);
         let mut step = 1isize;
