@@ -1,8 +1,8 @@
 //! `+ - * /` between variables, by value and by reference, and with numbers on either side.
 
 use crate::op::op_scaled;
-use crate::tape::Factor;
 use crate::samples::{Case, OpSample, draw};
+use crate::tape::Factor;
 use crate::var::Var;
 use gradus_tensor::Float;
 use std::ops::{Add, Div, Mul, Neg, Sub};

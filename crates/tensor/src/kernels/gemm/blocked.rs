@@ -302,11 +302,12 @@ impl<T: Float> Part<'_, T> {
                     Some(p) => Left { at: p.add((i - first) * terms), row: 1, col: height as isize },
                     None => Left { at: a.pointer_to(i, 0), row: a.row, col: a.col },
                 };
-                let to = Target::side_by_side(self.c.add(i * ldc + panel), ldc, V::LANES, width.min(right_end - panel), beta);
-                let to = match end.bias {
-                    Some(bias) if term == 0 => to.plus(bias.as_ptr().add(panel), 0),
-                    _ => to,
+                let to = self.c.add(i * ldc + panel);
+                let plus = match end.bias {
+                    Some(bias) if term == 0 => (bias.as_ptr().add(panel), 0, T::one()),
+                    _ => (to.cast_const(), ldc, beta),
                 };
+                let to = Target::side_by_side(to, ldc, V::LANES, width.min(right_end - panel), plus);
                 let to = Target { relu: end.relu && term + terms == k, ..to };
                 micro::<T, V>(height, terms, at, right, to);
             }

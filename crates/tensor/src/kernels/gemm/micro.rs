@@ -9,6 +9,8 @@ use std::mem::MaybeUninit;
 
 /// The most rows that a tile has.
 const MOST_ROWS: usize = 14;
+/// The most rows of a tile of four vectors.
+const LOW: usize = 3;
 
 /// The left side of a tile: element `(i, p)` is at `i · row + p · col`.
 #[derive(Clone, Copy)]
@@ -30,20 +32,21 @@ pub struct Right<T> {
 pub struct Offsets<'a, T> {
     pub at: *const T,
     pub offsets: &'a [usize],
-    /// From the first vector of a row to the second.
+    /// From the first vector of a row to the second, and from these two to two more.
     pub step: usize,
+    pub deep: usize,
 }
 
 /// Where the rows of a right side are.
 trait Rows<T>: Copy {
-    /// From the first vector of a row to the second, where vectors have `lanes`.
-    fn step(&self, lanes: usize) -> usize;
+    /// From the first vector of a row to vector `j`, where vectors have `lanes`.
+    fn place(&self, j: usize, lanes: usize) -> usize;
     fn row(&self, p: usize) -> *const T;
 }
 impl<T: Copy> Rows<T> for Right<T> {
     #[inline(always)]
-    fn step(&self, lanes: usize) -> usize {
-        lanes
+    fn place(&self, j: usize, lanes: usize) -> usize {
+        j * lanes
     }
     #[inline(always)]
     fn row(&self, p: usize) -> *const T {
@@ -52,8 +55,8 @@ impl<T: Copy> Rows<T> for Right<T> {
 }
 impl<T: Copy> Rows<T> for Offsets<'_, T> {
     #[inline(always)]
-    fn step(&self, _: usize) -> usize {
-        self.step
+    fn place(&self, j: usize, _: usize) -> usize {
+        j % 2 * self.step + j / 2 * self.deep
     }
     #[inline(always)]
     fn row(&self, p: usize) -> *const T {
@@ -66,9 +69,10 @@ impl<T: Copy> Rows<T> for Offsets<'_, T> {
 pub struct Target<T> {
     pub at: *mut T,
     pub row: usize,
-    /// From the first vector of a row to the second, also of what is added.
+    /// From the first vector of a row to the second, and from these two to two more, also of what is added.
     pub step: usize,
-    /// How much of each of the two vectors is written; nothing of the second if the tile is one vector wide.
+    pub deep: usize,
+    /// How much of each of two vectors is written; nothing of the second if the tile is one vector wide.
     pub cols: [usize; 2],
     /// What is added, which is as wide as the tile, and may be what is there. With `beta` 0, it is not read.
     pub plus: *const T,
@@ -80,17 +84,18 @@ pub struct Target<T> {
 }
 
 impl<T: Float> Target<T> {
-    /// Two vectors of `lanes` side by side, of which `cols` columns are written, with `beta` times what is there.
+    /// Two vectors of `lanes` side by side, of which `cols` columns are written. What is added is given as where it is, how far it is
+    /// from one row to the next, and how often it counts.
     #[inline(always)]
-    pub fn side_by_side(at: *mut T, row: usize, lanes: usize, cols: usize, beta: T) -> Self {
+    pub fn side_by_side(at: *mut T, row: usize, lanes: usize, cols: usize, (plus, plus_row, beta): (*const T, usize, T)) -> Self {
         let cols = [cols.min(lanes), cols - cols.min(lanes)];
-        Self { at, row, step: lanes, cols, plus: at, plus_row: row, beta, relu: false }
+        Self { at, row, step: lanes, deep: 2 * lanes, cols, plus, plus_row, beta, relu: false }
     }
 
-    /// With what is at `plus` added, `plus_row` from one row to the next.
+    /// From the first vector of a row to vector `j`.
     #[inline(always)]
-    pub fn plus(self, plus: *const T, plus_row: usize) -> Self {
-        Self { plus, plus_row, beta: T::one(), ..self }
+    fn place(&self, j: usize) -> usize {
+        j % 2 * self.step + j / 2 * self.deep
     }
 }
 
@@ -123,7 +128,7 @@ unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNI
             let right = b.row(p);
             let mut row = [sums[0][0]; N];
             for (j, v) in row.iter_mut().enumerate() {
-                *v = V::load(right.wrapping_add(j * b.step(V::LANES)));
+                *v = V::load(right.wrapping_add(b.place(j, V::LANES)));
             }
             for (i, sums) in sums.iter_mut().enumerate() {
                 let v = V::splat(*left.offset(if UNIT { i as isize } else { i as isize * a.row }));
@@ -150,7 +155,7 @@ unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(mut tile: 
             let beta = V::splat(c.beta);
             for (i, row) in tile.iter_mut().enumerate() {
                 for (j, v) in row.iter_mut().enumerate() {
-                    *v = beta.mul_add(V::load(c.plus.add(i * c.plus_row + j * c.step)), *v);
+                    *v = beta.mul_add(V::load(c.plus.add(i * c.plus_row + c.place(j))), *v);
                 }
             }
         }
@@ -165,7 +170,7 @@ unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(mut tile: 
         }
         for (i, row) in tile.iter().enumerate() {
             for (j, v) in row.iter().enumerate() {
-                v.store(c.at.add(i * c.row + j * c.step));
+                v.store(c.at.add(i * c.row + c.place(j)));
             }
         }
     }
@@ -181,15 +186,15 @@ unsafe fn put_part<T: Float, V: Vector<T>, const N: usize>(spare: *const T, rows
     unsafe {
         let (beta, zero) = (V::splat(c.beta), V::splat(T::zero()));
         for (i, j) in (0..rows).flat_map(|i| (0..N).map(move |j| (i, j))) {
-            let cols = c.cols[j].min(V::LANES);
+            let cols = c.cols[j % 2].min(V::LANES);
             let v = V::load(spare.add((i * N + j) * V::LANES));
             let v = if c.beta == T::zero() {
                 v
             } else {
-                beta.mul_add(V::load_first(c.plus.add(i * c.plus_row + j * c.step), cols), v)
+                beta.mul_add(V::load_first(c.plus.add(i * c.plus_row + c.place(j)), cols), v)
             };
             let v = if c.relu { zero.max(v) } else { v };
-            v.store_first(c.at.add(i * c.row + j * c.step), cols);
+            v.store_first(c.at.add(i * c.row + c.place(j)), cols);
         }
     }
 }
@@ -207,8 +212,8 @@ unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const N: usize, const 
     c: Target<T>,
     spare: *mut T,
 ) {
-    let whole = c.cols[..N].iter().all(|&cols| cols >= V::LANES);
-    let aside = Target { at: spare, row: N * V::LANES, step: V::LANES, beta: T::zero(), relu: false, ..c };
+    let whole = c.cols[..N.min(2)].iter().all(|&cols| cols >= V::LANES);
+    let aside = Target { at: spare, row: N * V::LANES, step: V::LANES, deep: 2 * V::LANES, beta: T::zero(), relu: false, ..c };
     // SAFETY: the caller's promise.
     unsafe {
         put::<T, V, R, N>(tile::<T, V, R, N, UNIT>(k, a, b, &c), if whole { c } else { aside });
@@ -262,18 +267,27 @@ impl<T: Float> VectorKernel<T> for Micro<T> {
     }
 }
 
-/// As [`micro`], with a left side whose rows are next to each other, and a right side whose rows lie anywhere.
+/// Whether a tile of `rows` rows may have four vectors, two by two. With two of so few rows, sums are ready for the next term later
+/// than it is.
+#[inline(always)]
+pub fn is_low<T: Float, V: Vector<T>>(rows: usize) -> bool {
+    rows <= LOW && 2 * rows <= V::ROWS
+}
+
+/// As [`micro`], with a left side whose rows are next to each other, and a right side whose rows lie anywhere; if the tile is `low`, of
+/// twice two vectors.
 ///
 /// # Safety
-/// As for [`micro`], where B has as many rows as there are offsets.
+/// As for [`micro`], where B has as many rows as there are offsets, and the tile is low only if it [may be](is_low).
 #[inline(always)]
-pub unsafe fn micro_at<T: Float, V: Vector<T>>(rows: usize, a: Left<T>, b: Offsets<'_, T>, c: Target<T>) {
+pub unsafe fn micro_at<T: Float, V: Vector<T>>(rows: usize, low: bool, a: Left<T>, b: Offsets<'_, T>, c: Target<T>) {
     // SAFETY: the caller's promise.
-    unsafe { V::call(MicroAt { rows, a, b, c }) }
+    unsafe { V::call(MicroAt { rows, low, a, b, c }) }
 }
 
 struct MicroAt<'a, T> {
     rows: usize,
+    low: bool,
     a: Left<T>,
     b: Offsets<'a, T>,
     c: Target<T>,
@@ -283,10 +297,20 @@ impl<T: Float> VectorKernel<T> for MicroAt<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { rows, a, b, c } = self;
-        debug_assert_eq!(a.row, 1);
+        let Self { rows, low, a, b, c } = self;
+        debug_assert!(a.row == 1 && (!low || is_low::<T, V>(rows)));
         let (mut spare, k) = (MaybeUninit::<[[V; 2]; MOST_ROWS]>::uninit(), b.offsets.len());
         let spare = spare.as_mut_ptr().cast();
+        if low {
+            // SAFETY: the caller's promise, as `micro_at` says it; `spare` has room, for so few rows.
+            return unsafe {
+                match rows {
+                    1 => tile_to::<T, V, 1, 4, true>(k, a, b, c, spare),
+                    2 => tile_to::<T, V, 2, 4, true>(k, a, b, c, spare),
+                    _ => tile_to::<T, V, LOW, 4, true>(k, a, b, c, spare),
+                }
+            };
+        }
         macro_rules! by_rows {
             ($($r:literal)*) => {
                 match (rows, c.cols[1] > 0) {

@@ -64,8 +64,8 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
                     let at = i * n + left;
                     let a = Left { at: a.as_ptr().add(i * k), row: k as isize, col: 1 };
                     let b = Right { at: data.as_slice().as_ptr().add(left * k), row: 2 * V::LANES as isize };
-                    let to = Target::side_by_side(c.add(at), n, V::LANES, cols, beta);
-                    let to = plus.map_or(to, |plus| to.plus(plus.as_ptr().add(at), n));
+                    let (plus, beta) = plus.map_or((c.cast_const(), beta), |plus| (plus.as_ptr(), T::one()));
+                    let to = Target::side_by_side(c.add(at), n, V::LANES, cols, (plus.add(at), n, beta));
                     micro::<T, V>(height, k, a, b, to);
                 }
             }

@@ -13,7 +13,7 @@ use super::{Geometry, copy_row};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
-use crate::kernels::gemm::micro::{Left, Offsets, Target, Tiles, micro_at, tiles};
+use crate::kernels::gemm::micro::{Left, Offsets, Target, Tiles, is_low, micro_at, tiles};
 use crate::kernels::gemm::{Mat, PackLeft};
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
@@ -106,20 +106,41 @@ fn convolve<T: Float>(sizes: &Sizes, x: &[T], w: Mat<'_, T>, end: Epilogue<'_, T
     let parts = TASKS.div_ceil(images).min(height);
     let rows = height.div_ceil(parts);
     let from = sizes.inputs * sizes.from[0] * sizes.from[1];
-    let to = Shared::of(y);
+    let (to, padded) = (Shared::of(y), &Padded::new(sizes, rows, widths::<T>().0));
     (0..images * parts).into_par_iter().for_each(|task| {
         let (n, top) = (task / parts, task % parts * rows);
         let x = &x[n * from..(n + 1) * from];
         let rows = top.min(height)..(top + rows).min(height);
         // SAFETY: `y` has this picture; tasks write other pictures, or other rows.
         let y = unsafe { to.get().add(n * image) };
-        with_vectors(Rows { sizes, x, filters: filters.as_slice(), rows, end, y });
+        with_vectors(Rows { sizes, padded, x, filters: filters.as_slice(), rows, end, y });
     });
+}
+
+/// How what some rows of outputs see of a picture is laid out: `lines` rows for each channel, `line` elements each.
+struct Padded {
+    /// The width of the two vectors of a tile: they are side by side, or, where a row of outputs has but one, in two rows.
+    across: usize,
+    lines: usize,
+    line: usize,
+    /// From an output's first term to each.
+    offsets: Vec<usize>,
+}
+
+impl Padded {
+    fn new(sizes: &Sizes, rows: usize, lanes: usize) -> Self {
+        let (&Sizes { inputs, kernel: [kh, kw], dilation, to, .. }, [down, right]) = (sizes, sizes.reach());
+        let across = if to[1] <= lanes { lanes } else { 2 * lanes };
+        let (lines, line) = (rows + down, to[1].next_multiple_of(across) + right);
+        let offset = |p: usize| (p / (kh * kw) * lines + p / kw % kh * dilation[0]) * line + p % kw * dilation[1];
+        Self { across, lines, line, offsets: (0..inputs * kh * kw).map(offset).collect() }
+    }
 }
 
 /// Some rows of one picture's outputs.
 struct Rows<'a, T> {
     sizes: &'a Sizes,
+    padded: &'a Padded,
     x: &'a [T],
     filters: &'a [T],
     rows: std::ops::Range<usize>,
@@ -131,41 +152,45 @@ impl<T: Float> VectorKernel<T> for Rows<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { sizes, x, filters, rows, end, y } = self;
-        let (Sizes { inputs, outputs, kernel: [kh, kw], dilation, .. }, [height, width]) = (*sizes, sizes.to);
+        let Self { sizes, padded, x, filters, rows, end, y } = self;
+        let (outputs, [height, width], &Padded { across, lines, line, ref offsets }) = (sizes.outputs, sizes.to, padded);
         if rows.is_empty() {
             return;
         }
-        let [down, right] = sizes.reach();
-        // Two vectors of a tile are side by side, or, where a row has but one, in two rows.
-        let (deep, across) = if width <= V::LANES { (2, V::LANES) } else { (1, 2 * V::LANES) };
-        let (lines, line) = (rows.len() + down, width.next_multiple_of(across) + right);
-        let mut padded = Buffer::stale(inputs * lines * line + V::LANES);
+        let mut picture = Buffer::stale(sizes.inputs * lines * line + V::LANES);
         // SAFETY: as for this function.
-        unsafe { pad::<T, V>(sizes, x, rows.start, [lines, line], padded.as_mut_slice()) };
-        let terms = inputs * kh * kw;
-        let offset = |p: usize| (p / (kh * kw) * lines + p / kw % kh * dilation[0]) * line + p % kw * dilation[1];
-        let offsets: Vec<usize> = (0..terms).map(offset).collect();
-        for i in rows.clone().step_by(deep) {
-            for left in (0..width).step_by(across) {
-                for (first, count) in tiles(outputs, V::ROWS) {
-                    // SAFETY: the last tap of the last vector ends at `line` of the last of `lines`; filters are packed in the
-                    // same tiles; the caller gives `y` these rows.
-                    unsafe {
-                        let a = Left { at: filters.as_ptr().add(first * terms), row: 1, col: count as isize };
-                        let at = padded.as_slice().as_ptr().add((i - rows.start) * line + left);
-                        let (to, plane) = (y.add((first * height + i) * width + left), height * width);
-                        if deep == 1 {
-                            let to = Target::side_by_side(to, plane, V::LANES, across.min(width - left), T::zero());
-                            micro_at::<T, V>(count, a, Offsets { at, offsets: &offsets, step: V::LANES }, to);
-                        } else {
-                            let cols = [width, if i + 1 < rows.end { width } else { 0 }];
-                            let to = Target { step: width, cols, ..Target::side_by_side(to, plane, V::LANES, 0, T::zero()) };
-                            micro_at::<T, V>(count, a, Offsets { at, offsets: &offsets, step: line }, to);
-                        }
-                    }
+        unsafe { pad::<T, V>(sizes, x, rows.start, [lines, line], picture.as_mut_slice()) };
+        let (terms, two_rows) = (offsets.len(), across == V::LANES);
+        let tile = |i: usize, left: usize, low: bool| {
+            let (at, plane) = (picture.as_slice().as_ptr().wrapping_add((i - rows.start) * line + left), height * width);
+            for (first, count) in tiles(outputs, V::ROWS) {
+                // SAFETY: the last tap of the last vector ends at `line` of the last of `lines`; filters are packed in the same
+                // tiles; the caller gives `y` these rows.
+                unsafe {
+                    let a = Left { at: filters.as_ptr().add(first * terms), row: 1, col: count as isize };
+                    let to = y.add((first * height + i) * width + left);
+                    let (step, to_step, cols) = if two_rows {
+                        (line, width, [width, if i + 1 < rows.end { width } else { 0 }])
+                    } else {
+                        (V::LANES, V::LANES, [V::LANES.min(width - left), (width - left).saturating_sub(V::LANES)])
+                    };
+                    let none = (to.cast_const(), plane, T::zero());
+                    let to = Target { step: to_step, deep: width, cols, ..Target::side_by_side(to, plane, 0, 0, none) };
+                    micro_at::<T, V>(count, low, a, Offsets { at, offsets, step, deep: line }, to);
                 }
             }
+        };
+        let low = !two_rows && is_low::<T, V>(outputs);
+        let mut i = rows.start;
+        while i < rows.end {
+            let low = low && i + 1 < rows.end;
+            for left in (0..width).step_by(across) {
+                tile(i, left, low && width - left > V::LANES);
+                if low && width - left <= V::LANES {
+                    tile(i + 1, left, false);
+                }
+            }
+            i += if low || two_rows { 2 } else { 1 };
         }
         for f in 0..outputs {
             // SAFETY: the caller gives `y` these rows, which are written now.

@@ -183,7 +183,8 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Multiply<'_, 
                     let to = products.at.get().add(point * products.point);
                     for (i, height) in tiles(count, V::ROWS) {
                         let a = Left { at: from.add(i * inputs.tile).cast_const(), row: inputs.tile as isize, col: 1 };
-                        let c = Target::side_by_side(to.add(i * products.tile), products.tile, lanes, channels, T::zero());
+                        let (to, row) = (to.add(i * products.tile), products.tile);
+                        let c = Target::side_by_side(to, row, lanes, channels, (to.cast_const(), row, T::zero()));
                         micro::<T, V>(height, k, a, b, c);
                     }
                 }

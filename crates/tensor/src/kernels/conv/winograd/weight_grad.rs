@@ -169,13 +169,9 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
                 let b = Right { at: gy.add(f), row: gradients.tile as isize };
                 for (c, height) in tiles(work.sizes.inputs, V::ROWS) {
                     let a = Left { at: x.add(c), row: 1, col: inputs.tile as isize };
-                    micro::<T, V>(
-                        height,
-                        count,
-                        a,
-                        b,
-                        Target::side_by_side(to.add(c * work.filters + f), work.filters, V::LANES, cols, beta),
-                    );
+                    let to = to.add(c * work.filters + f);
+                    let c = Target::side_by_side(to, work.filters, V::LANES, cols, (to.cast_const(), work.filters, beta));
+                    micro::<T, V>(height, count, a, b, c);
                 }
             }
         }
