@@ -3,7 +3,7 @@
 use super::Points;
 use super::lines::{Combine, Evaluate, Inputs, Line, plane};
 use crate::element::Float;
-use crate::kernels::simd::Vector;
+use crate::kernels::simd::{Vector, prefetch};
 
 /// The most lanes that a vector has.
 pub const MOST: usize = 16;
@@ -31,13 +31,14 @@ impl<T: Float> Strip<'_, T> {
         used.max(left + width.next_multiple_of(lanes))
     }
 
-    /// Loads the picture's lines from `top` on, at column `left` of the strip; what is outside the picture is 0.
+    /// Loads the picture's lines from `top` on, at column `left` of the strip; what is outside the picture is 0. Asks for those `step`
+    /// lines further down, for the next strip: they lie in as many places as there are channels, and no processor sees them coming.
     ///
     /// # Safety
     /// The processor must have V's instructions, and the picture all its elements. The strip's columns must be as
     /// [`width_for`](Self::width_for) says.
     #[inline(always)]
-    pub unsafe fn load<V: Vector<T>>(&mut self, x: Picture<T>, top: isize, left: usize) {
+    pub unsafe fn load<V: Vector<T>>(&mut self, x: Picture<T>, top: isize, left: usize, step: usize) {
         let lanes = V::LANES;
         let Self { lines, width, channels, .. } = *self;
         debug_assert!(left + x.width.next_multiple_of(lanes) <= width && self.data.len() >= lines * width * channels);
@@ -59,6 +60,7 @@ impl<T: Float> Strip<'_, T> {
                         let cols = lanes.min(x.width - col);
                         for (l, row) in rows[..lanes].iter_mut().enumerate() {
                             let at = from.wrapping_add((c + l) * x.height * x.width + col);
+                            prefetch(at.wrapping_add(step * x.width));
                             *row = if c + l >= x.channels {
                                 zero
                             } else if cols == lanes {
@@ -74,7 +76,8 @@ impl<T: Float> Strip<'_, T> {
         }
     }
 
-    /// Writes the strip's first columns as lines `top..` of channels `first..` of a picture, as far as it has them.
+    /// Writes the strip's first columns as lines `top..` of channels `first..` of a picture, as far as it has them, and asks for those that
+    /// the next strip will be written to.
     ///
     /// # Safety
     /// The processor must have V's instructions, and nobody else may have these elements of the picture.
@@ -97,6 +100,7 @@ impl<T: Float> Strip<'_, T> {
                         }
                         let to = y.at.add(((first + c) * y.height + top + i) * y.width + col);
                         let step = y.height * y.width;
+                        (0..has).for_each(|l| prefetch(to.wrapping_add(l * step + lines * y.width)));
                         if has == lanes && cols == lanes {
                             V::store_transposed(&rows[..lanes], to, step);
                         } else {

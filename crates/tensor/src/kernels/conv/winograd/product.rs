@@ -137,7 +137,7 @@ pub unsafe fn map_rows<T: Float, V: Vector<T>, const M: usize, const P: usize>(
         unsafe {
             let at = x.add(n * sizes.inputs * height * width).cast_mut();
             let picture = Picture { at, channels: sizes.inputs, height, width };
-            strip.load::<V>(picture, (i * M) as isize - top as isize, left);
+            strip.load::<V>(picture, (i * M) as isize - top as isize, left, M);
             strip.inputs::<V, P>(M, across, to, (row - first) * across);
         }
     }

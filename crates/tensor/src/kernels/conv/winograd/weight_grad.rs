@@ -135,7 +135,7 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Map<'_, T, M,
             map_rows::<T, V, M, P>(work.sizes, work.x, work.channels, rows.clone(), first, inputs);
             for row in rows {
                 let at = work.gy.add(row / down * outputs * height * width).cast_mut();
-                strip.load::<V>(Picture { at, channels: outputs, height, width }, (row % down * M) as isize, 0);
+                strip.load::<V>(Picture { at, channels: outputs, height, width }, (row % down * M) as isize, 0, M);
                 strip.gradients::<V, M, P>(across, gradients, (row - first) * across);
             }
         }
