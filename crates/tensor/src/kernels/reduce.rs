@@ -85,8 +85,12 @@ fn lanes<const LANES: usize, T: Element, F: Fold<T>>(x: &[T], f: F) -> T {
             *l = f.join(*l, f.lift(v));
         }
     }
-    for (l, &v) in lanes.iter_mut().zip(rest) {
-        *l = f.join(*l, f.lift(v));
+    // All lanes take part: a loop as long as the rest would have the totals written to memory for it.
+    let mut last = [f.neutral(); LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    for i in 0..LANES {
+        let v = if i < rest.len() { f.lift(last[i]) } else { f.neutral() };
+        lanes[i] = f.join(lanes[i], v);
     }
     let mut width = LANES / 2;
     while width > 0 {
