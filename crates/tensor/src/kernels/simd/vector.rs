@@ -29,7 +29,11 @@ pub trait Vector<T>: Copy {
     unsafe fn splat(v: T) -> Self;
     unsafe fn load(p: *const T) -> Self;
     /// The first `n` elements, of `LANES` at most, then zeros; no more than `n` are read.
-    unsafe fn load_first(p: *const T, n: usize) -> Self;
+    #[inline(always)]
+    unsafe fn load_first(p: *const T, n: usize) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Self::load_masked(p, Self::mask(0, n)) }
+    }
     /// The lanes from `first` up to `end`, of `LANES` at most.
     unsafe fn mask(first: usize, end: usize) -> Self::Mask;
     /// The elements that `p` points to in the lanes of `mask`, and zeros in the others, whose elements need not be there.
@@ -87,11 +91,6 @@ macro_rules! plain {
             unsafe fn load(p: *const $t) -> Self {
                 // SAFETY: the caller's promise.
                 unsafe { p.cast::<Self>().read_unaligned() }
-            }
-            #[inline(always)]
-            unsafe fn load_first(p: *const $t, n: usize) -> Self {
-                // SAFETY: the caller's promise, for each of the first n.
-                std::array::from_fn(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
             }
             #[inline(always)]
             unsafe fn mask(first: usize, end: usize) -> [bool; $lanes] {

@@ -32,7 +32,7 @@ fn first(n: usize) -> u16 {
 }
 
 macro_rules! wide {
-    ($t:ty, $lanes:literal, $mask:ty, $transpose:path, $splat:ident $load:ident $load_first:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $max:ident $fma:ident) => {
+    ($t:ty, $lanes:literal, $mask:ty, $transpose:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $max:ident $fma:ident) => {
         impl Vector<$t> for V512<$t> {
             const LANES: usize = $lanes;
             const ROWS: usize = 14;
@@ -53,16 +53,12 @@ macro_rules! wide {
                 Self(unsafe { $load(p) })
             }
             #[inline(always)]
-            unsafe fn load_first(p: *const $t, n: usize) -> Self {
-                Self(unsafe { $load_first(first(n) as $mask, p) })
-            }
-            #[inline(always)]
             unsafe fn mask(from: usize, end: usize) -> $mask {
                 (first(end) & !first(from)) as $mask
             }
             #[inline(always)]
             unsafe fn load_masked(p: *const $t, mask: $mask) -> Self {
-                Self(unsafe { $load_first(mask, p) })
+                Self(unsafe { $load_masked(mask, p) })
             }
             #[inline(always)]
             unsafe fn store(self, p: *mut $t) {
@@ -108,7 +104,7 @@ static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0
 static MASK_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
 
 macro_rules! narrow {
-    ($t:ty, $lanes:literal, $masks:ident, $transpose:path, $splat:ident $load:ident $load_first:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $max:ident $fma:ident) => {
+    ($t:ty, $lanes:literal, $masks:ident, $transpose:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $max:ident $fma:ident) => {
         impl Vector<$t> for V256<$t> {
             const LANES: usize = $lanes;
             const ROWS: usize = 6;
@@ -130,10 +126,6 @@ macro_rules! narrow {
                 Self(unsafe { $load(p) })
             }
             #[inline(always)]
-            unsafe fn load_first(p: *const $t, n: usize) -> Self {
-                Self(unsafe { $load_first(p, _mm256_loadu_si256($masks.as_ptr().add($lanes - n).cast())) })
-            }
-            #[inline(always)]
             unsafe fn mask(from: usize, end: usize) -> __m256i {
                 unsafe {
                     let first = |n: usize| _mm256_loadu_si256($masks.as_ptr().add($lanes - n).cast());
@@ -142,7 +134,7 @@ macro_rules! narrow {
             }
             #[inline(always)]
             unsafe fn load_masked(p: *const $t, mask: __m256i) -> Self {
-                Self(unsafe { $load_first(p, mask) })
+                Self(unsafe { $load_masked(p, mask) })
             }
             #[inline(always)]
             unsafe fn store(self, p: *mut $t) {
