@@ -71,6 +71,8 @@ impl<T: Num> Fold<T> for Min {
 pub(super) const BLOCK: usize = 1 << 10;
 /// Rows shorter than this have fewer running totals side by side.
 const SHORT: usize = 128;
+/// Rows whose columns one running total each takes in.
+const ROWS: usize = 64;
 /// Elements below which a second thread does not pay.
 const SERIAL: usize = 1 << 16;
 
@@ -178,7 +180,6 @@ impl<T: Element, F: Fold<T>> Kernel for Columns<'_, T, F> {
 /// `out[j]` = the fold of `x[.., first + j]` over the rows of `x`, each `inner` long: in blocks of
 /// rows, whose totals are joined as a balanced tree.
 fn columns<T: Element, F: Fold<T>>(x: &[T], inner: usize, first: usize, out: &mut [T], f: F) {
-    const ROWS: usize = 64;
     let rows = x.len() / inner;
     if rows <= ROWS {
         out.fill(f.neutral());
@@ -220,8 +221,12 @@ pub(crate) fn middle<T: Element, F: Fold<T>>(x: &[T], n: usize, inner: usize, ou
         out.par_chunks_mut(per_task).zip(x.par_chunks(per_task * n)).for_each(|(out, x)| rows(x, n, out, f));
         return;
     }
-    // One task some planes, and within a plane a strip of columns.
-    let strip = if parallel { 4096.min(inner) } else { inner };
+    // One task some planes, and within a plane a strip of columns: a wide one, which is read in order, where rows are enough to be cut.
+    let strip = match (parallel, n > ROWS) {
+        (false, _) => inner,
+        (true, true) => 4096.min(inner),
+        (true, false) => 512.min(inner),
+    };
     let plane = |(x, out): (&[T], &mut [T])| {
         for (s, out) in out.chunks_mut(strip).enumerate() {
             columns(x, inner, s * strip, out, f);

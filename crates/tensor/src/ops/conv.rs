@@ -268,6 +268,14 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Panics
     /// When the shapes do not belong to one convolution.
+    ///
+    /// ```
+    /// use gradus_tensor::{Conv2dOptions, Tensor};
+    /// let (x, w) = (Tensor::from([[[[1.0f32, 2.0, 3.0]]]]), Tensor::from([[[[4.0, 5.0]]]]));
+    /// let [gx, gw] = x.conv2d_grads(&w, &Tensor::from([[[[1.0, 10.0]]]]), Conv2dOptions::default());
+    /// assert_eq!(gx.to_vec(), [4.0, 45.0, 50.0]);
+    /// assert_eq!(gw.to_vec(), [21.0, 32.0]);
+    /// ```
     #[track_caller]
     pub fn conv2d_grads(&self, w: &Tensor<T>, gy: &Tensor<T>, o: Conv2dOptions) -> [Tensor<T>; 2] {
         let g = geometry("conv2d_grads", &self.shape, &w.shape, &o).or_panic();

@@ -146,7 +146,7 @@ pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
 
 /// The gradients with respect to `x` and `w`; writes all of both.
 pub fn grads<T: Float>(g: &Geometry, [x, gy, w]: [&[T]; 3], gx: &mut [T], gw: &mut [T]) {
-    if g.is_depthwise() && !gy.is_empty() && !gx.is_empty() {
+    if g.is_depthwise() && depthwise::has_grads(g) && !gy.is_empty() && !gx.is_empty() {
         depthwise::grads(g, [x, gy, w], gx, gw)
     } else {
         input_grad(g, gy, w, gx);

@@ -179,14 +179,12 @@ pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     });
 }
 
-/// Both gradients.
-pub fn grads<T: Float>(g: &Geometry, [x, gy, w]: [&[T]; 3], gx: &mut [T], gw: &mut [T]) {
-    if square::fits::<3>(g) {
-        return square::grads::<T, 3>(g, [x, gy, w], gx, gw);
-    }
-    if square::fits::<5>(g) {
-        return square::grads::<T, 5>(g, [x, gy, w], gx, gw);
-    }
-    input_grad(g, gy, w, gx);
-    weight_grad(g, x, gy, gw);
+/// Whether both gradients can be had in one pass.
+pub fn has_grads(g: &Geometry) -> bool {
+    square::fits::<3>(g) || square::fits::<5>(g)
+}
+
+/// Both gradients in one pass, where it [can be](has_grads).
+pub fn grads<T: Float>(g: &Geometry, given: [&[T]; 3], gx: &mut [T], gw: &mut [T]) {
+    if square::fits::<3>(g) { square::grads::<T, 3>(g, given, gx, gw) } else { square::grads::<T, 5>(g, given, gx, gw) }
 }

@@ -11,8 +11,10 @@ use rayon::prelude::*;
 
 /// Planes that make a task have so many pixels between them, at least.
 const TASK: usize = 1 << 13;
-/// Channels whose gradients are a task: their planes lie behind each other.
+/// Channels whose gradients are a task, at most: their planes lie behind each other.
 const CHANNELS: usize = 8;
+/// Tasks that channels are enough for, if there are as many.
+const TASKS: usize = 8;
 
 /// Whether filters have K x K taps and stride 1.
 pub fn fits<const K: usize>(g: &Geometry) -> bool {
@@ -43,8 +45,9 @@ pub fn grads<T: Float, const K: usize>(g: &Geometry, [x, gy, w]: [&[T]; 3], gx: 
 
 fn backward<T: Float, const K: usize>(g: &Geometry, x: &[T], gy: &[T], input: Option<(&[T], Shared<T>)>, gw: &mut [T]) {
     assert!(gw.len() == g.channels * K * K && x.len() == g.batch * g.image() && gy.len() == g.batch * g.out_image());
-    gw.par_chunks_mut(CHANNELS * K * K).enumerate().for_each(|(i, gw)| {
-        with_vectors(Backward::<T, K> { g, first: i * CHANNELS, x, gy, input, gw });
+    let channels = (g.channels / TASKS).clamp(1, CHANNELS);
+    gw.par_chunks_mut(channels * K * K).enumerate().for_each(|(i, gw)| {
+        with_vectors(Backward::<T, K> { g, first: i * channels, x, gy, input, gw });
     });
 }
 
