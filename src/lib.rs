@@ -44,15 +44,29 @@ pub use gradus_optim as optim;
 pub use gradus_tensor as tensor;
 pub use gradus_train as train;
 
-/// The page's examples, as tests.
+/// The Rust snippets of the README and of the pages in `docs/`, as tests.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/gradcheck.md")]
-struct Gradcheck;
-
-/// The page's example, as a test.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/recurrent.md")]
-struct Recurrent;
+mod pages {
+    macro_rules! pages {
+        ($($name:ident $path:literal)*) => {
+            $(
+                #[doc = include_str!(concat!("../", $path))]
+                struct $name;
+            )*
+        };
+    }
+    pages! {
+        Readme "README.md"
+        CustomRules "docs/custom_rules.md"
+        Data "docs/data.md"
+        Derivatives "docs/derivatives.md"
+        Gradcheck "docs/gradcheck.md"
+        Pretrained "docs/pretrained.md"
+        Recurrent "docs/recurrent.md"
+        SeeingTheTape "docs/seeing_the_tape.md"
+        Training "docs/training.md"
+    }
+}
 
 pub use gradus_autograd::{Param, Path, Visitor};
 pub use gradus_nn::Module;
