@@ -1,6 +1,9 @@
 //! Buffers that are handed out again: a steady training step allocates, and page-faults, nothing.
 
 use crate::element::Element;
+use crate::error::{OrPanic, ShapeError};
+use crate::kernels::alloc::zeroed;
+use crate::shape::Shape;
 use std::cell::Cell;
 use std::mem;
 use std::sync::Mutex;
@@ -30,12 +33,15 @@ pub struct MemoryStats {
     pub live_bytes: usize,
     /// The most that `live_bytes` has been since the start, or since [`reset_peak`].
     pub peak_bytes: usize,
+    /// Bytes in freed buffers that wait to be used again.
+    pub kept_bytes: usize,
 }
 
 /// The bytes in tensors' buffers, now and at most, over all threads.
 ///
 /// Only buffers of 4 KiB and more are counted, at the size that was allocated (up to a quarter more than was asked
-/// for); smaller ones, and freed buffers that wait to be used again, are not.
+/// for). Freed buffers are kept for later requests of their size, except those made from a caller's vector, which
+/// go back to the system.
 ///
 /// ```
 /// use gradus_tensor::{Tensor, memory_stats, reset_peak};
@@ -48,7 +54,8 @@ pub struct MemoryStats {
 pub fn memory_stats() -> MemoryStats {
     let live_bytes = LIVE.load(Ordering::Relaxed);
     // Between a buffer's two entries another thread may look.
-    MemoryStats { live_bytes, peak_bytes: PEAK.load(Ordering::Relaxed).max(live_bytes) }
+    let peak_bytes = PEAK.load(Ordering::Relaxed).max(live_bytes);
+    MemoryStats { live_bytes, peak_bytes, kept_bytes: HELD.load(Ordering::Relaxed) }
 }
 
 /// Lets the peak of [`memory_stats`] start anew from what is live.
@@ -134,15 +141,6 @@ fn class_above(n: usize) -> (usize, usize) {
     (base * 4 + quarter, (1 << base) + quarter * step)
 }
 
-/// The largest class that `n` elements can serve.
-fn class_below(n: usize) -> Option<usize> {
-    if n < 8 {
-        return None;
-    }
-    let (class, size) = class_above(n);
-    Some(if size == n { class } else { class - 1 })
-}
-
 impl<T: Element> Pool<T> {
     pub(crate) const fn new() -> Self {
         Self { free: Mutex::new([const { Vec::new() }; CLASSES]) }
@@ -153,22 +151,25 @@ impl<T: Element> Pool<T> {
         self.free.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn take(&self, n: usize) -> Vec<T> {
-        let bytes = n * mem::size_of::<T>();
-        if bytes < SMALLEST {
-            return vec![T::default(); n];
+    /// A vector of `n` elements or more, or `None` when the machine has no room for it.
+    fn take(&self, n: usize) -> Option<Vec<T>> {
+        if n < SMALLEST / mem::size_of::<T>() {
+            return Some(vec![T::default(); n]);
+        }
+        if n > Shape::MAX_NUMEL {
+            return None;
         }
         let (class, size) = class_above(n);
         let found = self.lock()[class].pop();
         match found {
             Some(v) => {
                 HELD.fetch_sub(v.len() * mem::size_of::<T>(), Ordering::Relaxed);
-                v
+                Some(v)
             }
             None => {
                 let size = size + line_of::<T>();
                 self.make_room(size * mem::size_of::<T>());
-                vec![T::default(); size]
+                zeroed(size)
             }
         }
     }
@@ -188,15 +189,18 @@ impl<T: Element> Pool<T> {
         }
     }
 
+    /// Takes back a vector that [`take`](Self::take) gave. Only those: each of them serves the next request of its class,
+    /// so the pool holds no more than was once taken from it. A vector that came from elsewhere would serve none, for
+    /// its owner brings the next one along too.
     fn give(&self, v: Vec<T>) {
         let bytes = v.len() * mem::size_of::<T>();
-        if bytes < SMALLEST || HELD.load(Ordering::Relaxed) + bytes > most_held() {
+        if HELD.load(Ordering::Relaxed) + bytes > most_held() {
             return;
         }
-        if let Some(class) = class_below(v.len() - line_of::<T>()) {
-            HELD.fetch_add(bytes, Ordering::Relaxed);
-            self.lock()[class].push(v);
-        }
+        let (class, size) = class_above(v.len() - line_of::<T>());
+        debug_assert_eq!(size + line_of::<T>(), v.len(), "a vector of this pool");
+        HELD.fetch_add(bytes, Ordering::Relaxed);
+        self.lock()[class].push(v);
     }
 }
 
@@ -205,7 +209,10 @@ const INLINE: usize = 16;
 
 enum Data<T> {
     Inline([T; INLINE]),
-    Heap(Vec<T>),
+    /// A vector that the pool gave.
+    Pooled(Vec<T>),
+    /// A vector that somebody else made, or one too small for the pool.
+    Owned(Vec<T>),
 }
 
 /// A block of memory that returns to its pool when dropped.
@@ -217,37 +224,58 @@ pub(crate) struct Buffer<T: Element> {
 }
 
 impl<T: Element> Buffer<T> {
-    /// `n` elements with whatever values a former owner left: to be written before they are read.
+    /// `n` elements with whatever values a former owner left: to be written before they are read. `None` when the machine
+    /// has no room for them.
     #[inline]
-    pub fn stale(n: usize) -> Self {
+    pub fn try_stale(n: usize) -> Option<Self> {
         if POISONED.load(Ordering::Relaxed) {
             return Self::poisoned(n);
         }
         if n <= INLINE {
-            return Self { data: Data::Inline([T::default(); INLINE]), start: 0, len: n };
+            return Some(Self { data: Data::Inline([T::default(); INLINE]), start: 0, len: n });
         }
-        Self::counted(T::pool().take(n), n)
+        Self::taken(n)
+    }
+
+    /// As [`try_stale`](Self::try_stale), for the kernels' working memory.
+    ///
+    /// # Panics
+    /// When the machine has no room.
+    #[inline]
+    #[track_caller]
+    pub fn stale(n: usize) -> Self {
+        match Self::try_stale(n) {
+            Some(buffer) => buffer,
+            None => Err(ShapeError::new("scratch", no_memory::<T>(n))).or_panic(),
+        }
     }
 
     #[cold]
-    fn poisoned(n: usize) -> Self {
+    fn poisoned(n: usize) -> Option<Self> {
         if n <= INLINE {
-            return Self { data: Data::Inline([T::POISON; INLINE]), start: 0, len: n };
+            return Some(Self { data: Data::Inline([T::POISON; INLINE]), start: 0, len: n });
         }
-        let mut data = T::pool().take(n);
-        data.fill(T::POISON);
-        Self::counted(data, n)
+        let mut new = Self::taken(n)?;
+        new.as_mut_slice().fill(T::POISON);
+        Some(new)
+    }
+
+    fn taken(n: usize) -> Option<Self> {
+        let data = T::pool().take(n)?;
+        let pooled = data.len() > n;
+        Some(Self::counted(data, n, pooled))
     }
 
     pub fn from_vec(data: Vec<T>) -> Self {
         let len = data.len();
-        Self::counted(data, len)
+        Self::counted(data, len, false)
     }
 
-    fn counted(data: Vec<T>, len: usize) -> Self {
-        let to_line = data.as_ptr().align_offset(LINE);
-        let start = if data.len() - len >= to_line { to_line } else { 0 };
-        let new = Self { data: Data::Heap(data), start, len };
+    /// A buffer of the first `len` elements of `data`, which is `pooled` if a pool gave it, a line longer than its class.
+    fn counted(data: Vec<T>, len: usize, pooled: bool) -> Self {
+        let start = if pooled { data.as_ptr().align_offset(LINE) } else { 0 };
+        let data = if pooled { Data::Pooled(data) } else { Data::Owned(data) };
+        let new = Self { data, start, len };
         tell(new.heap(), true);
         let bytes = mem::size_of_val(new.heap());
         if bytes >= SMALLEST {
@@ -262,7 +290,8 @@ impl<T: Element> Buffer<T> {
     fn heap(&self) -> &[T] {
         match &self.data {
             Data::Inline(_) => &[],
-            Data::Heap(v) => &v[..v.len() - line_of::<T>().min(v.len() - self.len)],
+            Data::Pooled(v) => &v[..v.len() - line_of::<T>()],
+            Data::Owned(v) => v,
         }
     }
 
@@ -270,7 +299,7 @@ impl<T: Element> Buffer<T> {
     pub fn as_slice(&self) -> &[T] {
         match &self.data {
             Data::Inline(v) => &v[..self.len],
-            Data::Heap(v) => &v[self.start..self.start + self.len],
+            Data::Pooled(v) | Data::Owned(v) => &v[self.start..self.start + self.len],
         }
     }
 
@@ -278,17 +307,24 @@ impl<T: Element> Buffer<T> {
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         match &mut self.data {
             Data::Inline(v) => &mut v[..self.len],
-            Data::Heap(v) => &mut v[self.start..self.start + self.len],
+            Data::Pooled(v) | Data::Owned(v) => &mut v[self.start..self.start + self.len],
         }
     }
 }
 
-impl<T: Element> Clone for Buffer<T> {
-    fn clone(&self) -> Self {
-        let mut new = Self::stale(self.len);
-        new.as_mut_slice().copy_from_slice(self.as_slice());
-        new
-    }
+/// Elements up to which nobody asks beforehand whether there is memory.
+const UNASKED: usize = 1 << 32;
+
+/// Whether the machine has memory for `n` elements: asked before work begins that would fail in the middle, in a kernel
+/// that knows no shapes, or never end.
+pub(crate) fn has_room<T: Element>(n: usize) -> bool {
+    n <= UNASKED || zeroed::<T>(n).is_some()
+}
+
+/// What there is no memory for.
+#[cold]
+pub(crate) fn no_memory<T>(n: usize) -> String {
+    format!("no memory for {n} elements ({} bytes)", n.saturating_mul(mem::size_of::<T>()))
 }
 
 impl<T: Element> Drop for Buffer<T> {
@@ -296,10 +332,10 @@ impl<T: Element> Drop for Buffer<T> {
     fn drop(&mut self) {
         let bytes = mem::size_of_val(self.heap());
         tell(self.heap(), false);
-        if bytes >= SMALLEST
-            && let Data::Heap(v) = &mut self.data
-        {
+        if bytes >= SMALLEST {
             LIVE.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        if let Data::Pooled(v) = &mut self.data {
             T::pool().give(mem::take(v));
         }
     }
@@ -315,10 +351,6 @@ mod tests {
             let (class, size) = class_above(n);
             assert!(size >= n && size * 4 <= n * 5 + 4, "{n} -> {size}");
             assert_eq!(class_above(size), (class, size));
-            assert_eq!(class_below(size), Some(class));
-            if size != n {
-                assert_eq!(class_below(n), Some(class - 1));
-            }
         }
     }
 
@@ -330,6 +362,12 @@ mod tests {
         let again = Buffer::<i32>::stale(n - 5);
         assert_eq!(again.as_slice().as_ptr(), ptr);
         assert_eq!(again.as_slice().len(), n - 5);
+    }
+
+    #[test]
+    #[should_panic(expected = "no memory for 288230376151711744 elements (1152921504606846976 bytes)")]
+    fn what_the_machine_has_no_room_for_is_a_panic() {
+        Buffer::<f32>::stale(1 << 58);
     }
 
     #[test]

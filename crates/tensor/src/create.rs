@@ -7,8 +7,12 @@ use crate::tensor::Tensor;
 
 impl<T: Element> Tensor<T> {
     /// Every element `value`; one stored element, broadcast, so that it costs no memory.
+    ///
+    /// # Panics
+    /// When the shape is too large for a tensor ([`Shape::MAX_NUMEL`]).
+    #[track_caller]
     pub fn full(shape: impl Into<Shape>, value: T) -> Self {
-        Self::from_vec(vec![value], []).expand(shape.into())
+        Self::scalar(value).expand_for("full", shape.into())
     }
 
     /// A tensor without axes.
@@ -23,12 +27,16 @@ impl<T: Element> Tensor<T> {
     /// let x = Tensor::from_fn([2, 2], |i| i[0] * 10 + i[1] == 11);
     /// assert_eq!(x.to_vec(), [false, false, false, true]);
     /// ```
+    ///
+    /// # Panics
+    /// When the shape is too large for a tensor ([`Shape::MAX_NUMEL`]), or for the machine's memory.
+    #[track_caller]
     pub fn from_fn(shape: impl Into<Shape>, mut f: impl FnMut(&[usize]) -> T) -> Self {
         let shape = shape.into();
         let mut index = vec![0; shape.rank()];
-        let data = (0..shape.numel())
-            .map(|_| {
-                let v = f(&index);
+        Self::build_for("from_fn", shape.clone(), |out| {
+            for v in out {
+                *v = f(&index);
                 for (i, &n) in index.iter_mut().zip(shape.iter()).rev() {
                     *i += 1;
                     if *i < n {
@@ -36,33 +44,46 @@ impl<T: Element> Tensor<T> {
                     }
                     *i = 0;
                 }
-                v
-            })
-            .collect();
-        Self::from_vec(data, shape)
+            }
+        })
     }
 }
 
 impl<T: Num> Tensor<T> {
     /// All zeros.
+    ///
+    /// # Panics
+    /// When the shape is too large for a tensor ([`Shape::MAX_NUMEL`]), or for the machine's memory.
+    #[track_caller]
     pub fn zeros(shape: impl Into<Shape>) -> Self {
-        Self::build(shape, |out| out.fill(T::zero()))
+        Self::build_for("zeros", shape, |out| out.fill(T::zero()))
     }
 
     /// All ones.
+    ///
+    /// # Panics
+    /// When the shape is too large for a tensor ([`Shape::MAX_NUMEL`]), or for the machine's memory.
+    #[track_caller]
     pub fn ones(shape: impl Into<Shape>) -> Self {
-        Self::build(shape, |out| out.fill(T::one()))
+        Self::build_for("ones", shape, |out| out.fill(T::one()))
     }
 
     /// The identity matrix of `n` rows.
+    ///
+    /// # Panics
+    /// When it is too large for a tensor ([`Shape::MAX_NUMEL`]), or for the machine's memory.
+    #[track_caller]
     pub fn eye(n: usize) -> Self {
-        Self::from_fn([n, n], |i| if i[0] == i[1] { T::one() } else { T::zero() })
+        Self::build_for("eye", [n, n], |out| {
+            out.fill(T::zero());
+            out.iter_mut().step_by(n.saturating_add(1)).for_each(|v| *v = T::one());
+        })
     }
 
     /// `start, start + step, …` as long as it is before `end`.
     ///
     /// # Panics
-    /// When `step` is 0 or not finite.
+    /// When `step` is 0 or not finite, or the machine has no memory for so many.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -77,7 +98,9 @@ impl<T: Num> Tensor<T> {
                 .or_panic()
         }
         let n = ((b - a) / s).ceil().max(0.0) as usize;
-        Self::from_vec((0..n).map(|i| T::from_f64(a + i as f64 * s)).collect(), [n])
+        Self::build_for("arange", [n], |out| {
+            out.iter_mut().enumerate().for_each(|(i, v)| *v = T::from_f64(a + i as f64 * s));
+        })
     }
 }
 
@@ -88,11 +111,15 @@ impl<T: Float> Tensor<T> {
     /// use gradus_tensor::Tensor;
     /// assert_eq!(Tensor::<f64>::linspace(0.0, 1.0, 5).to_vec(), [0.0, 0.25, 0.5, 0.75, 1.0]);
     /// ```
+    ///
+    /// # Panics
+    /// When the machine has no memory for so many.
+    #[track_caller]
     pub fn linspace(start: f64, end: f64, n: usize) -> Self {
         let at = |i: usize| {
             if n > 1 && i == n - 1 { end } else { start + (end - start) * i as f64 / (n.max(2) - 1) as f64 }
         };
-        Self::from_vec((0..n).map(|i| T::from_f64(at(i))).collect(), [n])
+        Self::build_for("linspace", [n], |out| out.iter_mut().enumerate().for_each(|(i, v)| *v = T::from_f64(at(i))))
     }
 }
 

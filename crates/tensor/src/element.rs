@@ -51,6 +51,18 @@ pub trait Num: Element + NumAssign + NumCast {
     fn to_f64(self) -> f64;
     /// Whether this is not a number; never for integers.
     fn is_nan(self) -> bool;
+
+    /// The sum; that of integers wraps around at the ends of their range, as in NumPy and PyTorch.
+    fn add_wrapping(self, other: Self) -> Self;
+    /// The difference; that of integers wraps around.
+    fn sub_wrapping(self, other: Self) -> Self;
+    /// The product; that of integers wraps around.
+    fn mul_wrapping(self, other: Self) -> Self;
+    /// The quotient; that of integers is cut off towards 0 and wraps around.
+    ///
+    /// # Panics
+    /// When an integer is divided by 0.
+    fn div_wrapping(self, other: Self) -> Self;
 }
 
 /// A real number that a tensor can hold: `f32` or `f64`. Layers and derivatives are generic over it.
@@ -107,6 +119,22 @@ macro_rules! num_int {
             fn is_nan(self) -> bool {
                 false
             }
+            #[inline(always)]
+            fn add_wrapping(self, other: Self) -> Self {
+                self.wrapping_add(other)
+            }
+            #[inline(always)]
+            fn sub_wrapping(self, other: Self) -> Self {
+                self.wrapping_sub(other)
+            }
+            #[inline(always)]
+            fn mul_wrapping(self, other: Self) -> Self {
+                self.wrapping_mul(other)
+            }
+            #[inline(always)]
+            fn div_wrapping(self, other: Self) -> Self {
+                self.wrapping_div(other)
+            }
         }
     )*};
 }
@@ -128,6 +156,22 @@ macro_rules! num_float {
             #[inline(always)]
             fn is_nan(self) -> bool {
                 self != self
+            }
+            #[inline(always)]
+            fn add_wrapping(self, other: Self) -> Self {
+                self + other
+            }
+            #[inline(always)]
+            fn sub_wrapping(self, other: Self) -> Self {
+                self - other
+            }
+            #[inline(always)]
+            fn mul_wrapping(self, other: Self) -> Self {
+                self * other
+            }
+            #[inline(always)]
+            fn div_wrapping(self, other: Self) -> Self {
+                self / other
             }
         }
     )*};

@@ -37,7 +37,7 @@ pub use element::{DType, Element, Float, Num};
 pub use error::{OrPanic, ShapeError};
 pub use kernels::simd::{Simd, simd};
 pub use ops::compare::Rhs;
-pub use ops::conv::{Conv2dOptions, ConvAlgorithm, conv2d_shape};
+pub use ops::conv::{Conv2dOptions, ConvAlgorithm, conv2d_shape, same_padding, window_reach};
 pub use ops::einsum::{EinsumPlan, Label, Labels, einsum, einsum_plan};
 pub use ops::linalg::{LinalgError, Lu, solve_shape};
 pub use ops::matmul::matmul_shape;

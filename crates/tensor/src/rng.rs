@@ -1,6 +1,8 @@
 //! Random numbers: the same seed gives the same numbers on every platform and any number of threads.
 
+use crate::buffer::no_memory;
 use crate::element::Float;
+use crate::error::{OrPanic, ShapeError};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
@@ -92,8 +94,11 @@ impl Rng {
     ///
     /// # Panics
     /// When `n` is 0.
+    #[track_caller]
     pub fn below(&mut self, n: usize) -> usize {
-        assert!(n > 0, "no whole number is below 0");
+        if n == 0 {
+            Err(ShapeError::new("below", "no whole number is below 0")).or_panic()
+        }
         let n = n as u64;
         loop {
             let wide = u128::from(self.next_u64()) * u128::from(n);
@@ -111,8 +116,16 @@ impl Rng {
     }
 
     /// `0..n` in random order.
+    ///
+    /// # Panics
+    /// When the machine has no memory for so many.
+    #[track_caller]
     pub fn permutation(&mut self, n: usize) -> Vec<usize> {
-        let mut p: Vec<usize> = (0..n).collect();
+        let mut p = vec![];
+        if p.try_reserve_exact(n).is_err() {
+            Err(ShapeError::new("permutation", no_memory::<usize>(n))).or_panic()
+        }
+        p.extend(0..n);
         self.shuffle(&mut p);
         p
     }
@@ -121,7 +134,7 @@ impl Rng {
     /// pair of words.
     fn fill<T: Send>(&mut self, out: &mut [T], pair: impl Fn(u64, u64) -> (T, T) + Sync) {
         const BLOCK: usize = 1 << 12;
-        self.tensors += 1;
+        self.tensors = self.tensors.wrapping_add(1);
         let (origin, stream) = (&self.numbers, self.tensors);
         out.par_chunks_mut(BLOCK).enumerate().for_each(|(i, out)| {
             let mut rng = origin.clone();
@@ -152,14 +165,22 @@ fn box_muller(a: u64, b: u64) -> (f64, f64) {
 
 impl<T: Float> Tensor<T> {
     /// Independent draws, uniform on `[low, high)`.
+    ///
+    /// # Panics
+    /// When the shape is too large for a tensor, or for the machine's memory.
+    #[track_caller]
     pub fn uniform(shape: impl Into<Shape>, low: f64, high: f64, rng: &mut Rng) -> Self {
         let draw = |bits: u64| T::from_f64(low + (bits >> 11) as f64 * 2f64.powi(-53) * (high - low));
-        Self::build(shape, |out| rng.fill(out, |a, b| (draw(a), draw(b))))
+        Self::build_for("uniform", shape, |out| rng.fill(out, |a, b| (draw(a), draw(b))))
     }
 
     /// Independent draws from the normal distribution.
+    ///
+    /// # Panics
+    /// When the shape is too large for a tensor, or for the machine's memory.
+    #[track_caller]
     pub fn normal(shape: impl Into<Shape>, mean: f64, std: f64, rng: &mut Rng) -> Self {
-        Self::build(shape, |out| {
+        Self::build_for("normal", shape, |out| {
             rng.fill(out, |a, b| {
                 let (x, y) = box_muller(a, b);
                 (T::from_f64(mean + std * x), T::from_f64(mean + std * y))
@@ -170,27 +191,39 @@ impl<T: Float> Tensor<T> {
 
 impl Tensor<i64> {
     /// `0..n` in random order.
+    ///
+    /// # Panics
+    /// When the machine has no memory for so many.
+    #[track_caller]
     pub fn permutation(n: usize, rng: &mut Rng) -> Self {
-        Self::from_vec(rng.permutation(n).into_iter().map(|i| i as i64).collect(), [n])
+        let order = rng.permutation(n);
+        Self::build_for("permutation", [n], |out| out.iter_mut().zip(order).for_each(|(v, i)| *v = i as i64))
     }
 
     /// Independent whole numbers, uniform on `[low, high)`.
     ///
     /// # Panics
-    /// When the range is empty.
+    /// When the range is empty, or the shape is too large for a tensor or for the machine's memory.
+    #[track_caller]
     pub fn randint(shape: impl Into<Shape>, low: i64, high: i64, rng: &mut Rng) -> Self {
-        assert!(low < high, "randint: no whole number lies in {low}..{high}");
-        let span = (high - low) as u64;
-        let draw = |bits: u64| low + ((u128::from(bits) * u128::from(span)) >> 64) as i64;
-        Self::build(shape, |out| rng.fill(out, |a, b| (draw(a), draw(b))))
+        if low >= high {
+            Err(ShapeError::new("randint", format!("no whole number lies in {low}..{high}"))).or_panic()
+        }
+        let span = high.abs_diff(low);
+        let draw = |bits: u64| low.wrapping_add_unsigned(((u128::from(bits) * u128::from(span)) >> 64) as u64);
+        Self::build_for("randint", shape, |out| rng.fill(out, |a, b| (draw(a), draw(b))))
     }
 }
 
 impl Tensor<bool> {
     /// Independent draws, true with probability `p`.
+    ///
+    /// # Panics
+    /// When the shape is too large for a tensor, or for the machine's memory.
+    #[track_caller]
     pub fn bernoulli(shape: impl Into<Shape>, p: f64, rng: &mut Rng) -> Self {
         let draw = |bits: u64| ((bits >> 11) as f64 * 2f64.powi(-53)) < p;
-        Self::build(shape, |out| rng.fill(out, |a, b| (draw(a), draw(b))))
+        Self::build_for("bernoulli", shape, |out| rng.fill(out, |a, b| (draw(a), draw(b))))
     }
 }
 

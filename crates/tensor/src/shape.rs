@@ -1,6 +1,6 @@
 //! Shapes, axes, and the rules by which shapes combine.
 
-use crate::error::ShapeError;
+use crate::error::{OrPanic, ShapeError};
 use smallvec::SmallVec;
 use std::fmt;
 use std::ops::{Deref, DerefMut, RangeFull};
@@ -8,6 +8,10 @@ use std::ops::{Deref, DerefMut, RangeFull};
 /// The sizes of a tensor's axes, outermost first, as in `[N, C, H, W]`.
 ///
 /// Built from arrays, slices and vectors of `usize`; `[]` is the shape of a scalar.
+///
+/// A `Shape` is a list of any numbers, but a tensor has no shape that spans more than [`MAX_NUMEL`](Self::MAX_NUMEL)
+/// elements, with axes of size 0 counted as 1 (as in NumPy). So sizes, strides and byte counts of tensors never
+/// overflow, also where no memory stands behind them: in broadcast tensors, and in empty ones.
 ///
 /// ```
 /// use gradus_tensor::Shape;
@@ -29,11 +33,68 @@ pub type Strides = SmallVec<[isize; INLINE]>;
 /// A list of axis numbers.
 pub type AxisList = SmallVec<[usize; 6]>;
 
+/// The number of elements of a tensor of this shape, or `None` when it is no tensor's shape: when it spans more than
+/// [`Shape::MAX_NUMEL`] elements, with axes of size 0 counted as 1.
+///
+/// ```
+/// use gradus_tensor::shape::checked_numel;
+/// assert_eq!(checked_numel(&[2, 3]), Some(6));
+/// assert_eq!(checked_numel(&[0, 3]), Some(0));
+/// assert_eq!(checked_numel(&[1 << 32, 1 << 32]), None);
+/// assert_eq!(checked_numel(&[0, 1 << 32, 1 << 32]), None);
+/// ```
+#[inline]
+pub fn checked_numel(shape: &[usize]) -> Option<usize> {
+    let (mut span, mut numel) = (1usize, 1);
+    for &n in shape {
+        span = span.checked_mul(n.max(1))?;
+        numel *= n;
+    }
+    (span <= Shape::MAX_NUMEL).then_some(numel)
+}
+
 impl Shape {
+    /// The most elements that a tensor spans: as many numbers of 8 bytes as an address space holds, `2^60 - 1`.
+    pub const MAX_NUMEL: usize = isize::MAX as usize / 8;
+
     /// The product of all sizes; 1 for a scalar.
+    ///
+    /// # Panics
+    /// When the shape spans more than [`MAX_NUMEL`](Self::MAX_NUMEL) elements; [`checked_numel`] is the check.
     #[inline]
+    #[track_caller]
     pub fn numel(&self) -> usize {
+        match checked_numel(self) {
+            Some(n) => n,
+            None => Err(self.too_large("numel")).or_panic(),
+        }
+    }
+
+    /// The product of all sizes of a tensor's shape, which is known to fit.
+    #[inline]
+    pub(crate) fn product(&self) -> usize {
         self.0.iter().product()
+    }
+
+    /// This shape, or an error of the operation `op` when it spans more than [`MAX_NUMEL`](Self::MAX_NUMEL) elements.
+    ///
+    /// ```
+    /// use gradus_tensor::Shape;
+    /// let err = Shape::from([1 << 62, 4]).checked("zeros").unwrap_err();
+    /// assert!(err.to_string().starts_with("zeros: shape [4611686018427387904, 4] is too large"));
+    /// ```
+    #[inline]
+    pub fn checked(self, op: &'static str) -> Result<Self, ShapeError> {
+        match checked_numel(&self) {
+            Some(_) => Ok(self),
+            None => Err(self.too_large(op)),
+        }
+    }
+
+    #[cold]
+    pub(crate) fn too_large(&self, op: &'static str) -> ShapeError {
+        let most = Self::MAX_NUMEL;
+        ShapeError::new(op, format!("shape {self} is too large; tensors have at most {most} elements, a size of 0 counted as 1"))
     }
 
     /// How many axes there are.
@@ -43,7 +104,19 @@ impl Shape {
     }
 
     /// Row-major strides, in elements.
+    ///
+    /// # Panics
+    /// When the shape spans more than [`MAX_NUMEL`](Self::MAX_NUMEL) elements.
+    #[track_caller]
     pub fn strides(&self) -> Strides {
+        if checked_numel(self).is_none() {
+            Err(self.too_large("strides")).or_panic()
+        }
+        self.row_major()
+    }
+
+    /// [`strides`](Self::strides) of a tensor's shape, which is known to fit.
+    pub(crate) fn row_major(&self) -> Strides {
         let (rank, room) = (self.rank(), [1; INLINE]);
         let mut strides = if rank <= room.len() { Strides::from_buf_and_len(room, rank) } else { Strides::from_elem(1, rank) };
         for axis in (1..rank).rev() {
@@ -52,13 +125,23 @@ impl Shape {
         strides
     }
 
-    /// Adds an axis of size `n` before axis `at`.
+    /// Adds an axis of size `n` before axis `at`; `at` may be the number of axes.
+    ///
+    /// # Panics
+    /// When `at` is larger.
+    #[track_caller]
     pub fn insert(&mut self, at: usize, n: usize) {
+        at.resolve("insert", self.rank() + 1).or_panic();
         self.0.insert(at, n);
     }
 
     /// Removes axis `at` and returns its size.
+    ///
+    /// # Panics
+    /// When there is no such axis.
+    #[track_caller]
     pub fn remove(&mut self, at: usize) -> usize {
+        at.resolve("remove", self.rank()).or_panic();
         self.0.remove(at)
     }
 
@@ -188,20 +271,21 @@ impl<const N: usize> PartialEq<[usize; N]> for Shape {
 }
 
 /// One axis, counted from the front, or from the back when negative.
-pub trait Axis: Copy {
-    /// The number as it was given.
-    fn raw(self) -> isize;
+pub trait Axis: Copy + fmt::Display {
+    /// The axis as an index below `rank`, if there is such an axis.
+    fn index(self, rank: usize) -> Option<usize>;
 
     /// The axis as an index below `rank`, or an error that names the allowed range.
+    #[inline]
     fn resolve(self, op: &'static str, rank: usize) -> Result<usize, ShapeError> {
-        let raw = self.raw();
-        let n = rank as isize;
-        if (-n..n).contains(&raw) {
-            Ok(if raw < 0 { raw + n } else { raw } as usize)
-        } else {
-            Err(ShapeError::new(op, format!("axis {raw} of a tensor with {rank} axes; allowed are {} to {}", -n, n - 1)))
-        }
+        self.index(rank).ok_or_else(|| no_such_axis(op, self, rank))
     }
+}
+
+#[cold]
+fn no_such_axis(op: &'static str, axis: impl fmt::Display, rank: usize) -> ShapeError {
+    let allowed = if rank == 0 { "there are none".to_owned() } else { format!("allowed are -{rank} to {}", rank - 1) };
+    ShapeError::new(op, format!("axis {axis} of a tensor with {rank} axes; {allowed}"))
 }
 
 /// A set of axes: one number, an array or slice of numbers, or `..` for all of them.
@@ -220,7 +304,7 @@ fn resolve_list<A: Axis>(list: &[A], op: &'static str, rank: usize) -> Result<Ax
     for &a in list {
         let axis = a.resolve(op, rank)?;
         if axes.contains(&axis) {
-            return Err(ShapeError::new(op, format!("axis {} is given twice", a.raw())));
+            return Err(ShapeError::new(op, format!("axis {a} is given twice")));
         }
         axes.push(axis);
     }
@@ -229,11 +313,12 @@ fn resolve_list<A: Axis>(list: &[A], op: &'static str, rank: usize) -> Result<Ax
 }
 
 macro_rules! axis_of {
-    ($($t:ty),*) => {$(
+    ($($t:ty, |$axis:ident, $rank:ident| $index:expr;)*) => {$(
         impl Axis for $t {
             #[inline]
-            fn raw(self) -> isize {
-                self as isize
+            fn index(self, $rank: usize) -> Option<usize> {
+                let $axis = self;
+                $index.filter(|&i| i < $rank)
             }
         }
         impl Axes for $t {
@@ -243,7 +328,11 @@ macro_rules! axis_of {
         }
     )*};
 }
-axis_of!(i32, isize, usize);
+axis_of! {
+    usize, |axis, rank| Some(axis);
+    isize, |axis, rank| if axis < 0 { rank.checked_sub(axis.unsigned_abs()) } else { Some(axis.unsigned_abs()) };
+    i32, |axis, rank| (axis as isize).index(rank);
+}
 
 impl<A: Axis, const N: usize> Axes for [A; N] {
     fn resolve_all(&self, op: &'static str, rank: usize) -> Result<AxisList, ShapeError> {
@@ -272,54 +361,83 @@ impl Axes for &AxisList {
     }
 }
 
-/// The target of a reshape: sizes, of which one may be `-1` for "whatever is left".
+/// The sizes of a reshape as they were given; `None` stands for -1, the size that is left.
+pub type DimList = SmallVec<[Option<usize>; 6]>;
+
+/// The target of a reshape: sizes, of which one may be `-1` for "whatever is left". Lists of `usize` have no `-1`.
 pub trait Dims {
     /// The sizes as they were given.
-    fn dims(&self) -> SmallVec<[isize; 6]>;
+    ///
+    /// # Errors
+    /// The first size that is negative and not -1.
+    fn dims(&self) -> Result<DimList, isize>;
 
-    /// The shape with `numel` elements that is meant, or an error.
+    /// The shape with the elements of `from` that is meant, or an error.
     fn resolve_dims(&self, from: &[usize]) -> Result<Shape, ShapeError> {
-        let dims = self.dims();
-        let numel: usize = from.iter().product();
-        let bad = |why: &str| ShapeError::new("reshape", format!("{from:?} ({numel} elements) to {dims:?}: {why}"));
-        let mut known = 1usize;
-        let mut free = None;
-        for (i, &d) in dims.iter().enumerate() {
-            if d == -1 {
-                if free.replace(i).is_some() {
-                    return Err(bad("only one size may be -1"));
-                }
-            } else {
-                let size = usize::try_from(d).map_err(|_| bad("sizes are 0 or more, or -1 for one of them"))?;
-                known = known.checked_mul(size).ok_or_else(|| bad("too large"))?;
-            }
-        }
-        let mut shape: Shape = dims.iter().map(|&d| d.max(0) as usize).collect();
-        match free {
-            Some(i) if known > 0 && numel.is_multiple_of(known) => shape[i] = numel / known,
-            Some(_) => return Err(bad("the size left open would not be whole")),
-            None if known != numel => return Err(bad("the number of elements must stay the same")),
-            None => {}
+        let numel = checked_numel(from).ok_or_else(|| Shape::from(from).too_large("reshape"))?;
+        let dims = self.dims().map_err(|d| {
+            let detail = format!("{from:?} ({numel} elements), size {d}: sizes are 0 or more, or -1 for one of them");
+            ShapeError::new("reshape", detail)
+        })?;
+        let bad = |why: &str| {
+            let given: Vec<String> = dims.iter().map(|d| d.map_or("-1".to_owned(), |n| n.to_string())).collect();
+            ShapeError::new("reshape", format!("{from:?} ({numel} elements) to [{}]: {why}", given.join(", ")))
+        };
+        let mut shape: Shape = dims.iter().map(|d| d.unwrap_or(1)).collect();
+        let known = checked_numel(&shape).ok_or_else(|| bad("too large"))?;
+        let mut free = dims.iter().enumerate().filter(|(_, d)| d.is_none()).map(|(i, _)| i);
+        match (free.next(), free.next()) {
+            (Some(_), Some(_)) => return Err(bad("only one size may be -1")),
+            (Some(i), None) if known > 0 && numel.is_multiple_of(known) => shape[i] = numel / known,
+            (Some(_), None) => return Err(bad("the size left open would not be whole")),
+            (None, _) if known != numel => return Err(bad("the number of elements must stay the same")),
+            (None, _) => {}
         }
         Ok(shape)
+    }
+}
+
+/// A size of a reshape by its type.
+trait Dim: Copy {
+    fn dim(self) -> Result<Option<usize>, isize>;
+}
+
+impl Dim for usize {
+    #[inline]
+    fn dim(self) -> Result<Option<usize>, isize> {
+        Ok(Some(self))
+    }
+}
+
+impl Dim for isize {
+    #[inline]
+    fn dim(self) -> Result<Option<usize>, isize> {
+        if self == -1 { Ok(None) } else { usize::try_from(self).map(Some).map_err(|_| self) }
+    }
+}
+
+impl Dim for i32 {
+    #[inline]
+    fn dim(self) -> Result<Option<usize>, isize> {
+        (self as isize).dim()
     }
 }
 
 macro_rules! dims_of {
     ($($t:ty),*) => {$(
         impl<const N: usize> Dims for [$t; N] {
-            fn dims(&self) -> SmallVec<[isize; 6]> {
-                self.iter().map(|&d| d as isize).collect()
+            fn dims(&self) -> Result<DimList, isize> {
+                self.iter().map(|d| d.dim()).collect()
             }
         }
         impl Dims for &[$t] {
-            fn dims(&self) -> SmallVec<[isize; 6]> {
-                self.iter().map(|&d| d as isize).collect()
+            fn dims(&self) -> Result<DimList, isize> {
+                self.iter().map(|d| d.dim()).collect()
             }
         }
         impl Dims for $t {
-            fn dims(&self) -> SmallVec<[isize; 6]> {
-                SmallVec::from_elem(*self as isize, 1)
+            fn dims(&self) -> Result<DimList, isize> {
+                [*self].dims()
             }
         }
     )*};
@@ -327,22 +445,25 @@ macro_rules! dims_of {
 dims_of!(i32, isize, usize);
 
 impl Dims for Shape {
-    fn dims(&self) -> SmallVec<[isize; 6]> {
-        self.iter().map(|&d| d as isize).collect()
+    fn dims(&self) -> Result<DimList, isize> {
+        (&self[..]).dims()
     }
 }
 
 impl Dims for &Shape {
-    fn dims(&self) -> SmallVec<[isize; 6]> {
+    fn dims(&self) -> Result<DimList, isize> {
         (*self).dims()
     }
 }
 
 /// The shape two operands share after broadcasting, by NumPy's rule: aligned at the last axis, sizes
 /// must be equal or one of them 1.
+///
+/// # Errors
+/// When the sizes do not agree, or the shared shape is too large for a tensor.
 pub fn broadcast_shapes(op: &'static str, a: &[usize], b: &[usize]) -> Result<Shape, ShapeError> {
     if a == b {
-        return Ok(a.into());
+        return Shape::from(a).checked(op);
     }
     let rank = a.len().max(b.len());
     let mut out = Shape(SmallVec::from_elem(1, rank));
@@ -361,7 +482,7 @@ pub fn broadcast_shapes(op: &'static str, a: &[usize], b: &[usize]) -> Result<Sh
             }
         };
     }
-    Ok(out)
+    out.checked(op)
 }
 
 /// The shape left by reducing `axes` of `shape`; with `keep`, they stay as size 1.

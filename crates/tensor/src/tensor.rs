@@ -1,10 +1,10 @@
 //! The tensor itself: a window onto a shared buffer.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, no_memory};
 use crate::element::Element;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::strided;
-use crate::shape::{Shape, Strides, copied};
+use crate::shape::{Shape, Strides, checked_numel, copied};
 use std::sync::Arc;
 
 /// An n-dimensional array: a shape and strides over a shared buffer.
@@ -44,25 +44,37 @@ impl<T: Element> Tensor<T> {
 
     /// As [`from_vec`](Self::from_vec), with an error instead of a panic.
     pub fn try_from_vec(data: Vec<T>, shape: impl Into<Shape>) -> Result<Self, ShapeError> {
-        let shape = shape.into();
-        let numel = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        if numel != Some(data.len()) {
+        let shape = shape.into().checked("from_vec")?;
+        if shape.product() != data.len() {
             return Err(ShapeError::new("from_vec", format!("{} values do not fill the shape {shape}", data.len())));
         }
         Ok(Self::of_buffer(Buffer::from_vec(data), shape))
     }
 
     pub(crate) fn of_buffer(buffer: Buffer<T>, shape: Shape) -> Self {
-        debug_assert_eq!(buffer.as_slice().len(), shape.numel());
-        let strides = shape.strides();
+        debug_assert_eq!(buffer.as_slice().len(), shape.product());
+        let strides = shape.row_major();
         Self { buffer: Arc::new(buffer), shape, strides, offset: 0 }
     }
 
     /// A new row-major tensor whose elements `fill` must all write; it is handed a slice with
     /// unspecified values.
+    ///
+    /// # Panics
+    /// When the shape is too large for a tensor ([`Shape::MAX_NUMEL`]), or the machine has no memory for it.
+    #[inline]
+    #[track_caller]
     pub fn build(shape: impl Into<Shape>, fill: impl FnOnce(&mut [T])) -> Self {
+        Self::build_for("build", shape, fill)
+    }
+
+    /// [`build`](Self::build) on behalf of the operation `op`, which a panic names. Every tensor of a new shape is made
+    /// here, so this is where shapes are checked.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn build_for(op: &'static str, shape: impl Into<Shape>, fill: impl FnOnce(&mut [T])) -> Self {
         let shape = shape.into();
-        let mut buffer = Buffer::stale(shape.numel());
+        let Some(mut buffer) = checked_numel(&shape).and_then(Buffer::try_stale) else { no_room::<T>(op, &shape) };
         fill(buffer.as_mut_slice());
         Self::of_buffer(buffer, shape)
     }
@@ -88,7 +100,7 @@ impl<T: Element> Tensor<T> {
     /// How many elements there are.
     #[inline]
     pub fn numel(&self) -> usize {
-        self.shape.numel()
+        self.shape.product()
     }
 
     /// The size of one axis.
@@ -125,13 +137,21 @@ impl<T: Element> Tensor<T> {
     }
 
     /// This tensor, or a row-major copy of it when it is not row-major in memory.
+    #[track_caller]
     pub fn contiguous(&self) -> Self {
-        if self.is_contiguous() { self.clone() } else { self.copy() }
+        if self.is_contiguous() { self.clone() } else { self.copy_for("contiguous") }
     }
 
     /// A row-major copy in a buffer of its own.
+    #[track_caller]
     pub fn copy(&self) -> Self {
-        Self::build(self.shape.clone(), |out| strided::gather(self.raw(), &self.shape, &self.strides, self.offset, out))
+        self.copy_for("copy")
+    }
+
+    /// [`copy`](Self::copy) on behalf of the operation `op`.
+    #[track_caller]
+    pub(crate) fn copy_for(&self, op: &'static str) -> Self {
+        Self::build_for(op, self.shape.clone(), |out| strided::gather(self.raw(), &self.shape, &self.strides, self.offset, out))
     }
 
     /// The whole buffer that this tensor is a window of: index it with `offset` and `strides`.
@@ -141,17 +161,19 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The elements in row-major order, in a vector.
+    #[track_caller]
     pub fn to_vec(&self) -> Vec<T> {
         match self.as_slice() {
             Some(s) => s.to_vec(),
-            None => self.copy().to_vec(),
+            None => self.copy_for("to_vec").to_vec(),
         }
     }
 
     /// The elements in row-major order, for writing; a shared or strided buffer is copied first.
+    #[track_caller]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         if !self.is_contiguous() || Arc::get_mut(&mut self.buffer).is_none() {
-            *self = self.copy();
+            *self = self.copy_for("as_mut_slice");
         }
         let (at, n) = (self.offset, self.numel());
         let buffer = Arc::get_mut(&mut self.buffer).expect("a fresh copy is not shared");
@@ -211,6 +233,16 @@ impl<T: Element> Tensor<T> {
     pub fn buffer_owners(&self) -> usize {
         Arc::strong_count(&self.buffer)
     }
+}
+
+#[cold]
+#[track_caller]
+fn no_room<T>(op: &'static str, shape: &Shape) -> ! {
+    let err = match checked_numel(shape) {
+        None => shape.too_large(op),
+        Some(n) => ShapeError::new(op, format!("a tensor of shape {shape}: {}", no_memory::<T>(n))),
+    };
+    Err(err).or_panic()
 }
 
 impl<T: Element> Clone for Tensor<T> {

@@ -24,18 +24,24 @@ impl<T: Element> Tensor<T> {
     /// ```
     #[track_caller]
     pub fn reshape(&self, dims: impl Dims) -> Self {
-        let shape = dims.resolve_dims(&self.shape).or_panic();
+        self.reshaped("reshape", dims.resolve_dims(&self.shape).or_panic())
+    }
+
+    /// The same elements under another shape with as many, on behalf of the operation `op`.
+    #[track_caller]
+    pub(crate) fn reshaped(&self, op: &'static str, shape: Shape) -> Self {
         match reshaped_strides(&self.shape, &self.strides, &shape) {
             Some(strides) => self.view(shape, strides, self.offset),
             None => {
-                let copy = self.copy();
-                let strides = shape.strides();
+                let copy = self.copy_for(op);
+                let strides = shape.row_major();
                 Self { buffer: copy.buffer, shape, strides, offset: 0 }
             }
         }
     }
 
     /// All elements along one axis.
+    #[track_caller]
     pub fn flatten(&self) -> Self {
         self.reshape([-1])
     }
@@ -54,12 +60,9 @@ impl<T: Element> Tensor<T> {
         let mut sorted = order.clone();
         sorted.sort_unstable();
         if sorted.len() != self.rank() || sorted.iter().enumerate().any(|(i, &a)| i != a) {
-            let given: Vec<isize> = axes.iter().map(|a| a.raw()).collect();
-            Err(ShapeError::new(
-                "permute",
-                format!("{given:?} does not name each of the {} axes of {} once", self.rank(), self.shape),
-            ))
-            .or_panic()
+            let given: Vec<String> = axes.iter().map(|a| a.to_string()).collect();
+            let detail = format!("[{}] does not name each of the {} axes of {} once", given.join(", "), self.rank(), self.shape);
+            Err(ShapeError::new("permute", detail)).or_panic()
         }
         let shape = order.iter().map(|&a| self.shape[a]).collect();
         let strides = order.iter().map(|&a| self.strides[a]).collect();
@@ -129,7 +132,10 @@ impl<T: Element> Tensor<T> {
         let count = (end - start).div_ceil(step.unsigned_abs());
         let first = if step > 0 { start } else { end.saturating_sub(1) };
         new.shape[axis] = count;
-        new.strides[axis] *= step;
+        // From a single index no step leads on, however large.
+        if count > 1 {
+            new.strides[axis] *= step;
+        }
         // A window on nothing stays where it is: there may be no memory to move over.
         if new.numel() > 0 {
             new.offset = (new.offset as isize + first as isize * self.strides[axis]) as usize;
@@ -159,11 +165,17 @@ impl<T: Element> Tensor<T> {
     /// When an axis would change that is not of size 1.
     #[track_caller]
     pub fn expand(&self, shape: impl Into<Shape>) -> Self {
-        let shape = shape.into();
-        let fits = broadcast_shapes("expand", &self.shape, &shape).is_ok_and(|s| s == shape);
+        self.expand_for("expand", shape.into())
+    }
+
+    /// [`expand`](Self::expand) on behalf of the operation `op`.
+    #[track_caller]
+    pub(crate) fn expand_for(&self, op: &'static str, shape: Shape) -> Self {
+        let shape = shape.checked(op).or_panic();
+        let fits = broadcast_shapes(op, &self.shape, &shape).is_ok_and(|s| s == shape);
         if !fits {
             let detail = format!("{} to {shape}: only axes of size 1 can grow, and new axes come in front", self.shape);
-            Err(ShapeError::new("expand", detail)).or_panic()
+            Err(ShapeError::new(op, detail)).or_panic()
         }
         let new = shape.rank() - self.rank();
         let strides = (0..shape.rank())
@@ -239,7 +251,7 @@ impl<T: Element> Tensor<T> {
         let (down, right) = (offset.min(0).unsigned_abs(), offset.max(0) as usize);
         let n = rows.saturating_sub(down).min(cols.saturating_sub(right));
         let mut new = self.slice(-2, down.min(rows)..).slice(-1, right.min(cols)..);
-        let step = new.strides[rank - 2] + new.strides[rank - 1];
+        let step = if n > 1 { new.strides[rank - 2] + new.strides[rank - 1] } else { 1 };
         new.shape.remove(rank - 1);
         new.strides.pop();
         new.shape[rank - 2] = n;
@@ -266,7 +278,7 @@ pub(crate) fn resolve_range(range: &impl RangeBounds<usize>, n: usize) -> (usize
 /// The strides under which `to` shows the same elements in the same order, if there are any.
 fn reshaped_strides(from: &[usize], strides: &[isize], to: &[usize]) -> Option<Strides> {
     if from.contains(&0) {
-        return Some(Shape::from(to).strides());
+        return Some(Shape::from(to).row_major());
     }
     // Runs of old axes that one stride describes, as (elements, stride of the innermost).
     let mut runs: Vec<(usize, isize)> = Vec::with_capacity(from.len());

@@ -4,7 +4,40 @@ use gradus_tensor::{Tensor, memory_stats, reset_peak};
 
 const MIB: usize = 1 << 20;
 
+/// One test, as all that run at a time share the account.
 #[test]
+fn memory_is_accounted_for() {
+    buffers_are_counted_while_somebody_holds_them();
+    only_buffers_of_the_pool_are_kept();
+}
+
+/// Vectors of callers are freed, however many sizes there are; of its own buffers the pool keeps one a size class.
+fn only_buffers_of_the_pool_are_kept() {
+    let before = memory_stats().kept_bytes;
+    for n in (1..100).map(|i| i * 10_007) {
+        drop(Tensor::from_vec(vec![1f32; n], [n]));
+        drop(Tensor::from(vec![1u8; n]));
+        // A result that takes over the vector of an operand gives none to the pool either.
+        drop(Tensor::from_vec(vec![1i64; n], [n]) * Tensor::from_vec(vec![2i64; 1], [1]));
+    }
+    assert_eq!(memory_stats().kept_bytes, before);
+
+    let round = || {
+        for n in (1..100).map(|i| i * 10_007) {
+            drop(Tensor::from_vec(vec![1f64; n], [n]) + &Tensor::<f64>::zeros([n]));
+        }
+        memory_stats().kept_bytes - before
+    };
+    let kept = round();
+    // Four classes to a doubling, with a quarter of slack: at most 1 + 4/5 + 4/6 + 4/7 + 1/2 + ... of it.
+    let largest = 99 * 10_007 * 8;
+    assert!(kept >= largest && kept < 7 * largest, "{kept} bytes kept");
+    for _ in 0..3 {
+        assert_eq!(round(), kept, "steady use keeps no more");
+    }
+    assert_eq!(memory_stats().live_bytes, 0);
+}
+
 fn buffers_are_counted_while_somebody_holds_them() {
     assert_eq!(memory_stats().live_bytes, 0);
     let x = Tensor::<f64>::zeros([MIB / 8]);

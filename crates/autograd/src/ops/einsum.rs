@@ -25,23 +25,15 @@ impl<T: Float> Var<T> {
         let shapes: Vec<&[usize]> = operands.iter().map(|v| &v.shape()[..]).collect();
         let mut plan = einsum_plan(spec, &shapes).or_panic();
         let mut distinct: Vec<Var<T>> = operands.iter().map(|&v| v.clone()).collect();
-        for (labels, v) in plan.operands.iter_mut().zip(&mut distinct) {
+        for (i, v) in distinct.iter_mut().enumerate() {
             // A label that an operand has twice means its diagonal, which the adjoint then need not know of.
-            while let Some((a, b)) = twice(labels) {
+            while let Some((a, b)) = plan.take_diagonal(i) {
                 let order: Vec<usize> = (0..v.rank()).filter(|&i| i != a && i != b).chain([a, b]).collect();
                 *v = v.permute(&order).diagonal(0);
-                let label = labels.remove(b);
-                labels.remove(a);
-                labels.push(label);
             }
         }
         run(plan, &distinct.iter().collect::<Vec<_>>())
     }
-}
-
-/// The places of the first label that occurs twice.
-fn twice<L: PartialEq>(labels: &[L]) -> Option<(usize, usize)> {
-    (0..labels.len()).find_map(|b| Some((labels[..b].iter().position(|l| *l == labels[b])?, b)))
 }
 
 #[track_caller]

@@ -1,6 +1,7 @@
 //! The loops under the tensors: slices in, slices out, no shapes beyond what a loop needs. The only
 //! place in Gradus with `unsafe` code.
 
+pub(crate) mod alloc;
 pub mod conv;
 pub mod epilogue;
 pub(crate) mod fused;

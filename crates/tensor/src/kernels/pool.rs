@@ -28,6 +28,8 @@ pub struct Geometry {
 #[derive(Clone, Copy)]
 struct Window {
     first: usize,
+    /// Elements in the padding before the first one inside the picture.
+    skipped: usize,
     count: usize,
     /// `count`, and the elements that lie in the padding.
     padded: usize,
@@ -48,9 +50,11 @@ impl Geometry {
     pub fn out_plane(&self) -> usize {
         self.out_height * self.out_width
     }
-    /// Whether each window has an element inside the picture along `axis`.
+    /// Whether each window has an element inside the picture along `axis`. No window begins behind the picture, and one
+    /// that begins inside sees its first element, so only those that begin before it are looked at.
     pub fn sees_pixels(&self, axis: usize) -> bool {
-        self.dilation[axis] == 1 || (0..[self.out_height, self.out_width][axis]).all(|i| self.window(axis, i).count > 0)
+        let before = self.padding[axis].div_ceil(self.stride[axis]).min([self.out_height, self.out_width][axis]);
+        self.dilation[axis] == 1 || (0..before).all(|i| self.window(axis, i).count > 0)
     }
     fn is_halving(&self) -> bool {
         self.kernel == [2, 2]
@@ -68,12 +72,13 @@ impl Geometry {
         let end = (size - start + step - 1).div_euclid(step).clamp(0, reach);
         let padded = (size + self.padding_end[axis] as isize - start + step - 1).div_euclid(step).clamp(0, reach);
         let count = (end - skipped).max(0) as usize;
-        Window { first: (start + skipped * step).max(0) as usize, count, padded: padded as usize }
+        Window { first: (start + skipped * step).max(0) as usize, skipped: skipped as usize, count, padded: padded as usize }
     }
     fn windows(&self, axis: usize) -> Vec<Window> {
         (0..[self.out_height, self.out_width][axis]).map(|i| self.window(axis, i)).collect()
     }
-    /// The taps of a window's row.
+    /// The taps of a window's row that meet a pixel at any output, in their order: no more than there are pixels for each
+    /// output, however wide the window.
     fn taps(&self) -> Vec<Tap> {
         let (stride, out) = (self.stride[1] as isize, self.out_width as isize);
         let tap = |t: usize| {
@@ -82,7 +87,14 @@ impl Geometry {
             let lo = ((-shift).max(0) + stride - 1).div_euclid(stride).min(hi);
             Tap { lo: lo as usize, hi: hi as usize, first: (lo * stride + shift).max(0) as usize }
         };
-        (0..self.kernel[1]).map(tap).filter(|tap| tap.lo < tap.hi).collect()
+        let (mut taps, mut next) = (vec![], 0);
+        // The further on an output, the earlier the taps inside the picture.
+        for window in self.windows(1).into_iter().rev() {
+            let end = window.skipped + window.count;
+            taps.extend((next.max(window.skipped)..end).map(tap));
+            next = next.max(end);
+        }
+        taps
     }
     /// Where the rows of the windows at output row `i` begin in a plane.
     fn rows(&self, w: Window) -> impl Iterator<Item = usize> + use<> {
@@ -226,51 +238,46 @@ fn first_larger<T: Float>(a: T, ia: i32, b: T, ib: i32) -> (T, i32) {
     (if second { b } else { a }, if second { ib } else { ia })
 }
 
-#[cold]
-fn outside(op: &str, index: i32, plane: usize) -> ! {
-    panic!("{op}: index {index} is outside a plane of {plane} pixels")
-}
-
-/// Adds `gy` to zeros at `index`.
-pub fn scatter<T: Float>(plane: usize, out_plane: usize, gy: &[T], index: &[i32], gx: &mut [T]) {
+/// Adds `gy` to zeros at `index`; the error is an index outside the plane.
+pub fn scatter<T: Float>(plane: usize, out_plane: usize, gy: &[T], index: &[i32], gx: &mut [T]) -> Result<(), i32> {
     if gy.is_empty() {
-        return gx.fill(T::zero());
+        gx.fill(T::zero());
+        return Ok(());
     }
     if plane == 0 {
-        outside("pool_scatter", index[0], plane)
+        return Err(index[0]);
     }
     let planes = planes_a_task(plane, out_plane);
     let (n, m) = (plane * planes, out_plane * planes);
-    gx.par_chunks_mut(n).zip(gy.par_chunks(m)).zip(index.par_chunks(m)).for_each(|((gx, gy), index)| {
+    gx.par_chunks_mut(n).zip(gy.par_chunks(m)).zip(index.par_chunks(m)).try_for_each(|((gx, gy), index)| {
         for ((gx, gy), index) in gx.chunks_mut(plane).zip(gy.chunks(out_plane)).zip(index.chunks(out_plane)) {
             gx.fill(T::zero());
             for (&v, &i) in gy.iter().zip(index) {
-                match gx.get_mut(i as usize) {
-                    Some(x) => *x += v,
-                    None => outside("pool_scatter", i, plane),
-                }
+                *gx.get_mut(i as usize).ok_or(i)? += v;
             }
         }
-    });
+        Ok(())
+    })
 }
 
-/// Picks `x` at `index`.
-pub fn gather<T: Float>(plane: usize, out_plane: usize, x: &[T], index: &[i32], y: &mut [T]) {
+/// Picks `x` at `index`; the error is an index outside the plane.
+pub fn gather<T: Float>(plane: usize, out_plane: usize, x: &[T], index: &[i32], y: &mut [T]) -> Result<(), i32> {
     if y.is_empty() {
-        return;
+        return Ok(());
     }
     if plane == 0 {
-        outside("pool_gather", index[0], plane)
+        return Err(index[0]);
     }
     let planes = planes_a_task(plane, out_plane);
     let (n, m) = (plane * planes, out_plane * planes);
-    y.par_chunks_mut(m).zip(x.par_chunks(n)).zip(index.par_chunks(m)).for_each(|((y, x), index)| {
+    y.par_chunks_mut(m).zip(x.par_chunks(n)).zip(index.par_chunks(m)).try_for_each(|((y, x), index)| {
         for ((y, x), index) in y.chunks_mut(out_plane).zip(x.chunks(plane)).zip(index.chunks(out_plane)) {
             for (y, &i) in y.iter_mut().zip(index) {
-                *y = *x.get(i as usize).unwrap_or_else(|| outside("pool_gather", i, plane));
+                *y = *x.get(i as usize).ok_or(i)?;
             }
         }
-    });
+        Ok(())
+    })
 }
 
 /// What an average over a plane needs besides the geometry: its windows, and how many elements the sum of a window is
@@ -285,7 +292,7 @@ impl<T: Float> Average<T> {
     fn new(g: &Geometry) -> Self {
         let (rows, cols) = (g.windows(0), g.windows(1));
         let size = |w: &Window| if g.count_include_pad { w.padded } else { w.count };
-        let divisors = rows.iter().flat_map(|r| cols.iter().map(move |c| T::from_f64((size(r) * size(c)) as f64)));
+        let divisors = rows.iter().flat_map(|r| cols.iter().map(move |c| T::from_f64(size(r) as f64 * size(c) as f64)));
         Self { divisors: divisors.collect(), taps: g.taps(), rows }
     }
 }

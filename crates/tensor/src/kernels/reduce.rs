@@ -24,7 +24,7 @@ impl<T: Num> Fold<T> for Sum {
     }
     #[inline(always)]
     fn join(&self, a: T, b: T) -> T {
-        a + b
+        a.add_wrapping(b)
     }
 }
 
@@ -37,7 +37,7 @@ impl<T: Num> Fold<T> for Prod {
     }
     #[inline(always)]
     fn join(&self, a: T, b: T) -> T {
-        a * b
+        a.mul_wrapping(b)
     }
 }
 

@@ -72,7 +72,7 @@ impl Tensor<bool> {
         let shape =
             broadcast_shapes("where", &self.shape, &a.shape).and_then(|s| broadcast_shapes("where", &s, &b.shape)).or_panic();
         // An index into the pair (b, a) would need both interleaved; a copy of `b` that `a` overwrites does not.
-        let mut out = b.expand(&shape).copy();
+        let mut out = b.expand(&shape).copy_for("where");
         let (mask, a) = (self.expand(&shape).contiguous(), a.expand(&shape).contiguous());
         let (mask, a) = (mask.as_slice().expect("contiguous"), a.as_slice().expect("contiguous"));
         map::overwrite_where(mask, a, out.as_mut_slice());
@@ -98,22 +98,26 @@ impl Tensor<bool> {
     }
 
     /// True becomes false and the other way round.
+    #[track_caller]
     pub fn not(&self) -> Tensor<bool> {
-        self.map(|a| !a)
+        self.map_for("not", |a| !a)
     }
 
     /// Whether every element is true.
+    #[track_caller]
     pub fn all(&self) -> bool {
         self.contiguous().as_slice().is_some_and(|s| s.iter().all(|&v| v))
     }
 
     /// Whether any element is true.
+    #[track_caller]
     pub fn any(&self) -> bool {
         self.contiguous().as_slice().is_some_and(|s| s.iter().any(|&v| v))
     }
 
     /// 1 where true, 0 where false.
+    #[track_caller]
     pub fn to_num<T: Num>(&self) -> Tensor<T> {
-        self.map(|v| if v { T::one() } else { T::zero() })
+        self.map_for("to_num", |v| if v { T::one() } else { T::zero() })
     }
 }

@@ -1,5 +1,6 @@
 //! Two-dimensional convolution and its two gradients.
 
+use crate::buffer::{has_room, no_memory};
 use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::conv::Geometry;
@@ -79,16 +80,52 @@ impl Conv2dOptions {
 
     /// With "same" padding for pictures of `height` x `width`, as Keras defines it: the output has
     /// `ceil(size / stride)` pixels, and an odd number of zeros has the extra one at the bottom and right.
+    ///
+    /// # Panics
+    /// When sizes, kernel or dilation are larger than those of any picture.
     #[must_use]
+    #[track_caller]
     pub fn same(self, [height, width]: [usize; 2], kernel: [usize; 2]) -> Self {
-        let along = |axis: usize, size: usize| {
-            let out = size.div_ceil(self.stride[axis].max(1));
-            let reach = self.dilation[axis] * kernel[axis].saturating_sub(1) + 1;
-            let total = (out.saturating_sub(1) * self.stride[axis] + reach).saturating_sub(size);
-            [total / 2, total - total / 2]
-        };
-        Self { padding: [along(0, height), along(1, width)], ..self }
+        let along = |axis: usize, size: usize| same_padding("same", size, kernel[axis], self.stride[axis], self.dilation[axis]);
+        Self { padding: [along(0, height).or_panic(), along(1, width).or_panic()], ..self }
     }
+}
+
+/// The zeros before and after an axis of "same" padding, as Keras defines it: the output has `ceil(size / stride)` places,
+/// and an odd number of zeros has the extra one at the end.
+///
+/// # Errors
+/// When a number is larger than that of any picture; the error is one of the operation `op`.
+///
+/// ```
+/// use gradus_tensor::same_padding;
+/// assert_eq!(same_padding("conv2d", 5, 4, 1, 1), Ok([1, 2]));
+/// assert!(same_padding("conv2d", 5, 3, 1, usize::MAX).is_err());
+/// ```
+pub fn same_padding(
+    op: &'static str,
+    size: usize,
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+) -> Result<[usize; 2], ShapeError> {
+    let reach = window_reach(op, kernel, dilation)?;
+    if size > LARGEST {
+        return Err(ShapeError::new(op, format!("a size of {size} is too large")));
+    }
+    // The last position begins before the end, so this is no larger than both together.
+    let (stride, out) = (stride.max(1), size.div_ceil(stride.max(1)));
+    let total = (out.saturating_sub(1) * stride + reach).saturating_sub(size);
+    Ok([total / 2, total - total / 2])
+}
+
+/// How many places a window of `kernel` taps reaches over: `dilation (kernel - 1) + 1`.
+///
+/// # Errors
+/// When it is larger than any picture; the error is one of the operation `op`.
+pub fn window_reach(op: &'static str, kernel: usize, dilation: usize) -> Result<usize, ShapeError> {
+    let reach = kernel.saturating_sub(1).checked_mul(dilation).filter(|&n| n < LARGEST && dilation <= LARGEST);
+    reach.map(|n| n + 1).ok_or_else(|| ShapeError::new(op, format!("a kernel of {kernel} with dilation {dilation} is too large")))
 }
 
 /// How many positions a window of `kernel` taps has along the `lines` ("rows" or "columns") of a picture, or what is
@@ -106,9 +143,10 @@ pub(crate) fn positions(
         return Err(format!("kernel {kernel}, stride {stride}, dilation {dilation} along the {lines}; each must be 1 or more"));
     }
     let padded = size.checked_add(padding[0]).and_then(|n| n.checked_add(padding[1])).filter(|&n| n <= LARGEST);
-    let reach = (kernel - 1).checked_mul(dilation).filter(|&n| n < LARGEST).map(|n| n + 1);
-    let (Some(padded), Some(reach)) = (padded, reach) else {
-        return Err(format!("{size} {lines} with padding {padding:?} and dilation {dilation}: too large"));
+    let reach = window_reach("", kernel, dilation).ok();
+    let (Some(padded), Some(reach), true) = (padded, reach, stride <= LARGEST) else {
+        let window = format!("kernel {kernel}, stride {stride}, dilation {dilation}");
+        return Err(format!("{size} {lines} with padding {padding:?}, {window}: too large"));
     };
     if padded + extra < reach {
         return Err(format!("a window of {reach} {lines} is larger than {size} {lines} with padding {padding:?}"));
@@ -146,7 +184,7 @@ fn geometry(op: &'static str, x: &[usize], w: &[usize], o: &Conv2dOptions) -> Re
         positions(lines, size, kernel, o.stride[axis], o.padding[axis], o.dilation[axis], 0)
             .map_err(|why| ShapeError::new(op, format!("input {x:?} and filters {w:?}: {why}")))
     };
-    Ok(Geometry {
+    let g = Geometry {
         batch,
         channels,
         group_channels,
@@ -161,17 +199,36 @@ fn geometry(op: &'static str, x: &[usize], w: &[usize], o: &Conv2dOptions) -> Re
         direct: o.algorithm == ConvAlgorithm::Direct,
         out_height: along(0)?,
         out_width: along(1)?,
-    })
+    };
+    if g.unfolded().is_none() {
+        return Err(ShapeError::new(op, format!("input {x:?} and filters {w:?} with {o:?}: too large")));
+    }
+    output_shape(&g).checked(op)?;
+    Ok(g)
+}
+
+fn output_shape(g: &Geometry) -> Shape {
+    Shape::from([g.batch, g.filters(), g.out_height, g.out_width])
+}
+
+/// An error unless there is memory for what a kernel needs beside the tensors.
+fn check_work<T: Float>(op: &'static str, g: &Geometry) -> Result<(), ShapeError> {
+    let n = g.work();
+    if has_room::<T>(n) {
+        return Ok(());
+    }
+    Err(ShapeError::new(op, format!("the padded picture or its patches: {}", no_memory::<T>(n))))
 }
 
 /// The shape of a convolution: `[N, F, OH, OW]` from an input `[N, C, H, W]` and filters `[F, C / groups, KH, KW]`, with
 /// `OH = (H + top + bottom - dilation (KH - 1) - 1) / stride + 1`.
 ///
 /// # Errors
-/// When channels do not fit the filters and groups, or the filter is larger than the padded picture.
+/// When channels do not fit the filters and groups, the filter is larger than the padded picture, or the result is too
+/// large for a tensor.
 pub fn conv2d_shape(x: &[usize], w: &[usize], o: &Conv2dOptions) -> Result<Shape, ShapeError> {
     let g = geometry("conv2d", x, w, o)?;
-    Ok(Shape::from([g.batch, g.filters(), g.out_height, g.out_width]))
+    Ok(output_shape(&g))
 }
 
 /// An error unless `gy` has the shape that the convolution's result has.
@@ -200,7 +257,7 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn conv2d(&self, w: &Tensor<T>, o: Conv2dOptions) -> Tensor<T> {
         let g = geometry("conv2d", &self.shape, &w.shape, &o).or_panic();
-        self.convolved(&g, w, None, false)
+        self.convolved("conv2d", &g, w, None, false)
     }
 
     /// `max(x * w + b, 0)`, where `*` is [`conv2d`](Self::conv2d), and `b` of `[F]` is added to each filter's outputs: in one
@@ -222,14 +279,16 @@ impl<T: Float> Tensor<T> {
             let detail = format!("a bias of shape {} for filters {}; wanted [{}]", b.shape, w.shape, g.filters());
             Err(ShapeError::new("conv2d_relu", detail)).or_panic()
         }
-        self.convolved(&g, w, b, true)
+        self.convolved("conv2d_relu", &g, w, b, true)
     }
 
-    fn convolved(&self, g: &Geometry, w: &Tensor<T>, b: Option<&Tensor<T>>, relu: bool) -> Tensor<T> {
-        let (x, w, b) = (self.contiguous(), w.contiguous(), b.map(Tensor::contiguous));
+    #[track_caller]
+    fn convolved(&self, op: &'static str, g: &Geometry, w: &Tensor<T>, b: Option<&Tensor<T>>, relu: bool) -> Tensor<T> {
+        check_work::<T>(op, g).or_panic();
+        let (x, w, b) = (self.contiguous(), w.contiguous(), b.map(|b| b.contiguous()));
         let (x, w) = (x.as_slice().expect("contiguous"), w.as_slice().expect("contiguous"));
         let end = Epilogue { bias: b.as_ref().map(|b| b.as_slice().expect("contiguous")), relu };
-        Tensor::build([g.batch, g.filters(), g.out_height, g.out_width], |y| T::conv_forward(g, x, w, end, y))
+        Tensor::build_for(op, output_shape(g), |y| T::conv_forward(g, x, w, end, y))
     }
 
     /// The gradient of [`conv2d`](Self::conv2d) with respect to its input, for this gradient of its result: the
@@ -241,10 +300,11 @@ impl<T: Float> Tensor<T> {
     pub fn conv2d_input_grad(&self, w: &Tensor<T>, input_shape: impl Into<Shape>, o: Conv2dOptions) -> Tensor<T> {
         let shape = input_shape.into();
         let g = geometry("conv2d_input_grad", &shape, &w.shape, &o).or_panic();
+        check_work::<T>("conv2d_input_grad", &g).or_panic();
         check_gradient("conv2d_input_grad", &self.shape, &g).or_panic();
         let (gy, w) = (self.contiguous(), w.contiguous());
         let (gy, w) = (gy.as_slice().expect("contiguous"), w.as_slice().expect("contiguous"));
-        Tensor::build(shape, |gx| T::conv_input_grad(&g, gy, w, gx))
+        Tensor::build_for("conv2d_input_grad", shape, |gx| T::conv_input_grad(&g, gy, w, gx))
     }
 
     /// The gradient of [`conv2d`](Self::conv2d) of this input with respect to the filters, for a gradient `gy` of its
@@ -256,10 +316,11 @@ impl<T: Float> Tensor<T> {
     pub fn conv2d_weight_grad(&self, gy: &Tensor<T>, weight_shape: impl Into<Shape>, o: Conv2dOptions) -> Tensor<T> {
         let shape = weight_shape.into();
         let g = geometry("conv2d_weight_grad", &self.shape, &shape, &o).or_panic();
+        check_work::<T>("conv2d_weight_grad", &g).or_panic();
         check_gradient("conv2d_weight_grad", &gy.shape, &g).or_panic();
         let (x, gy) = (self.contiguous(), gy.contiguous());
         let (x, gy) = (x.as_slice().expect("contiguous"), gy.as_slice().expect("contiguous"));
-        Tensor::build(shape, |gw| T::conv_weight_grad(&g, x, gy, gw))
+        Tensor::build_for("conv2d_weight_grad", shape, |gw| T::conv_weight_grad(&g, x, gy, gw))
     }
 
     /// The gradients of [`conv2d`](Self::conv2d) of this input with respect to it and to the filters `w`, for a gradient `gy` of
@@ -279,11 +340,12 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn conv2d_grads(&self, w: &Tensor<T>, gy: &Tensor<T>, o: Conv2dOptions) -> [Tensor<T>; 2] {
         let g = geometry("conv2d_grads", &self.shape, &w.shape, &o).or_panic();
+        check_work::<T>("conv2d_grads", &g).or_panic();
         check_gradient("conv2d_grads", &gy.shape, &g).or_panic();
-        let given = [self, gy, w].map(Tensor::contiguous);
+        let given = [self.contiguous(), gy.contiguous(), w.contiguous()];
         let given = given.each_ref().map(|t| t.as_slice().expect("contiguous"));
-        let mut gw = Tensor::build(w.shape.clone(), |_| ());
-        let gx = Tensor::build(self.shape.clone(), |gx| T::conv_grads(&g, given, gx, gw.as_mut_slice()));
+        let mut gw = Tensor::build_for("conv2d_grads", w.shape.clone(), |_| ());
+        let gx = Tensor::build_for("conv2d_grads", self.shape.clone(), |gx| T::conv_grads(&g, given, gx, gw.as_mut_slice()));
         [gx, gw]
     }
 }

@@ -21,14 +21,41 @@ pub type Labels = SmallVec<[Label; 6]>;
 /// What a spec means for operands of given shapes: a label for every axis, and every label's size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EinsumPlan {
-    /// The labels of each operand's axes.
-    pub operands: Vec<Labels>,
-    /// The labels of the result's axes.
-    pub output: Labels,
+    operands: Vec<Labels>,
+    output: Labels,
     sizes: Vec<(Label, usize)>,
 }
 
 impl EinsumPlan {
+    /// The labels of each operand's axes.
+    pub fn operands(&self) -> &[Labels] {
+        &self.operands
+    }
+
+    /// The places of a label that an operand has twice, if there is one: from now on, the plan takes the operand with the
+    /// diagonal of these axes as its last one in their place.
+    ///
+    /// ```
+    /// use gradus_tensor::{Tensor, einsum_plan};
+    /// let mut plan = einsum_plan("ii->", &[&[2, 2]]).unwrap();
+    /// assert_eq!(plan.take_diagonal(0), Some((0, 1)));
+    /// assert_eq!(plan.run(&[&Tensor::from([1.0f32, 4.0])]).item(), 5.0);
+    /// assert_eq!(plan.take_diagonal(0), None);
+    /// ```
+    pub fn take_diagonal(&mut self, operand: usize) -> Option<(usize, usize)> {
+        let labels = self.operands.get_mut(operand)?;
+        let (first, second) = repeated(labels)?;
+        let label = labels.remove(second);
+        labels.remove(first);
+        labels.push(label);
+        Some((first, second))
+    }
+
+    /// The labels of the result's axes.
+    pub fn output(&self) -> &[Label] {
+        &self.output
+    }
+
     /// How many indices a label runs over; 1 for one that no operand has.
     pub fn size(&self, label: Label) -> usize {
         self.sizes.iter().find(|s| s.0 == label).map_or(1, |s| s.1)
@@ -44,7 +71,7 @@ impl EinsumPlan {
     /// result is still to be summed down to its shape.
     ///
     /// # Panics
-    /// When the operand has a label twice: take its diagonal first.
+    /// When there is no such operand, or it has a label twice: take its diagonal first.
     ///
     /// ```
     /// use gradus_tensor::{Tensor, einsum_plan};
@@ -54,7 +81,10 @@ impl EinsumPlan {
     /// ```
     #[track_caller]
     pub fn adjoint(&self, operand: usize) -> EinsumPlan {
-        let output = self.operands[operand].clone();
+        let Some(output) = self.operands.get(operand).cloned() else {
+            let detail = format!("no operand {operand} in a plan of {}", self.operands.len());
+            Err(ShapeError::new("einsum", detail)).or_panic()
+        };
         if let Some((first, _)) = repeated(&output) {
             let detail = format!("operand {operand} has {} twice; its adjoint is that of its diagonal", output[first]);
             Err(ShapeError::new("einsum", detail)).or_panic()
@@ -84,7 +114,7 @@ impl EinsumPlan {
             result = contract(first, second, wanted);
         }
         let result = result.sum_unwanted(|l| self.output.contains(&l));
-        result.laid_out(&self.output).expand(self.shape(&self.output))
+        result.laid_out(&self.output).expand_for("einsum", self.shape(&self.output))
     }
 }
 
@@ -93,7 +123,7 @@ impl EinsumPlan {
 /// ```
 /// use gradus_tensor::einsum_plan;
 /// let plan = einsum_plan("ij,jk", &[&[2, 3], &[3, 4]]).unwrap();
-/// assert_eq!(plan.shape(&plan.output), [2, 4]);
+/// assert_eq!(plan.shape(plan.output()), [2, 4]);
 /// let err = einsum_plan("ij,jk", &[&[2, 3], &[5, 4]]).unwrap_err();
 /// assert_eq!(err.to_string(), "einsum: \"ij,jk\": axis 'j' has size 3, but 5 in operand 1 of shape [5, 4]");
 /// ```
@@ -150,6 +180,7 @@ pub fn einsum_plan(spec: &str, shapes: &[&[usize]]) -> Result<EinsumPlan, ShapeE
             return Err(error(format!("{label} of the output is in no operand")));
         }
     }
+    plan.shape(&plan.output).checked("einsum")?;
     Ok(plan)
 }
 
@@ -222,6 +253,7 @@ impl<T: Float> Term<T> {
     }
 
     /// Sums over the labels that nothing further asks for.
+    #[track_caller]
     fn sum_unwanted(&self, wanted: impl Fn(Label) -> bool) -> Self {
         let axes: AxisList = (0..self.labels.len()).filter(|&i| !wanted(self.labels[i])).collect();
         let labels = self.labels.iter().copied().filter(|&l| wanted(l)).collect();
@@ -242,11 +274,12 @@ impl<T: Float> Term<T> {
     }
 
     /// As a batch of matrices `[batch.., rows, columns]`, where rows and columns are several axes each.
+    #[track_caller]
     fn matrices(&self, batch: &[Label], rows: &[Label], columns: &[Label], numel: impl Fn(&[Label]) -> usize) -> Tensor<T> {
         let order: Labels = [batch, rows, columns].concat().into();
         let x = self.laid_out(&order);
         let shape: Shape = x.shape()[..batch.len()].iter().copied().chain([numel(rows), numel(columns)]).collect();
-        x.reshape(&shape)
+        x.reshaped("einsum", shape)
     }
 }
 
@@ -257,6 +290,7 @@ fn repeated(labels: &[Label]) -> Option<(usize, usize)> {
 
 /// The product of two terms, summed over the labels that both have and nothing further asks for: one (batched) matrix
 /// product, or a broadcast product when there is nothing to sum.
+#[track_caller]
 fn contract<T: Float>(a: Term<T>, b: Term<T>, wanted: impl Fn(Label) -> bool) -> Term<T> {
     let shared = |l: &Label| b.labels.contains(l);
     let batch: Labels = a.labels.iter().copied().filter(|l| shared(l) && wanted(*l)).collect();
@@ -265,7 +299,7 @@ fn contract<T: Float>(a: Term<T>, b: Term<T>, wanted: impl Fn(Label) -> bool) ->
     let columns: Labels = b.labels.iter().copied().filter(|l| !a.labels.contains(l)).collect();
     let labels: Labels = [&batch[..], &rows, &columns].concat().into();
     if summed.is_empty() {
-        let value = &a.laid_out(&labels) * &b.laid_out(&labels);
+        let value = a.laid_out(&labels).zip_map("einsum", &b.laid_out(&labels), |a, b| a * b);
         return Term { labels, value };
     }
     let size = |l: &Label| -> usize {
@@ -273,9 +307,9 @@ fn contract<T: Float>(a: Term<T>, b: Term<T>, wanted: impl Fn(Label) -> bool) ->
         of(&a).or_else(|| of(&b)).unwrap_or(1)
     };
     let numel = |labels: &[Label]| labels.iter().map(size).product::<usize>();
-    let y = a.matrices(&batch, &rows, &summed, numel).matmul(&b.matrices(&batch, &summed, &columns, numel));
+    let y = a.matrices(&batch, &rows, &summed, numel).product("einsum", &b.matrices(&batch, &summed, &columns, numel));
     let shape: Shape = labels.iter().map(size).collect();
-    Term { value: y.reshape(&shape), labels }
+    Term { value: y.reshaped("einsum", shape), labels }
 }
 
 /// The sum of products that `spec` describes (Einstein's convention, as in NumPy and PyTorch): a letter names an axis;

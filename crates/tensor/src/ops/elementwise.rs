@@ -18,26 +18,40 @@ impl<T: Element> Tensor<T> {
     /// let x = Tensor::from([1.0f32, -2.0]);
     /// assert_eq!(x.map(|v| v * v + 1.0).to_vec(), [2.0, 5.0]);
     /// ```
+    #[track_caller]
     pub fn map<U: Element>(&self, f: impl Fn(T) -> U + Copy + Send + Sync) -> Tensor<U> {
+        self.map_for("map", f)
+    }
+
+    /// [`map`](Self::map) on behalf of the operation `op`.
+    #[track_caller]
+    pub(crate) fn map_for<U: Element>(&self, op: &'static str, f: impl Fn(T) -> U + Copy + Send + Sync) -> Tensor<U> {
         if let Some(x) = self.as_slice() {
-            return Tensor::build(self.shape.clone(), |out| map::unary(x, out, f));
+            return Tensor::build_for(op, self.shape.clone(), |out| map::unary(x, out, f));
         }
         if let Some(x) = self.dense_slice() {
             // The same layout as this one's: no need to move elements about.
-            let new = Tensor::build([x.len()], |out| map::unary(x, out, f));
+            let new = Tensor::build_for(op, [x.len()], |out| map::unary(x, out, f));
             return Tensor { buffer: new.buffer, shape: self.shape.clone(), strides: self.strides.clone(), offset: 0 };
         }
-        self.copy().map(f)
+        self.copy_for(op).map_for(op, f)
     }
 
     /// As [`map`](Self::map), reusing the buffer when nobody else holds it.
-    pub fn map_into(mut self, f: impl Fn(T) -> T + Copy + Send + Sync) -> Tensor<T> {
+    #[track_caller]
+    pub fn map_into(self, f: impl Fn(T) -> T + Copy + Send + Sync) -> Tensor<T> {
+        self.map_into_for("map_into", f)
+    }
+
+    /// [`map_into`](Self::map_into) on behalf of the operation `op`.
+    #[track_caller]
+    pub(crate) fn map_into_for(mut self, op: &'static str, f: impl Fn(T) -> T + Copy + Send + Sync) -> Tensor<T> {
         let (at, dense) = (self.offset, self.dense_slice().map(<[T]>::len));
         if let (Some(n), Some(buffer)) = (dense, Arc::get_mut(&mut self.buffer)) {
             map::unary_in_place(&mut buffer.as_mut_slice()[at..at + n], f);
             return self;
         }
-        self.map(f)
+        self.map_for(op, f)
     }
 
     /// The window as a slice in memory order, when it has no gaps and no repeats (a permuted
@@ -74,6 +88,7 @@ impl<T: Element> Tensor<T> {
     }
 
     /// As [`zip_map`](Self::zip_map), with an error instead of a panic.
+    #[track_caller]
     pub fn try_zip_map<B: Element, O: Element>(
         &self,
         op: &'static str,
@@ -82,18 +97,18 @@ impl<T: Element> Tensor<T> {
     ) -> Result<Tensor<O>, ShapeError> {
         if self.shape == other.shape {
             if let (Some(a), Some(b)) = (self.as_slice(), other.as_slice()) {
-                return Ok(Tensor::build(self.shape.clone(), |out| map::binary(a, b, out, f)));
+                return Ok(Tensor::build_for(op, self.shape.clone(), |out| map::binary(a, b, out, f)));
             }
             let same_layout = self.strides == other.strides;
             if let (true, Some(a), Some(b)) = (same_layout, self.dense_slice(), other.dense_slice()) {
-                let new = Tensor::build([a.len()], |out| map::binary(a, b, out, f));
+                let new = Tensor::build_for(op, [a.len()], |out| map::binary(a, b, out, f));
                 return Ok(Tensor { buffer: new.buffer, shape: self.shape.clone(), strides: self.strides.clone(), offset: 0 });
             }
         }
         let shape = broadcast_shapes(op, &self.shape, &other.shape)?;
-        let (a, b) = (self.rows_of(&shape), other.rows_of(&shape));
+        let (a, b) = (self.rows_of(op, &shape), other.rows_of(op, &shape));
         let blocks = Blocks::new(&shape, [&a.strides, &b.strides]);
-        Ok(Tensor::build(shape, |out| map::binary_strided(a.operand(), b.operand(), &blocks, out, f)))
+        Ok(Tensor::build_for(op, shape, |out| map::binary_strided(a.operand(), b.operand(), &blocks, out, f)))
     }
 
     fn operand(&self) -> Operand<'_, T> {
@@ -102,14 +117,15 @@ impl<T: Element> Tensor<T> {
 
     /// This tensor as a loop over rows of `shape` likes to read it: expanded, but a transposed one
     /// copied to row-major order first, as a walk across its lines would fetch each of them many times.
-    fn rows_of(&self, shape: &Shape) -> Self {
+    #[track_caller]
+    fn rows_of(&self, op: &'static str, shape: &Shape) -> Self {
         const LINE: usize = 16;
         let inner = (0..self.rank()).rfind(|&a| self.shape[a] != 1 && self.strides[a] != 0);
         let across = inner.is_some_and(|a| self.strides[a].unsigned_abs() >= LINE);
         if across && self.strides.iter().any(|s| s.unsigned_abs() == 1) {
-            return self.copy().expand(shape);
+            return self.copy_for(op).expand_for(op, shape.clone());
         }
-        self.expand(shape)
+        self.expand_for(op, shape.clone())
     }
 
     /// As [`zip_map`](Self::zip_map), writing into this tensor's buffer when nobody else holds it and
@@ -129,7 +145,7 @@ impl<T: Element> Tensor<T> {
         match other.as_slice() {
             Some(b) if other.shape == shape => map::binary_in_place(self.as_mut_slice(), b, f),
             _ => {
-                let b = other.rows_of(&shape);
+                let b = other.rows_of(op, &shape);
                 let blocks = Blocks::new(&shape, [&b.strides]);
                 map::binary_strided_in_place(self.as_mut_slice(), b.operand(), &blocks, f);
             }
@@ -143,8 +159,9 @@ macro_rules! float_methods {
     ($($(#[$doc:meta])* $name:ident;)*) => {
         impl<T: Float> Tensor<T> {$(
             $(#[$doc])*
+            #[track_caller]
             pub fn $name(&self) -> Self {
-                self.map(T::$name)
+                self.map_for(stringify!($name), T::$name)
             }
         )*}
     };
@@ -207,25 +224,28 @@ float_methods! {
 
 impl<T: Float> Tensor<T> {
     /// `x * x`.
+    #[track_caller]
     pub fn square(&self) -> Self {
-        self.map(|v| v * v)
+        self.map_for("square", |v| v * v)
     }
 
     /// `max(x, 0)`.
+    #[track_caller]
     pub fn relu(&self) -> Self {
-        self.map(|v| v.maximum(T::zero()))
+        self.map_for("relu", |v| v.maximum(T::zero()))
     }
 
     /// `x^p` for a fixed power; whole powers are exact for negative `x` too.
+    #[track_caller]
     pub fn powf(&self, p: f64) -> Self {
         if p == 2.0 {
-            return self.square();
+            return self.map_for("powf", |v| v * v);
         }
         if p.fract() == 0.0 && p.abs() <= 64.0 {
-            return self.map(move |v| v.powi(p as i32));
+            return self.map_for("powf", move |v| v.powi(p as i32));
         }
         let p = T::lit(p);
-        self.map(move |v| v.powf(p))
+        self.map_for("powf", move |v| v.powf(p))
     }
 
     /// `x^y`, elementwise.
@@ -265,9 +285,10 @@ impl<T: Float> Tensor<T> {
     }
 
     /// Values below `low` become `low`, above `high` become `high`; NaN stays.
+    #[track_caller]
     pub fn clamp(&self, low: f64, high: f64) -> Self {
         let (low, high) = (T::lit(low), T::lit(high));
-        self.map(move |v| {
+        self.map_for("clamp", move |v| {
             if v < low {
                 low
             } else if v > high {
@@ -286,10 +307,11 @@ impl<T: Num> Tensor<T> {
     /// use gradus_tensor::Tensor;
     /// assert_eq!(Tensor::from([1.5f32, -2.5]).cast::<i64>().to_vec(), [1, -2]);
     /// ```
+    #[track_caller]
     pub fn cast<U: Num>(&self) -> Tensor<U> {
         if let Some(same) = (self as &dyn std::any::Any).downcast_ref::<Tensor<U>>() {
             return same.clone();
         }
-        self.map(|v| num_traits::cast::<T, U>(v).unwrap_or_else(|| U::from_f64(v.to_f64())))
+        self.map_for("cast", |v| num_traits::cast::<T, U>(v).unwrap_or_else(|| U::from_f64(v.to_f64())))
     }
 }

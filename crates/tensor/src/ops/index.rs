@@ -42,7 +42,7 @@ impl<T: Element> Tensor<T> {
         let places = Places::new("gather", &self.shape, axis, index).or_panic();
         let x = self.contiguous();
         let x = x.as_slice().expect("contiguous");
-        Self::build(index.shape.clone(), |out| {
+        Self::build_for("gather", index.shape.clone(), |out| {
             let width = places.width.max(1);
             let row = |(row, out): (usize, &mut [T])| {
                 places.of_row(row).zip(out).for_each(|(from, y)| *y = x[from]);
@@ -69,7 +69,7 @@ impl<T: Element> Tensor<T> {
         let x = self.contiguous();
         let x = x.as_slice().expect("contiguous");
         let (n, inner) = (self.shape[axis], self.shape[axis + 1..].iter().product::<usize>());
-        Self::build(shape, |out| {
+        Self::build_for("index_select", shape, |out| {
             if out.is_empty() {
                 return;
             }
@@ -166,8 +166,8 @@ impl Rows {
         step: isize,
     ) -> Result<Self, ShapeError> {
         let count = x.shape[axis];
-        let last = start as isize + (count as isize - 1) * step;
-        if count > 0 && (step == 0 || start >= size || last < 0 || last >= size as isize) {
+        let last = start as i128 + (count as i128 - 1) * step as i128;
+        if count > 0 && (step == 0 || start >= size || !(0..size as i128).contains(&last)) {
             return Err(ShapeError::new(op, format!("{count} indices from {start} by {step} do not fit an axis of {size}")));
         }
         Ok(Self { axis, size, count, inner: x.shape[axis + 1..].iter().product(), start: start as isize, step })
@@ -212,7 +212,7 @@ impl<T: Num> Tensor<T> {
         let src = src.contiguous();
         let src = src.as_slice().expect("contiguous");
         for row in 0..places.rows() {
-            places.of_row(row).zip(&src[row * places.width..]).for_each(|(at, &v)| y[at] += v);
+            places.of_row(row).zip(&src[row * places.width..]).for_each(|(at, &v)| y[at] = y[at].add_wrapping(v));
         }
         self
     }
@@ -240,7 +240,7 @@ impl<T: Num> Tensor<T> {
             for (plane, src) in src.chunks_exact(index.len() * inner).enumerate() {
                 for (&i, row) in index.iter().zip(src.chunks_exact(inner)) {
                     let at = (plane * n + i as usize) * inner;
-                    y[at..at + inner].iter_mut().zip(row).for_each(|(y, &v)| *y += v);
+                    y[at..at + inner].iter_mut().zip(row).for_each(|(y, &v)| *y = y.add_wrapping(v));
                 }
             }
         }
@@ -269,7 +269,7 @@ impl<T: Num> Tensor<T> {
         }
         let src = src.contiguous();
         rows.each(self.as_mut_slice(), src.as_slice().expect("contiguous"), |y, x| {
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
+            y.iter_mut().zip(x).for_each(|(y, &x)| *y = y.add_wrapping(x));
         });
         self
     }
@@ -284,7 +284,7 @@ impl<T: Num> Tensor<T> {
         let axis = axis.resolve("pad_step", self.rank()).or_panic();
         let rows = Rows::new("pad_step", self, axis, size, start, step).or_panic();
         let x = self.contiguous();
-        Self::build(rows.whole(self), |out| {
+        Self::build_for("pad_step", rows.whole(self), |out| {
             out.fill(T::zero());
             rows.each(out, x.as_slice().expect("contiguous"), <[T]>::copy_from_slice);
         })
@@ -308,7 +308,7 @@ impl<T: Num> Tensor<T> {
         shape.push(cols);
         let x = self.contiguous();
         let x = x.as_slice().expect("contiguous");
-        Self::build(shape, |out| {
+        Self::build_for("diagonal_embed", shape, |out| {
             out.fill(T::zero());
             if n == 0 {
                 return;
@@ -337,7 +337,7 @@ impl Tensor<i64> {
         let labels = checked("one_hot", "label", self, classes).or_panic();
         let mut shape = self.shape.clone();
         shape.push(classes);
-        Tensor::build(shape, |out| {
+        Tensor::build_for("one_hot", shape, |out| {
             out.fill(T::zero());
             for (i, &label) in labels.as_slice().expect("contiguous").iter().enumerate() {
                 out[i * classes + label as usize] = T::one();
@@ -357,10 +357,11 @@ impl Tensor<i64> {
     #[track_caller]
     pub fn bincount(&self, classes: usize) -> Tensor<i64> {
         let labels = checked("bincount", "label", self, classes).or_panic();
-        let mut counts = vec![0; classes];
-        for &label in labels.as_slice().expect("contiguous") {
-            counts[label as usize] += 1;
-        }
-        Tensor::from_vec(counts, [classes])
+        Tensor::build_for("bincount", [classes], |counts| {
+            counts.fill(0);
+            for &label in labels.as_slice().expect("contiguous") {
+                counts[label as usize] += 1;
+            }
+        })
     }
 }

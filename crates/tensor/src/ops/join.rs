@@ -6,21 +6,22 @@ use crate::shape::{Axis, Shape};
 use crate::tensor::Tensor;
 
 /// The shape of a concatenation along `axis`.
-fn concat_shape<T: Element>(tensors: &[&Tensor<T>], axis: impl Axis) -> Result<(usize, Shape), ShapeError> {
+fn concat_shape<T: Element>(op: &'static str, tensors: &[&Tensor<T>], axis: impl Axis) -> Result<(usize, Shape), ShapeError> {
     let Some(first) = tensors.first() else {
-        return Err(ShapeError::new("concat", "no tensors; at least one is wanted"));
+        return Err(ShapeError::new(op, "no tensors; at least one is wanted"));
     };
-    let axis = axis.resolve("concat", first.rank())?;
+    let axis = axis.resolve(op, first.rank())?;
     let mut shape = first.shape.clone();
     for (i, t) in tensors.iter().enumerate().skip(1) {
         let fits = t.rank() == first.rank() && (0..first.rank()).all(|a| a == axis || t.shape[a] == first.shape[a]);
         if !fits {
             let detail = format!("tensor {i} is {} beside {}; all axes but {axis} must agree", t.shape, first.shape);
-            return Err(ShapeError::new("concat", detail));
+            return Err(ShapeError::new(op, detail));
         }
-        shape[axis] += t.shape[axis];
+        // A sum that saturates is no tensor's size either.
+        shape[axis] = shape[axis].saturating_add(t.shape[axis]);
     }
-    Ok((axis, shape))
+    Ok((axis, shape.checked(op)?))
 }
 
 impl<T: Element> Tensor<T> {
@@ -37,10 +38,16 @@ impl<T: Element> Tensor<T> {
     /// ```
     #[track_caller]
     pub fn concat(tensors: &[&Tensor<T>], axis: impl Axis) -> Self {
-        let (axis, shape) = concat_shape(tensors, axis).or_panic();
+        Self::concat_for("concat", tensors, axis)
+    }
+
+    /// [`concat`](Self::concat) on behalf of the operation `op`.
+    #[track_caller]
+    fn concat_for(op: &'static str, tensors: &[&Tensor<T>], axis: impl Axis) -> Self {
+        let (axis, shape) = concat_shape(op, tensors, axis).or_panic();
         let inner: usize = shape[axis + 1..].iter().product();
         let row = shape[axis] * inner;
-        Self::build(shape, |out| {
+        Self::build_for(op, shape, |out| {
             let mut start = 0;
             for t in tensors {
                 let (t, width) = (t.contiguous(), t.shape[axis] * inner);
@@ -70,7 +77,7 @@ impl<T: Element> Tensor<T> {
             Err(ShapeError::new("stack", detail)).or_panic()
         }
         let raised: Vec<_> = tensors.iter().map(|t| t.unsqueeze(axis)).collect();
-        Self::concat(&raised.iter().collect::<Vec<_>>(), axis)
+        Self::concat_for("stack", &raised.iter().collect::<Vec<_>>(), axis)
     }
 
     /// Views of `size` indices each along one axis; the last may be smaller.
@@ -83,8 +90,7 @@ impl<T: Element> Tensor<T> {
         if size == 0 {
             Err(ShapeError::new("split", "parts of size 0; 1 or more is wanted")).or_panic()
         }
-        let n = self.shape[axis];
-        (0..n).step_by(size).map(|start| self.slice(axis, start..(start + size).min(n))).collect()
+        self.parts("split", axis, size)
     }
 
     /// `n` views of equal size along one axis, but for the last ones: fewer, or a smaller last one, when the axis cannot
@@ -98,7 +104,20 @@ impl<T: Element> Tensor<T> {
         if n == 0 {
             Err(ShapeError::new("chunk", "0 parts; 1 or more is wanted")).or_panic()
         }
-        self.split(self.shape[axis].div_ceil(n).max(1), axis)
+        self.parts("chunk", axis, self.shape[axis].div_ceil(n).max(1))
+    }
+
+    /// Views of `size` indices each along one axis.
+    #[track_caller]
+    fn parts(&self, op: &'static str, axis: usize, size: usize) -> Vec<Self> {
+        let n = self.shape[axis];
+        let mut parts = vec![];
+        if parts.try_reserve_exact(n.div_ceil(size)).is_err() {
+            let detail = format!("no memory for {} parts of axis {axis} of shape {}", n.div_ceil(size), self.shape);
+            Err(ShapeError::new(op, detail)).or_panic()
+        }
+        parts.extend((0..n).step_by(size).map(|start| self.slice(axis, start..start.saturating_add(size).min(n))));
+        parts
     }
 
     /// Views of the given sizes along one axis.
@@ -108,7 +127,7 @@ impl<T: Element> Tensor<T> {
     #[track_caller]
     pub fn split_sizes(&self, sizes: &[usize], axis: impl Axis) -> Vec<Self> {
         let axis = axis.resolve("split_sizes", self.rank()).or_panic();
-        if sizes.iter().sum::<usize>() != self.shape[axis] {
+        if sizes.iter().try_fold(0usize, |sum, &n| sum.checked_add(n)) != Some(self.shape[axis]) {
             let detail = format!("sizes {sizes:?} of axis {axis}, which has {} (shape {})", self.shape[axis], self.shape);
             Err(ShapeError::new("split_sizes", detail)).or_panic()
         }
@@ -135,13 +154,15 @@ impl<T: Element> Tensor<T> {
             let detail = format!("{} pairs for a tensor of shape {}; one pair an axis is wanted", pads.len(), self.shape);
             Err(ShapeError::new("pad", detail)).or_panic()
         }
-        let shape: Shape = self.shape.iter().zip(pads).map(|(&n, [a, b])| n + a + b).collect();
-        let strides = shape.strides();
+        // Sums that saturate are no tensor's sizes either.
+        let shape = self.shape.iter().zip(pads).map(|(&n, [a, b])| n.saturating_add(*a).saturating_add(*b));
+        let shape = shape.collect::<Shape>().checked("pad").or_panic();
+        let strides = shape.row_major();
         let corner: usize = pads.iter().zip(&strides).map(|([a, _], &s)| a * s as usize).sum();
         let x = self.contiguous();
         let x = x.as_slice().expect("contiguous");
         let width = if self.rank() == 0 { 1 } else { self.shape[self.rank() - 1] };
-        Self::build(shape, |out| {
+        Self::build_for("pad", shape, |out| {
             out.fill(value);
             if x.is_empty() {
                 return;
@@ -175,8 +196,10 @@ impl<T: Element> Tensor<T> {
             wide.push(r);
             wide.push(n);
         }
+        // It spans as much as the result does, or more where a size is 0.
+        let wide = wide.checked("repeat").or_panic();
         let shape: Shape = self.shape.iter().zip(reps).map(|(n, r)| n * r).collect();
-        self.reshape(&split).expand(wide).reshape(&shape)
+        self.reshape(&split).expand_for("repeat", wide).reshaped("repeat", shape)
     }
 
     /// Elements moved on by `shift` along one axis, those pushed out coming in at the other end.
@@ -187,7 +210,7 @@ impl<T: Element> Tensor<T> {
         if n == 0 {
             return self.clone();
         }
-        let cut = (-shift).rem_euclid(n as isize) as usize;
-        Self::concat(&[&self.slice(axis, cut..), &self.slice(axis, ..cut)], axis)
+        let cut = (n - shift.rem_euclid(n as isize) as usize) % n;
+        Self::concat_for("roll", &[&self.slice(axis, cut..), &self.slice(axis, ..cut)], axis)
     }
 }

@@ -62,7 +62,7 @@ pub struct Lu<T: Float> {
 /// axis goes again; axes before the last two are a batch and broadcast.
 ///
 /// # Errors
-/// When `a` is not square, `b` has other rows, or the batches do not broadcast.
+/// When `a` is not square, `b` has other rows, the batches do not broadcast, or the solution is too large for a tensor.
 pub fn solve_shape(a: &[usize], b: &[usize]) -> Result<Shape, ShapeError> {
     let n = order("solve", a)?;
     let batch = &a[..a.len() - 2];
@@ -72,7 +72,8 @@ pub fn solve_shape(a: &[usize], b: &[usize]) -> Result<Shape, ShapeError> {
         let detail = format!("a right-hand side of shape {b:?} for matrices {n} x {n}: wanted [{n}] or [.., {n}, columns]{hint}");
         return Err(ShapeError::new("solve", detail));
     }
-    Ok(broadcast_shapes("solve", batch, &b[..rows])?.iter().copied().chain(b[rows..].iter().copied()).collect())
+    let batch = broadcast_shapes("solve", batch, &b[..rows])?;
+    batch.iter().copied().chain(b[rows..].iter().copied()).collect::<Shape>().checked("solve")
 }
 
 /// The rows of square matrices.
@@ -94,7 +95,7 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn lu(&self) -> Result<Lu<T>, LinalgError> {
         let n = order("lu", &self.shape).or_panic();
-        let mut factors = self.copy();
+        let mut factors = self.copy_for("lu");
         let matrices = factors.as_mut_slice();
         let factor = |matrix: &mut [T]| lu::factor(matrix, n);
         let size = (n * n).max(1);
@@ -161,7 +162,7 @@ impl<T: Float> Lu<T> {
         let (n, batch) = (a[a.len() - 1], &shape[..shape.len() - b.rank().min(2)]);
         let columns = if b.rank() == 1 { 1 } else { b.shape[b.rank() - 1] };
         // A vector of `b` is the same for the whole batch; its axis is the last.
-        let mut x = b.expand(&shape).copy();
+        let mut x = b.expand_for("solve", shape.clone()).copy_for("solve");
         let batch_of_a = Shape::from(&a[..a.len() - 2]);
         let which = Tensor::arange(0, batch_of_a.numel() as i64, 1).reshape(&batch_of_a).expand(batch).to_vec();
         let factors = self.factors.as_slice().expect("a copy is contiguous");

@@ -1,5 +1,6 @@
 //! Matrix products.
 
+use crate::buffer::{has_room, no_memory};
 use crate::element::{Float, Num};
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::epilogue::Epilogue;
@@ -10,8 +11,15 @@ use crate::tensor::Tensor;
 
 /// The shape of a matrix product, by NumPy's rule: a vector on the left is a row, on the right a column,
 /// whose axis goes again; axes before the last two are a batch and broadcast.
+///
+/// # Errors
+/// When the inner sizes differ, the batches do not broadcast, or the product is too large for a tensor.
 pub fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Shape, ShapeError> {
-    let error = |why: &str| Err(ShapeError::new("matmul", format!("{why}: {a:?} x {b:?}")));
+    product_shape("matmul", a, b)
+}
+
+fn product_shape(op: &'static str, a: &[usize], b: &[usize]) -> Result<Shape, ShapeError> {
+    let error = |why: &str| Err(ShapeError::new(op, format!("{why}: {a:?} x {b:?}")));
     if a.is_empty() || b.is_empty() {
         return error("both operands need at least one axis");
     }
@@ -19,14 +27,23 @@ pub fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Shape, ShapeError> {
     if inner_a != inner_b {
         return error("inner sizes differ");
     }
-    let mut shape = broadcast_shapes("matmul", &a[..a.len().saturating_sub(2)], &b[..b.len().saturating_sub(2)])?;
+    let mut shape = broadcast_shapes(op, &a[..a.len().saturating_sub(2)], &b[..b.len().saturating_sub(2)])?;
     if a.len() > 1 {
         shape.push(a[a.len() - 2]);
     }
     if b.len() > 1 {
         shape.push(b[b.len() - 1]);
     }
-    Ok(shape)
+    shape.checked(op)
+}
+
+/// An error unless memory could hold each factor, which a broadcast one does not take: a product over more is not done in
+/// a lifetime.
+fn check_factors<T: Float>(op: &'static str, factors: [&Tensor<T>; 2]) -> Result<(), ShapeError> {
+    match factors.into_iter().find(|x| !has_room::<T>(x.numel())) {
+        Some(x) => Err(ShapeError::new(op, format!("a factor of shape {}: {}", x.shape, no_memory::<T>(x.numel())))),
+        None => Ok(()),
+    }
 }
 
 impl<T: Float> Tensor<T> {
@@ -44,15 +61,22 @@ impl<T: Float> Tensor<T> {
     /// ```
     #[track_caller]
     pub fn matmul(&self, other: &Tensor<T>) -> Tensor<T> {
-        let shape = matmul_shape(&self.shape, &other.shape).or_panic();
+        self.product("matmul", other)
+    }
+
+    /// [`matmul`](Self::matmul) on behalf of the operation `op`.
+    #[track_caller]
+    pub(crate) fn product(&self, op: &'static str, other: &Tensor<T>) -> Tensor<T> {
+        let shape = product_shape(op, &self.shape, &other.shape).or_panic();
+        check_factors(op, [self, other]).or_panic();
         let a = if self.rank() == 1 { self.unsqueeze(0) } else { self.clone() };
         let b = if other.rank() == 1 { other.unsqueeze(1) } else { other.clone() };
         let (m, k, n) = (a.shape[a.rank() - 2], a.shape[a.rank() - 1], b.shape[b.rank() - 1]);
-        let batch = broadcast_shapes("matmul", &a.shape[..a.rank() - 2], &b.shape[..b.rank() - 2]).or_panic();
+        let batch = broadcast_shapes(op, &a.shape[..a.rank() - 2], &b.shape[..b.rank() - 2]).or_panic();
         let with = |rows, cols| batch.iter().copied().chain([rows, cols]).collect::<Shape>();
-        let (a, b) = (a.expand(with(m, k)), b.expand(with(k, n)));
+        let (a, b) = (a.expand_for(op, with(m, k)), b.expand_for(op, with(k, n)));
         let axes = coalesce(&batch, [&a.strides[..batch.rank()], &b.strides[..batch.rank()]]);
-        Tensor::build(shape, |c| {
+        Tensor::build_for(op, shape, |c| {
             gemm::batched(axes, Gemm { m, k, n, a: a.as_mat(), b: b.as_mat(), beta: T::zero(), end: Epilogue::NONE, c, ldc: n });
         })
     }
@@ -74,6 +98,7 @@ impl<T: Float> Tensor<T> {
             let detail = format!("{} + {} x {}; wanted [M, N] + [M, K] x [K, N]", self.shape, a.shape, b.shape);
             Err(ShapeError::new("addmm", detail)).or_panic()
         }
+        check_factors("addmm", [a, b]).or_panic();
         let (m, k, n) = (a.shape[0], a.shape[1], b.shape[1]);
         let (a, b, c) = (a.as_mat(), b.as_mat(), self.as_mut_slice());
         Gemm { m, k, n, a, b, beta: T::one(), end: Epilogue::NONE, c, ldc: n }.run_parallel();
@@ -97,12 +122,13 @@ impl<T: Float> Tensor<T> {
             let detail = format!("x {}, w {}, b {}; wanted [.., in], [out, in], [out]", self.shape, w.shape, b.shape);
             Err(ShapeError::new("linear", detail)).or_panic()
         }
+        check_factors("linear", [self, w]).or_panic();
         let (n, k) = (w.shape[0], w.shape[1]);
         let mut shape = self.shape.clone();
         let rows = shape[..self.rank() - 1].iter().product::<usize>();
         shape[self.rank() - 1] = n;
         let (x, b) = (self.reshape([rows, k]), b.contiguous());
-        Tensor::build(shape, |c| {
+        Tensor::build_for("linear", shape, |c| {
             let end = Epilogue { bias: b.as_slice(), relu };
             let (a, b) = (x.as_mat(), w.as_mat().t());
             Gemm { m: rows, k, n, a, b, beta: T::zero(), end, c, ldc: n }.run_parallel();
@@ -125,7 +151,7 @@ impl<T: Float> Tensor<T> {
             let detail = format!("{} and {}: two vectors of one length are wanted", self.shape, other.shape);
             Err(ShapeError::new("dot", detail)).or_panic()
         }
-        self.matmul(other)
+        self.product("dot", other)
     }
 
     /// The outer product of two vectors: `y[i, j] = a[i] b[j]`.
@@ -137,7 +163,7 @@ impl<T: Float> Tensor<T> {
         if self.rank() != 1 || other.rank() != 1 {
             Err(ShapeError::new("outer", format!("{} and {}: two vectors are wanted", self.shape, other.shape))).or_panic()
         }
-        &self.unsqueeze(1) * &other.unsqueeze(0)
+        self.unsqueeze(1).zip_map("outer", &other.unsqueeze(0), |a, b| a * b)
     }
 }
 
@@ -174,7 +200,12 @@ impl<T: Num> Tensor<T> {
         if rank < 2 {
             Err(ShapeError::new(op, format!("a tensor of shape {}; two axes or more are wanted", self.shape))).or_panic()
         }
-        let mask = Tensor::from_fn([self.shape[rank - 2], self.shape[rank - 1]], |i| keep(i[0] as isize, i[1] as isize));
-        mask.select_where(self, &Tensor::scalar(T::zero()).expand(&self.shape))
+        let (rows, cols) = (self.shape[rank - 2].max(1), self.shape[rank - 1].max(1));
+        let mut out = self.copy_for(op);
+        for (row, values) in out.as_mut_slice().chunks_exact_mut(cols).enumerate() {
+            let i = (row % rows) as isize;
+            values.iter_mut().enumerate().filter(|(j, _)| !keep(i, *j as isize)).for_each(|(_, v)| *v = T::zero());
+        }
+        out
     }
 }

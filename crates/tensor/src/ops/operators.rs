@@ -1,18 +1,46 @@
 //! `+ - * /` between tensors, by value and by reference, and with numbers on either side.
 
-use crate::element::{Float, Num};
+use crate::element::{DType, Float, Num};
 use crate::error::{OrPanic, ShapeError};
 use crate::shape::broadcast_shapes;
 use crate::tensor::Tensor;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
+/// What may stand on the right of `+`, `-` and `*`: anything.
+fn any<T: Num>(x: &Tensor<T>) -> Result<&Tensor<T>, ShapeError> {
+    Ok(x)
+}
+
+/// What may stand on the right of `/`: floats, and integers other than 0.
+fn divisor<T: Num>(x: &Tensor<T>) -> Result<&Tensor<T>, ShapeError> {
+    if matches!(T::DTYPE, DType::F32 | DType::F64) {
+        return Ok(x);
+    }
+    let flat = x.contiguous();
+    match flat.as_slice().expect("contiguous").iter().position(|v| v.is_zero()) {
+        Some(at) => {
+            Err(ShapeError::new("div", format!("element {at} of the divisor {} is 0: integers have no quotient", x.shape)))
+        }
+        None => Ok(x),
+    }
+}
+
+/// A number on the right of an operator.
+fn number<T: Num>(x: f64, check: impl Fn(&Tensor<T>) -> Result<&Tensor<T>, ShapeError>) -> Result<T, ShapeError> {
+    let x = T::from_f64(x);
+    if !matches!(T::DTYPE, DType::F32 | DType::F64) {
+        check(&Tensor::scalar(x))?;
+    }
+    Ok(x)
+}
+
 macro_rules! operator {
-    ($trait:ident, $method:ident, $assign_trait:ident, $assign:ident, $op:tt) => {
+    ($trait:ident, $method:ident, $assign_trait:ident, $assign:ident, $op:tt, $wrapping:ident, $divisor:ident) => {
         impl<T: Num> $trait<&Tensor<T>> for &Tensor<T> {
             type Output = Tensor<T>;
             #[track_caller]
             fn $method(self, other: &Tensor<T>) -> Tensor<T> {
-                self.zip_map(stringify!($method), other, |a, b| a $op b)
+                self.zip_map(stringify!($method), $divisor(other).or_panic(), T::$wrapping)
             }
         }
 
@@ -20,7 +48,7 @@ macro_rules! operator {
             type Output = Tensor<T>;
             #[track_caller]
             fn $method(self, other: &Tensor<T>) -> Tensor<T> {
-                self.zip_map_into(stringify!($method), other, |a, b| a $op b)
+                self.zip_map_into(stringify!($method), $divisor(other).or_panic(), T::$wrapping)
             }
         }
 
@@ -29,9 +57,10 @@ macro_rules! operator {
             #[track_caller]
             fn $method(self, mut other: Tensor<T>) -> Tensor<T> {
                 if other.numel() >= self.numel() && other.is_writable() {
+                    $divisor(&other).or_panic();
                     // The roles are exchanged, and an error has to name the operands in their order.
                     broadcast_shapes(stringify!($method), &self.shape, &other.shape).or_panic();
-                    return other.zip_map_into(stringify!($method), self, |b, a| a $op b);
+                    return other.zip_map_into(stringify!($method), self, |b, a| a.$wrapping(b));
                 }
                 self $op &other
             }
@@ -48,33 +77,39 @@ macro_rules! operator {
 
         impl<T: Num> $trait<f64> for &Tensor<T> {
             type Output = Tensor<T>;
+            #[track_caller]
             fn $method(self, other: f64) -> Tensor<T> {
-                let b = T::from_f64(other);
-                self.map(move |a| a $op b)
+                let b = number::<T>(other, $divisor).or_panic();
+                self.map_for(stringify!($method), move |a| a.$wrapping(b))
             }
         }
 
         impl<T: Num> $trait<f64> for Tensor<T> {
             type Output = Tensor<T>;
+            #[track_caller]
             fn $method(self, other: f64) -> Tensor<T> {
-                let b = T::from_f64(other);
-                self.map_into(move |a| a $op b)
+                let b = number::<T>(other, $divisor).or_panic();
+                self.map_into_for(stringify!($method), move |a| a.$wrapping(b))
             }
         }
 
         impl<T: Num> $trait<&Tensor<T>> for f64 {
             type Output = Tensor<T>;
+            #[track_caller]
             fn $method(self, other: &Tensor<T>) -> Tensor<T> {
                 let a = T::from_f64(self);
-                other.map(move |b| a $op b)
+                $divisor(other).or_panic();
+                other.map_for(stringify!($method), move |b| a.$wrapping(b))
             }
         }
 
         impl<T: Num> $trait<Tensor<T>> for f64 {
             type Output = Tensor<T>;
+            #[track_caller]
             fn $method(self, other: Tensor<T>) -> Tensor<T> {
                 let a = T::from_f64(self);
-                other.map_into(move |b| a $op b)
+                $divisor(&other).or_panic();
+                other.map_into_for(stringify!($method), move |b| a.$wrapping(b))
             }
         }
 
@@ -90,11 +125,13 @@ macro_rules! operator {
                     let detail = format!("{} does not broadcast to {}, the shape of the left-hand side", other.shape, self.shape);
                     Err(ShapeError::new(op, detail)).or_panic()
                 }
-                *self = self.take().zip_map_into(op, other, |a, b| a $op b);
+                $divisor(other).or_panic();
+                *self = self.take().zip_map_into(op, other, T::$wrapping);
             }
         }
 
         impl<T: Num> $assign_trait<f64> for Tensor<T> {
+            #[track_caller]
             fn $assign(&mut self, other: f64) {
                 *self = self.take() $op other;
             }
@@ -102,21 +139,23 @@ macro_rules! operator {
     };
 }
 
-operator!(Add, add, AddAssign, add_assign, +);
-operator!(Sub, sub, SubAssign, sub_assign, -);
-operator!(Mul, mul, MulAssign, mul_assign, *);
-operator!(Div, div, DivAssign, div_assign, /);
+operator!(Add, add, AddAssign, add_assign, +, add_wrapping, any);
+operator!(Sub, sub, SubAssign, sub_assign, -, sub_wrapping, any);
+operator!(Mul, mul, MulAssign, mul_assign, *, mul_wrapping, any);
+operator!(Div, div, DivAssign, div_assign, /, div_wrapping, divisor);
 
 impl<T: Float> Neg for &Tensor<T> {
     type Output = Tensor<T>;
+    #[track_caller]
     fn neg(self) -> Tensor<T> {
-        self.map(|v| -v)
+        self.map_for("neg", |v| -v)
     }
 }
 
 impl<T: Float> Neg for Tensor<T> {
     type Output = Tensor<T>;
+    #[track_caller]
     fn neg(self) -> Tensor<T> {
-        self.map_into(|v| -v)
+        self.map_into_for("neg", |v| -v)
     }
 }

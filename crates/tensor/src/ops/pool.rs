@@ -71,6 +71,9 @@ fn geometry(op: &'static str, x: &[usize], o: &Pool2dOptions) -> Result<Geometry
         return Err(ShapeError::new(op, format!("input {x:?}; wanted [N, C, H, W]")));
     };
     let wrong = |why: String| ShapeError::new(op, format!("input {x:?}: {why}"));
+    if height.checked_mul(width).is_none_or(|plane| i32::try_from(plane).is_err()) {
+        return Err(wrong(format!("planes of more than {} pixels", i32::MAX)));
+    }
     let g = Geometry {
         height,
         width,
@@ -88,9 +91,7 @@ fn geometry(op: &'static str, x: &[usize], o: &Pool2dOptions) -> Result<Geometry
             return Err(wrong(format!("a window of {lines} sees nothing but padding")));
         }
     }
-    if i32::try_from(height.saturating_mul(width)).is_err() {
-        return Err(wrong(format!("planes of more than {} pixels", i32::MAX)));
-    }
+    Shape::from([x[0], x[1], g.out_height, g.out_width]).checked(op)?;
     Ok(g)
 }
 
@@ -131,7 +132,9 @@ impl<T: Float> Tensor<T> {
         let x = self.contiguous();
         let x = x.as_slice().expect("contiguous");
         let mut y = Tensor::zeros([0]);
-        let index = Tensor::build(shape, |index| y = Tensor::build(shape, |y| T::max_pool(&g, x, y, index)));
+        let index = Tensor::build_for("max_pool2d", shape, |index| {
+            y = Tensor::build_for("max_pool2d", shape, |y| T::max_pool(&g, x, y, index));
+        });
         (y, index)
     }
 
@@ -147,7 +150,10 @@ impl<T: Float> Tensor<T> {
         let (gy, index) = (self.contiguous(), index.contiguous());
         let (gy, index) = (gy.as_slice().expect("contiguous"), index.as_slice().expect("contiguous"));
         let (plane, out_plane) = (shape[2] * shape[3], self.shape[2] * self.shape[3]);
-        Tensor::build(shape, |gx| pool::scatter(plane, out_plane, gy, index, gx))
+        let mut done = Ok(());
+        let gx = Tensor::build_for("pool_scatter", shape, |gx| done = pool::scatter(plane, out_plane, gy, index, gx));
+        done.map_err(|index| outside("pool_scatter", index, plane)).or_panic();
+        gx
     }
 
     /// Picks the pixels of each plane at the places in `index`, `[N, C, OH, OW]`.
@@ -160,7 +166,10 @@ impl<T: Float> Tensor<T> {
         let (x, index) = (self.contiguous(), index.contiguous());
         let (x, picks) = (x.as_slice().expect("contiguous"), index.as_slice().expect("contiguous"));
         let (plane, out_plane) = (self.shape[2] * self.shape[3], index.shape[2] * index.shape[3]);
-        Tensor::build(index.shape.clone(), |y| pool::gather(plane, out_plane, x, picks, y))
+        let mut done = Ok(());
+        let y = Tensor::build_for("pool_gather", index.shape.clone(), |y| done = pool::gather(plane, out_plane, x, picks, y));
+        done.map_err(|index| outside("pool_gather", index, plane)).or_panic();
+        y
     }
 
     /// The mean of each window of pictures `[N, C, H, W]`.
@@ -172,7 +181,7 @@ impl<T: Float> Tensor<T> {
         let g = average_geometry("avg_pool2d", &self.shape, &o).or_panic();
         let x = self.contiguous();
         let x = x.as_slice().expect("contiguous");
-        Tensor::build([self.shape[0], self.shape[1], g.out_height, g.out_width], |y| T::average_pool(&g, x, y))
+        Tensor::build_for("avg_pool2d", [self.shape[0], self.shape[1], g.out_height, g.out_width], |y| T::average_pool(&g, x, y))
     }
 
     /// The gradient of [`avg_pool2d`](Self::avg_pool2d) with respect to its input, for this gradient of its result.
@@ -190,8 +199,13 @@ impl<T: Float> Tensor<T> {
         }
         let gy = self.contiguous();
         let gy = gy.as_slice().expect("contiguous");
-        Tensor::build(shape, |gx| T::average_pool_grad(&g, gy, gx))
+        Tensor::build_for("avg_pool2d_grad", shape, |gx| T::average_pool_grad(&g, gy, gx))
     }
+}
+
+#[cold]
+fn outside(op: &'static str, index: i32, plane: usize) -> ShapeError {
+    ShapeError::new(op, format!("index {index} is outside a plane of {plane} pixels"))
 }
 
 fn check_index(op: &'static str, input: &[usize], output: &[usize], index: &Tensor<i32>) -> Result<(), ShapeError> {

@@ -1,8 +1,9 @@
 //! Whole sequences of a recurrent cell at once, forward and backward.
 
 use crate::element::Float;
-use crate::error::ShapeError;
+use crate::error::{OrPanic, ShapeError};
 use crate::kernels::recurrent::{Given, LstmKept, Sizes};
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 
 /// A sequence to be run through a cell whose input's share in its gates is known for all steps: what the three cells have
@@ -42,18 +43,19 @@ impl<T: Float> FusedSequence<T> {
         gates: usize,
     ) -> Result<Self, ShapeError> {
         let error = |detail| Err(ShapeError::new(cell, detail));
-        if weight.rank() != 2 || weight.shape()[0] != gates * weight.shape()[1] {
+        let hidden = weight.shape().last().copied().unwrap_or(0);
+        let width = gates.checked_mul(hidden);
+        if weight.rank() != 2 || Some(weight.shape()[0]) != width {
             return error(format!("recurrent weights {}; wanted [{gates} * H, H]", weight.shape()));
         }
-        let hidden = weight.shape()[1];
-        if share.rank() != 3 || share.shape()[2] != gates * hidden {
-            return error(format!("the input's share {}; wanted [T, N, {}]", share.shape(), gates * hidden));
+        if share.rank() != 3 || share.shape()[2] != weight.shape()[0] {
+            return error(format!("the input's share {}; wanted [T, N, {}]", share.shape(), weight.shape()[0]));
         }
         let (steps, batch) = (share.shape()[0], share.shape()[1]);
         if let Some(mask) = mask.filter(|mask| *mask.shape() != [steps, batch]) {
             return error(format!("mask {}; wanted [{steps}, {batch}]", mask.shape()));
         }
-        let (share, weight, mask) = (share.contiguous(), weight.contiguous(), mask.map(Tensor::contiguous));
+        let (share, weight, mask) = (share.contiguous(), weight.contiguous(), mask.map(|m| m.contiguous()));
         Ok(Self { cell, share, weight, mask, sizes: Sizes { steps, batch, hidden }, gates })
     }
 
@@ -63,11 +65,31 @@ impl<T: Float> FusedSequence<T> {
     }
 
     /// An array of `[steps, N, width · H]`, all of which is to be written.
+    #[track_caller]
     fn room(&self, steps: usize, width: usize) -> Tensor<T> {
-        Tensor::build([steps, self.sizes.batch, width * self.sizes.hidden], |_| ())
+        Tensor::build_for(self.cell, [steps, self.sizes.batch, width * self.sizes.hidden], |_| ())
+    }
+
+    /// An error unless the sequence is of a cell with so many gates.
+    fn check_gates(&self, wanted: usize) -> Result<(), ShapeError> {
+        if self.gates == wanted {
+            return Ok(());
+        }
+        Err(ShapeError::new(self.cell, format!("a sequence of {} gates for a cell with {wanted}", self.gates)))
+    }
+
+    /// What a backward pass is handed, in order, after a check of its shape.
+    #[track_caller]
+    fn kept(&self, what: &str, x: &Tensor<T>, wanted: impl Into<Shape>) -> Tensor<T> {
+        let wanted = wanted.into();
+        if *x.shape() != wanted {
+            Err(ShapeError::new(self.cell, format!("{what} of shape {}; wanted {wanted}", x.shape()))).or_panic()
+        }
+        x.contiguous()
     }
 
     /// States or memories, of which the first is given, with room for `more` than there are steps.
+    #[track_caller]
     fn begin_with(&self, what: &str, first: &Tensor<T>, more: usize) -> Result<Tensor<T>, ShapeError> {
         let Sizes { steps, batch, hidden } = self.sizes;
         if *first.shape() != [batch, hidden] {
@@ -79,15 +101,18 @@ impl<T: Float> FusedSequence<T> {
         Ok(all)
     }
 
+    #[track_caller]
     fn state_gradient(&self) -> Tensor<T> {
-        Tensor::zeros([self.sizes.batch, self.sizes.hidden])
+        Tensor::build_for(self.cell, [self.sizes.batch, self.sizes.hidden], |out| out.fill(T::zero()))
     }
 
     /// `h = f(p + h W_hhᵀ)` with `f` the hyperbolic tangent, or the ramp.
     ///
     /// # Errors
     /// When the first state is not `[N, H]`.
+    #[track_caller]
     pub fn elman(&self, h0: &Tensor<T>, relu: bool) -> Result<Tensor<T>, ShapeError> {
+        self.check_gates(1)?;
         let mut states = self.begin_with("state", h0, 1)?;
         T::elman_forward(self.given(), relu, states.as_mut_slice());
         Ok(states)
@@ -95,10 +120,18 @@ impl<T: Float> FusedSequence<T> {
 
     /// From the gradient of the states after each step, `[T, N, H]`: that of the input's share, of the weights and of the
     /// first state.
+    ///
+    /// # Panics
+    /// When the shapes do not belong to this sequence.
+    #[track_caller]
     pub fn elman_grad(&self, states: &Tensor<T>, gy: &Tensor<T>, relu: bool) -> [Tensor<T>; 3] {
+        self.check_gates(1).or_panic();
+        let Sizes { steps, batch, hidden } = self.sizes;
+        let states = self.kept("states", states, [steps + 1, batch, hidden]);
+        let gy = self.kept("a gradient", gy, [steps, batch, hidden]);
         let (mut dp, mut dw, mut dh) = (self.room(self.sizes.steps, 1), zeros_like(&self.weight), self.state_gradient());
         let out = [dp.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice()];
-        T::elman_backward(self.given(), relu, slice(states), slice(&gy.contiguous()), out);
+        T::elman_backward(self.given(), relu, slice(&states), slice(&gy), out);
         [dp, dw, dh]
     }
 
@@ -107,7 +140,9 @@ impl<T: Float> FusedSequence<T> {
     ///
     /// # Errors
     /// When the first state or memory is not `[N, H]`.
+    #[track_caller]
     pub fn lstm(&self, h0: &Tensor<T>, c0: &Tensor<T>) -> Result<[Tensor<T>; 3], ShapeError> {
+        self.check_gates(4)?;
         let (mut states, mut memories) = (self.begin_with("state", h0, 2)?, self.begin_with("memory", c0, 1)?);
         let mut gates = self.room(self.sizes.steps, 4);
         let (kept, last) = states.as_mut_slice().split_at_mut(memories.numel());
@@ -118,13 +153,24 @@ impl<T: Float> FusedSequence<T> {
 
     /// From the gradients of the states after each step and of the last memory: that of the input's share, of the weights,
     /// of the first state and of the first memory. `kept` is what [`lstm`](Self::lstm) gave.
+    ///
+    /// # Panics
+    /// When the shapes do not belong to this sequence.
+    #[track_caller]
     pub fn lstm_grad(&self, kept: &[Tensor<T>; 3], gy: &Tensor<T>, gc: &Tensor<T>) -> [Tensor<T>; 4] {
+        self.check_gates(4).or_panic();
+        let Sizes { steps, batch, hidden } = self.sizes;
+        let states = self.kept("states", &kept[0], [steps + 2, batch, hidden]);
+        let memories = self.kept("memories", &kept[1], [steps + 1, batch, hidden]);
+        let gates = self.kept("gates", &kept[2], [steps, batch, 4 * hidden]);
+        let gy = self.kept("a gradient", gy, [steps, batch, hidden]);
+        let gc = self.kept("the memory's gradient", gc, [batch, hidden]);
         let (mut dp, mut dw, mut dh) = (self.room(self.sizes.steps, 4), zeros_like(&self.weight), self.state_gradient());
         let mut dc = gc.copy();
-        let [states, memories, gates] = kept.each_ref().map(slice);
+        let [states, memories, gates] = [&states, &memories, &gates].map(slice);
         let states = &states[..memories.len()];
         let out = [dp.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice(), dc.as_mut_slice()];
-        T::lstm_backward(self.given(), LstmKept { states, memories, gates }, slice(&gy.contiguous()), out);
+        T::lstm_backward(self.given(), LstmKept { states, memories, gates }, slice(&gy), out);
         [dp, dw, dh, dc]
     }
 
@@ -133,7 +179,9 @@ impl<T: Float> FusedSequence<T> {
     ///
     /// # Errors
     /// When the first state is not `[N, H]`, or the bias not `[3 H]`.
+    #[track_caller]
     pub fn gru(&self, bias: &Tensor<T>, h0: &Tensor<T>) -> Result<[Tensor<T>; 2], ShapeError> {
+        self.check_gates(3)?;
         if *bias.shape() != [3 * self.sizes.hidden] {
             let detail = format!("bias {}; wanted [{}]", bias.shape(), 3 * self.sizes.hidden);
             return Err(ShapeError::new(self.cell, detail));
@@ -145,11 +193,20 @@ impl<T: Float> FusedSequence<T> {
 
     /// From the gradient of the states after each step: that of the input's share, of the weights, of the bias and of the
     /// first state. `kept` is what [`gru`](Self::gru) gave.
+    ///
+    /// # Panics
+    /// When the shapes do not belong to this sequence.
+    #[track_caller]
     pub fn gru_grad(&self, kept: &[Tensor<T>; 2], gy: &Tensor<T>) -> [Tensor<T>; 4] {
+        self.check_gates(3).or_panic();
+        let Sizes { steps, batch, hidden } = self.sizes;
+        let states = self.kept("states", &kept[0], [steps + 1, batch, hidden]);
+        let gates = self.kept("gates", &kept[1], [steps, batch, 4 * hidden]);
+        let gy = self.kept("a gradient", gy, [steps, batch, hidden]);
         let (mut dp, mut dw, mut dh) = (self.room(self.sizes.steps, 3), zeros_like(&self.weight), self.state_gradient());
         let mut recurrent = self.room(self.sizes.steps, 3);
         let out = [dp.as_mut_slice(), recurrent.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice()];
-        T::gru_backward(self.given(), kept.each_ref().map(slice), slice(&gy.contiguous()), out);
+        T::gru_backward(self.given(), [&states, &gates].map(slice), slice(&gy), out);
         [dp, dw, recurrent.sum([0, 1]), dh]
     }
 }
@@ -168,16 +225,18 @@ impl<T: Float> Tensor<T> {
     /// assert_eq!(p.gru_gates(&b, &before)?.to_vec(), [1f64.tanh() + 0.5 * (3.0 - 1f64.tanh())]);
     /// # Ok::<(), gradus_tensor::ShapeError>(())
     /// ```
+    #[track_caller]
     pub fn gru_gates(&self, recurrent: &Tensor<T>, before: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
         let hidden = check_gru_gates([self, recurrent, before])?;
-        let given = [self, recurrent, before].map(Tensor::contiguous);
-        Ok(Tensor::build(before.shape().clone(), |h| T::gru_gates(hidden, given.each_ref().map(slice), h)))
+        let given = [self.contiguous(), recurrent.contiguous(), before.contiguous()];
+        Ok(Tensor::build_for("gru_gates", before.shape().clone(), |h| T::gru_gates(hidden, given.each_ref().map(slice), h)))
     }
 
     /// From the gradient of the state after [`gru_gates`](Self::gru_gates), `[N, H]`: those of both shares and of the state before.
     ///
     /// # Errors
     /// When the shapes do not fit.
+    #[track_caller]
     pub fn gru_gates_grad(
         &self,
         recurrent: &Tensor<T>,
@@ -189,8 +248,8 @@ impl<T: Float> Tensor<T> {
             let detail = format!("a gradient {} of a state {}", gy.shape(), before.shape());
             return Err(ShapeError::new("gru_gates", detail));
         }
-        let given = [self, recurrent, before].map(Tensor::contiguous);
-        let room = || Tensor::build(self.shape().clone(), |_| ());
+        let given = [self.contiguous(), recurrent.contiguous(), before.contiguous()];
+        let room = || Tensor::build_for("gru_gates", self.shape().clone(), |_| ());
         let (mut dp, mut db, mut dh) = (room(), room(), gy.copy());
         let out = [dp.as_mut_slice(), db.as_mut_slice(), dh.as_mut_slice()];
         T::gru_gates_backward(hidden, given.each_ref().map(slice), out);

@@ -10,7 +10,8 @@ use rayon::prelude::*;
 
 impl<T: Element> Tensor<T> {
     /// Folds the (sorted, resolved) axes, runs of neighbours at a time, the innermost run first.
-    fn fold<F: Fold<T>>(&self, axes: &[usize], keep: bool, f: F) -> Self {
+    #[track_caller]
+    fn fold<F: Fold<T>>(&self, op: &'static str, axes: &[usize], keep: bool, f: F) -> Self {
         let shape = reduced_shape(&self.shape, axes, keep);
         if axes.is_empty() {
             return self.clone();
@@ -27,10 +28,10 @@ impl<T: Element> Tensor<T> {
             let inner = x.shape[last + 1..].iter().product();
             let kept = reduced_shape(&x.shape, &axes[start..end], true);
             let data = x.as_slice().expect("contiguous");
-            x = Tensor::build(kept, |out| reduce::middle(data, n, inner, out, f));
+            x = Tensor::build_for(op, kept, |out| reduce::middle(data, n, inner, out, f));
             end = start;
         }
-        x.reshape(&shape)
+        x.reshaped(op, shape)
     }
 }
 
@@ -46,25 +47,25 @@ impl<T: Num> Tensor<T> {
     /// ```
     #[track_caller]
     pub fn sum(&self, axes: impl Axes) -> Self {
-        self.fold(&axes.resolve_all("sum", self.rank()).or_panic(), false, Sum)
+        self.fold("sum", &axes.resolve_all("sum", self.rank()).or_panic(), false, Sum)
     }
 
     /// The sum over `axes`, which stay with size 1.
     #[track_caller]
     pub fn sum_keep(&self, axes: impl Axes) -> Self {
-        self.fold(&axes.resolve_all("sum", self.rank()).or_panic(), true, Sum)
+        self.fold("sum", &axes.resolve_all("sum", self.rank()).or_panic(), true, Sum)
     }
 
     /// The product over `axes`, which go.
     #[track_caller]
     pub fn prod(&self, axes: impl Axes) -> Self {
-        self.fold(&axes.resolve_all("prod", self.rank()).or_panic(), false, Prod)
+        self.fold("prod", &axes.resolve_all("prod", self.rank()).or_panic(), false, Prod)
     }
 
     /// The product over `axes`, which stay with size 1.
     #[track_caller]
     pub fn prod_keep(&self, axes: impl Axes) -> Self {
-        self.fold(&axes.resolve_all("prod", self.rank()).or_panic(), true, Prod)
+        self.fold("prod", &axes.resolve_all("prod", self.rank()).or_panic(), true, Prod)
     }
 
     /// The largest element over `axes`, which go; NaN if any is.
@@ -103,7 +104,7 @@ impl<T: Num> Tensor<T> {
         if axes.iter().any(|&a| self.shape[a] == 0) {
             Err(ShapeError::new(op, format!("no element along axes {axes:?} of shape {}", self.shape))).or_panic()
         }
-        self.fold(&axes, keep, f)
+        self.fold(op, &axes, keep, f)
     }
 
     /// The index of the largest element along one axis, which goes; the first of equals, and a NaN
@@ -154,13 +155,13 @@ impl<T: Num> Tensor<T> {
     pub fn cumsum(&self, axis: impl Axis) -> Self {
         let axis = axis.resolve("cumsum", self.rank()).or_panic();
         let (n, inner) = (self.shape[axis], self.shape[axis + 1..].iter().product::<usize>());
-        let mut out = self.copy();
+        let mut out = self.copy_for("cumsum");
         if n * inner > 0 {
             let planes = out.as_mut_slice().par_chunks_exact_mut(n * inner).with_min_len((1 << 14) / (n * inner));
             planes.for_each(|plane| {
                 for i in inner..plane.len() {
                     let before = plane[i - inner];
-                    plane[i] += before;
+                    plane[i] = plane[i].add_wrapping(before);
                 }
             });
         }
@@ -173,14 +174,14 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn mean(&self, axes: impl Axes) -> Self {
         let axes = axes.resolve_all("mean", self.rank()).or_panic();
-        self.fold(&axes, false, Sum) / self.count(&axes)
+        self.fold("mean", &axes, false, Sum) / self.count(&axes)
     }
 
     /// As [`mean`](Self::mean), the axes staying with size 1.
     #[track_caller]
     pub fn mean_keep(&self, axes: impl Axes) -> Self {
         let axes = axes.resolve_all("mean", self.rank()).or_panic();
-        self.fold(&axes, true, Sum) / self.count(&axes)
+        self.fold("mean", &axes, true, Sum) / self.count(&axes)
     }
 
     fn count(&self, axes: &[usize]) -> f64 {
@@ -193,7 +194,7 @@ impl<T: Float> Tensor<T> {
     pub fn var(&self, axes: impl Axes, correction: usize) -> Self {
         let axes = axes.resolve_all("var", self.rank()).or_panic();
         let kept = self.var_resolved(&axes, correction);
-        kept.reshape(reduced_shape(&self.shape, &axes, false))
+        kept.reshaped("var", reduced_shape(&self.shape, &axes, false))
     }
 
     /// As [`var`](Self::var), the axes staying with size 1.
@@ -202,10 +203,11 @@ impl<T: Float> Tensor<T> {
         self.var_resolved(&axes.resolve_all("var", self.rank()).or_panic(), correction)
     }
 
+    #[track_caller]
     fn var_resolved(&self, axes: &[usize], correction: usize) -> Self {
-        let mean = self.fold(axes, true, Sum) / self.count(axes);
+        let mean = self.fold("var", axes, true, Sum) / self.count(axes);
         let squares = self.zip_map("var", &mean, |x, m| (x - m) * (x - m));
-        squares.fold(axes, true, Sum) / (self.count(axes) - correction as f64).max(0.0)
+        squares.fold("var", axes, true, Sum) / (self.count(axes) - correction as f64).max(0.0)
     }
 
     /// `ln(sum(e^x))` over `axes`, which go, without overflow.
@@ -220,11 +222,14 @@ impl<T: Float> Tensor<T> {
         self.logsumexp_resolved(&axes.resolve_all("logsumexp", self.rank()).or_panic(), true)
     }
 
+    #[track_caller]
     fn logsumexp_resolved(&self, axes: &[usize], keep: bool) -> Self {
         let order: AxisList = (0..self.rank()).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
         let rows = self.permute(&order).contiguous();
         let n = axes.iter().map(|&axis| self.shape[axis]).product();
-        Self::build(reduced_shape(&self.shape, axes, keep), |out| log_sum_exp(rows.as_slice().expect("contiguous"), n, out))
+        Self::build_for("logsumexp", reduced_shape(&self.shape, axes, keep), |out| {
+            log_sum_exp(rows.as_slice().expect("contiguous"), n, out)
+        })
     }
 
     /// This tensor summed down to `shape`: the adjoint of broadcasting from `shape` to this one.
@@ -243,6 +248,6 @@ impl<T: Float> Tensor<T> {
             Err(ShapeError::new("sum_to", format!("{shape} does not broadcast to {}", self.shape))).or_panic()
         };
         let axes: AxisList = (0..self.rank()).filter(|&i| i < new || (shape[i - new] == 1 && self.shape[i] != 1)).collect();
-        self.fold(&axes, true, Sum).reshape(&shape)
+        self.fold("sum_to", &axes, true, Sum).reshaped("sum_to", shape)
     }
 }

@@ -37,10 +37,11 @@ impl<T: Float> Tensor<T> {
     /// assert_eq!(sums.to_vec(), [2f64.ln(), 0.0]);
     /// # Ok::<(), gradus_tensor::ShapeError>(())
     /// ```
+    #[track_caller]
     pub fn cross_entropy(&self, labels: &Tensor<i64>) -> Result<[Tensor<T>; 2], ShapeError> {
         let (x, classes) = (self.contiguous(), self.classes(labels)?);
         let (data, sums) = (x.as_slice().expect("contiguous"), x.logsumexp(1));
-        let losses = Tensor::build([classes.len()], |out| {
+        let losses = Tensor::build_for("cross_entropy", [classes.len()], |out| {
             let rows = out.iter_mut().zip(sums.as_slice().expect("contiguous"));
             for (r, ((loss, &sum), class)) in rows.zip(&classes).enumerate() {
                 *loss = sum - data[r * self.shape[1] + class];
@@ -54,6 +55,7 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Errors
     /// As for [`cross_entropy`](Self::cross_entropy), and when `sums` and `g` are not `[N]`.
+    #[track_caller]
     pub fn cross_entropy_grad(&self, labels: &Tensor<i64>, sums: &Tensor<T>, g: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
         let classes = self.classes(labels)?;
         if sums.shape() != labels.shape() || g.shape() != labels.shape() {
@@ -62,6 +64,8 @@ impl<T: Float> Tensor<T> {
         }
         let [x, sums, g] = [self, sums, g].map(Tensor::contiguous);
         let [x_, sums, g] = [&x, &sums, &g].map(|t| t.as_slice().expect("contiguous"));
-        Ok(Tensor::build(self.shape.clone(), |out| cross_entropy_backward(x_, self.shape[1], sums, &classes, g, out)))
+        Ok(Tensor::build_for("cross_entropy", self.shape.clone(), |out| {
+            cross_entropy_backward(x_, self.shape[1], sums, &classes, g, out)
+        }))
     }
 }

@@ -35,7 +35,7 @@ impl<T: Num> Tensor<T> {
     #[track_caller]
     pub fn argsort(&self, axis: impl Axis, descending: bool) -> Tensor<i64> {
         let axis = axis.resolve("argsort", self.rank()).or_panic();
-        self.first_in_order(axis, self.shape[axis], descending)
+        self.first_in_order("argsort", axis, self.shape[axis], descending)
     }
 
     /// The `k` largest elements along one axis, largest first, and their indices; of equals the first.
@@ -56,18 +56,19 @@ impl<T: Num> Tensor<T> {
             let detail = format!("{k} of axis {axis}, which has {} (shape {})", self.shape[axis], self.shape);
             Err(ShapeError::new("topk", detail)).or_panic()
         }
-        let index = self.first_in_order(axis, k, true);
+        let index = self.first_in_order("topk", axis, k, true);
         (self.gather(axis, &index), index)
     }
 
     /// The indices of the first `k` along an axis, in order.
-    fn first_in_order(&self, axis: usize, k: usize, descending: bool) -> Tensor<i64> {
+    #[track_caller]
+    fn first_in_order(&self, op: &'static str, axis: usize, k: usize, descending: bool) -> Tensor<i64> {
         let n = self.shape[axis];
         let to_last: AxisList = (0..self.rank()).filter(|&a| a != axis).chain([axis]).collect();
         let rows = self.permute(&to_last).contiguous();
         let mut shape = rows.shape.clone();
         shape[self.rank() - 1] = k;
-        let order = Tensor::build(shape, |out| {
+        let order = Tensor::build_for(op, shape, |out| {
             let task = |(row, out): (&[T], &mut [i64])| first_of_row(row, out, descending);
             let rows = rows.as_slice().expect("contiguous");
             let (n, k) = (n.max(1), k.max(1));
@@ -92,6 +93,7 @@ impl<T: Num> Tensor<T> {
     /// assert_eq!(like.to_vec(), [1, 0, 1]);
     /// assert_eq!(counts.to_vec(), [1, 2]);
     /// ```
+    #[track_caller]
     pub fn unique(&self) -> (Self, Tensor<i64>, Tensor<i64>) {
         let x = self.to_vec();
         let order = self.flatten().argsort(0, false);

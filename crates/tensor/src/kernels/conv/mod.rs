@@ -62,6 +62,23 @@ impl Geometry {
         let reach = |axis: usize, out: usize| (out - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1;
         [reach(0, self.out_height), reach(1, self.out_width)]
     }
+    /// Elements of a padded picture, and of its patches as a matrix; `None` when that overflows.
+    pub fn unfolded(&self) -> Option<[usize; 2]> {
+        let [height, width] = self.padded();
+        let padded = self.channels.checked_mul(height.checked_mul(width)?)?;
+        let patches = self.group_channels.checked_mul(self.kernel[0])?.checked_mul(self.kernel[1])?;
+        Some([padded, patches.checked_mul(self.out_height.checked_mul(self.out_width)?)?])
+    }
+    /// Elements of the largest array that the kernel needs beside the tensors, if that can be large.
+    pub fn work(&self) -> usize {
+        let [padded, patches] = self.unfolded().unwrap_or([usize::MAX; 2]);
+        let direct = |width: usize| direct::fits(self, self.channels, width);
+        match () {
+            _ if self.is_depthwise() || winograd::fits(self) => 0,
+            _ if direct(self.width) && direct(self.out_width) => padded,
+            _ => padded.max(patches),
+        }
+    }
     fn is_depthwise(&self) -> bool {
         self.group_channels == 1 && self.group_filters == 1
     }

@@ -240,7 +240,7 @@ pub fn batched<T: Float>(mut batch: Dims<2>, mut g: Gemm<'_, T>) {
         let (a, b) = (a.moved(da), b.moved(db));
         Gemm { m, k, n, a, b, beta, end, c, ldc: n }.run_parallel();
     };
-    let work = m * n * k.max(1);
+    let work = (m * n).saturating_mul(k.max(1));
     if work.saturating_mul(count) < SERIAL {
         g.c.chunks_exact_mut(m * n).enumerate().for_each(one);
     } else {
