@@ -6,6 +6,7 @@ use gradus_tensor::{Float, Tensor};
 use rayon::prelude::*;
 
 /// How an optimiser clips.
+#[derive(Debug)]
 pub(crate) enum Clip {
     Norm(f64),
     Value(f64),

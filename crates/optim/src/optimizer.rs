@@ -4,7 +4,7 @@ use crate::clip::Clip;
 use crate::error::{Kind, OptimError};
 use crate::group::Group;
 use crate::rule::{Rule, Step, assert_option};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Watched};
 use gradus_autograd::{Grads, Module, Param, Path, record_function};
 use gradus_tensor::{Float, Shape};
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ pub struct Optimizer<R: Rule<T>, T: Float = f32> {
     /// The schedule's time.
     pub(crate) time: u64,
     pub(crate) steps: u64,
-    clip: Option<Clip>,
+    pub(crate) clip: Option<Clip>,
     allow_missing: bool,
     check_finite: bool,
     pub(crate) slots: BTreeMap<String, Slot<R::State>>,
@@ -204,13 +204,18 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
         let Some((every, schedule)) = &mut self.schedule else { return Ok(()) };
         match metric.into() {
             Some(metric) => schedule.observe(metric),
-            None if schedule.needs_metric() => return Err(Kind::MetricWanted.into()),
+            None if !schedule.watches().is_empty() => return Err(Kind::MetricWanted.into()),
             None => {}
         }
         if *every == Every::Epoch {
             self.time += 1;
         }
         Ok(())
+    }
+
+    /// What the schedule must be shown by [`end_epoch`](Self::end_epoch); nothing, for most.
+    pub fn watches(&self) -> Vec<Watched> {
+        self.schedule.as_ref().map_or_else(Vec::new, |(_, schedule)| schedule.watches())
     }
 
     fn scheduled(&self, base: f64) -> f64 {

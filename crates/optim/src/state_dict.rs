@@ -1,7 +1,7 @@
 //! An optimiser's state as plain data, to be saved and gone on from.
 
 use crate::error::{Kind, OptimError};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Every, Optimizer};
 use crate::rule::{Rule, State};
 use gradus_autograd::Module;
 use gradus_tensor::{Float, Tensor};
@@ -16,6 +16,9 @@ pub struct OptimizerState<T: Float = f32> {
     pub tensors: BTreeMap<String, Tensor<T>>,
     /// Counts, rates and options: `steps`, `lr`, `step.features.0.weight`, `option.beta1`.
     pub scalars: BTreeMap<String, f64>,
+    /// What the code sets and no number says: the kind and options of the `schedule`, the `clipping`, the patterns of the
+    /// `groups` in their order.
+    pub settings: BTreeMap<String, String>,
 }
 
 impl<R: Rule<T>, T: Float> Optimizer<R, T> {
@@ -23,17 +26,18 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     pub fn state_dict(&self) -> OptimizerState<T> {
         let mut scalars = self.restored();
         scalars.extend(self.fixed());
-        OptimizerState { rule: self.rule.name().to_string(), tensors: self.tensors(), scalars }
+        OptimizerState { rule: self.rule.name().to_string(), tensors: self.tensors(), scalars, settings: self.settings_as_text() }
     }
 
     /// Goes on where the optimiser that `state` came from was: the steps that follow are the same, bit for bit.
     ///
-    /// Counts, learning rates, the schedule's memory and the rule's tensors are loaded. Options, weight decay and groups
-    /// belong to the code, and are compared: set this optimiser up as that one was.
+    /// Counts, learning rates, the schedule's memory and the rule's tensors are loaded. Options, weight decay, groups, the
+    /// schedule with its options and the clipping belong to the code, and are compared: set this optimiser up as that one
+    /// was. Schedules that are closures all count as equal.
     ///
     /// # Errors
-    /// When the state is another rule's, and when entries are missing, left over or different, each of which is named;
-    /// the optimiser is left as it was.
+    /// When the state is another rule's, and when entries are missing, left over, different or no possible value, each of
+    /// which is named; the optimiser is left as it was.
     ///
     /// ```
     /// use gradus_autograd::Param;
@@ -93,9 +97,11 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     fn compare(&self, state: &OptimizerState<T>) -> Result<(), OptimError> {
         let own = self.state_dict();
         let (mut missing, mut extra) = missing_and_extra(&own.tensors, &state.tensors);
-        let (fewer, more) = missing_and_extra(&own.scalars, &state.scalars);
-        missing.extend(fewer);
-        extra.extend(more);
+        for (fewer, more) in [missing_and_extra(&own.scalars, &state.scalars), missing_and_extra(&own.settings, &state.settings)]
+        {
+            missing.extend(fewer);
+            extra.extend(more);
+        }
         let mut different = Vec::new();
         for (key, value) in &own.tensors {
             if let Some(new) = state.tensors.get(key).filter(|new| new.shape() != value.shape()) {
@@ -107,6 +113,12 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
                 different.push(format!("{key} is {value} here and {new} in the state"));
             }
         }
+        for (key, value) in &own.settings {
+            if let Some(new) = state.settings.get(key).filter(|new| *new != value) {
+                different.push(format!("{key}: {value} here and {new} in the state"));
+            }
+        }
+        different.extend(state.scalars.iter().filter_map(|(key, value)| impossible(key, *value)));
         if missing.is_empty() && extra.is_empty() && different.is_empty() {
             return Ok(());
         }
@@ -136,6 +148,19 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
         list
     }
 
+    /// What the code sets and no number says.
+    fn settings_as_text(&self) -> BTreeMap<String, String> {
+        let schedule = match &self.schedule {
+            Some((Every::Step, schedule)) => format!("{} by steps", schedule.describe()),
+            Some((Every::Epoch, schedule)) => format!("{} by epochs", schedule.describe()),
+            None => "none".to_string(),
+        };
+        let clipping = self.clip.as_ref().map_or("none".to_string(), |clip| format!("{clip:?}"));
+        let groups: Vec<String> = self.groups.iter().map(|g| format!("{:?}", g.pattern)).collect();
+        let entries = [("schedule", schedule), ("clipping", clipping), ("groups", format!("[{}]", groups.join(", ")))];
+        entries.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
+    }
+
     /// The numbers that the code sets.
     fn fixed(&self) -> BTreeMap<String, f64> {
         let mut list = BTreeMap::from([("weight_decay".to_string(), self.weight_decay)]);
@@ -146,6 +171,18 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
         }
         list
     }
+}
+
+/// Why `value` cannot be the number under `key`: counts are whole, and rates are finite.
+fn impossible(key: &str, value: f64) -> Option<String> {
+    let counts = key == "steps" || key == "time" || key.starts_with("step.");
+    let rates = key == "lr" || (key.starts_with("group.") && key.ends_with(".lr"));
+    let wanted = match (counts, rates) {
+        (true, _) if value < 0.0 || value.fract() != 0.0 => "a whole number",
+        (_, true) if value < 0.0 || !value.is_finite() => "a finite number of 0 or more",
+        _ => return None,
+    };
+    Some(format!("{key} is {value} in the state; expected {wanted}"))
 }
 
 fn missing_and_extra<V>(own: &BTreeMap<String, V>, new: &BTreeMap<String, V>) -> (Vec<String>, Vec<String>) {

@@ -1,6 +1,6 @@
 //! Schedules made of schedules.
 
-use super::Schedule;
+use super::{Schedule, Watched};
 
 /// What both kinds of composition pass on to their parts; a part's state is named by its place.
 macro_rules! pass_on {
@@ -10,8 +10,8 @@ macro_rules! pass_on {
                 $schedule.observe(metric);
             }
         }
-        fn needs_metric(&$self) -> bool {
-            $self.parts.iter().any(|$part| $schedule.needs_metric())
+        fn watches(&$self) -> Vec<Watched> {
+            $self.parts.iter().flat_map(|$part| $schedule.watches()).collect()
         }
         fn state(&$self) -> Vec<(String, f64)> {
             let parts = $self.parts.iter().enumerate();
@@ -44,14 +44,17 @@ impl SequentialLr {
         Self { parts: vec![(0, Box::new(first))] }
     }
 
-    /// Goes over to `next` at time `milestone`.
+    /// Goes over to `next` at time `milestone`. At 0, or at the milestone before, the schedule before has no turn at all.
     ///
     /// # Panics
-    /// When an earlier milestone is not before this one.
+    /// When an earlier milestone is after this one.
     #[track_caller]
     pub fn then(mut self, milestone: u64, next: impl Schedule + 'static) -> Self {
         let before = self.parts.last().map_or(0, |p| p.0);
-        assert!(milestone > before, "the milestone {milestone} is not after {before}, where the schedule before it starts");
+        assert!(
+            milestone >= before,
+            "SequentialLr: the milestone {milestone} is before {before}, where the schedule before it starts"
+        );
         self.parts.push((milestone, Box::new(next)));
         self
     }
@@ -63,6 +66,12 @@ impl Schedule for SequentialLr {
         let (since, schedule) = &self.parts[turn];
         schedule.lr(base, t - since)
     }
+
+    fn describe(&self) -> String {
+        let parts: Vec<String> = self.parts.iter().map(|(since, part)| format!("from {since}: {}", part.describe())).collect();
+        format!("SequentialLr [{}]", parts.join("; "))
+    }
+
     pass_on!(self, |part| part.1);
 }
 
@@ -96,5 +105,11 @@ impl Schedule for ChainedLr {
     fn lr(&self, base: f64, t: u64) -> f64 {
         self.parts.iter().fold(base, |lr, schedule| schedule.lr(lr, t))
     }
+
+    fn describe(&self) -> String {
+        let parts: Vec<String> = self.parts.iter().map(|part| part.describe()).collect();
+        format!("ChainedLr [{}]", parts.join("; "))
+    }
+
     pass_on!(self, |part| part);
 }

@@ -10,7 +10,8 @@ pub(super) fn half_cosine(start: f64, end: f64, at: f64) -> f64 {
 }
 
 /// Falls from the base rate to `eta_min` at `t_max` along half a cosine, and rises again after it:
-/// `eta_min + (base - eta_min) (1 + cos(pi t / t_max)) / 2`.
+/// `eta_min + (base - eta_min) (1 + cos(pi t / t_max)) / 2`. With a `t_max` of 0 the fall is over at once, and the rate stays
+/// `eta_min`.
 ///
 /// Loshchilov and Hutter, *SGDR: stochastic gradient descent with warm restarts*, 2017, without the restarts.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,12 +22,7 @@ pub struct CosineAnnealingLr {
 
 impl CosineAnnealingLr {
     /// A fall to 0 in `t_max`.
-    ///
-    /// # Panics
-    /// When `t_max` is 0.
-    #[track_caller]
     pub fn new(t_max: u64) -> Self {
-        assert!(t_max > 0, "t_max is 0; wanted 1 or more");
         Self { t_max, eta_min: 0.0 }
     }
 
@@ -36,7 +32,7 @@ impl CosineAnnealingLr {
     /// When `eta_min` is negative or not finite.
     #[track_caller]
     pub fn eta_min(mut self, eta_min: f64) -> Self {
-        assert_option("eta_min", eta_min, 0.0..);
+        assert_option("CosineAnnealingLr: eta_min", eta_min, 0.0..);
         self.eta_min = eta_min;
         self
     }
@@ -44,7 +40,14 @@ impl CosineAnnealingLr {
 
 impl Schedule for CosineAnnealingLr {
     fn lr(&self, base: f64, t: u64) -> f64 {
+        if self.t_max == 0 {
+            return self.eta_min;
+        }
         half_cosine(base, self.eta_min, t as f64 / self.t_max as f64)
+    }
+
+    fn describe(&self) -> String {
+        format!("{self:?}")
     }
 }
 
@@ -66,7 +69,7 @@ impl CosineAnnealingWarmRestarts {
     /// When `t_0` is 0.
     #[track_caller]
     pub fn new(t_0: u64) -> Self {
-        assert!(t_0 > 0, "t_0 is 0; wanted 1 or more");
+        assert!(t_0 > 0, "CosineAnnealingWarmRestarts: t_0 is 0; expected 1 or more");
         Self { t_0, t_mult: 1, eta_min: 0.0 }
     }
 
@@ -76,7 +79,7 @@ impl CosineAnnealingWarmRestarts {
     /// When `t_mult` is 0.
     #[track_caller]
     pub fn t_mult(mut self, t_mult: u64) -> Self {
-        assert!(t_mult > 0, "t_mult is 0; wanted 1 or more");
+        assert!(t_mult > 0, "CosineAnnealingWarmRestarts: t_mult is 0; expected 1 or more");
         self.t_mult = t_mult;
         self
     }
@@ -87,7 +90,7 @@ impl CosineAnnealingWarmRestarts {
     /// When `eta_min` is negative or not finite.
     #[track_caller]
     pub fn eta_min(mut self, eta_min: f64) -> Self {
-        assert_option("eta_min", eta_min, 0.0..);
+        assert_option("CosineAnnealingWarmRestarts: eta_min", eta_min, 0.0..);
         self.eta_min = eta_min;
         self
     }
@@ -104,5 +107,9 @@ impl Schedule for CosineAnnealingWarmRestarts {
             length = length.saturating_mul(self.t_mult);
         }
         half_cosine(base, self.eta_min, since as f64 / length as f64)
+    }
+
+    fn describe(&self) -> String {
+        format!("{self:?}")
     }
 }

@@ -21,7 +21,7 @@ pub use compose::{ChainedLr, SequentialLr};
 pub use cosine::{CosineAnnealingLr, CosineAnnealingWarmRestarts};
 pub use decay::{ConstantLr, ExponentialLr, LinearLr, MultiStepLr, PolynomialLr, StepLr};
 pub use one_cycle::{Anneal, OneCycleLr};
-pub use plateau::{PlateauMode, PlateauThreshold, ReduceLrOnPlateau};
+pub use plateau::{PlateauThreshold, ReduceLrOnPlateau};
 
 /// A learning rate as a function of time. A closure from the time to a factor is one, too:
 ///
@@ -39,9 +39,15 @@ pub trait Schedule: Send {
         let _ = metric;
     }
 
-    /// Whether [`observe`](Self::observe) must be called each epoch for the schedule to make sense.
-    fn needs_metric(&self) -> bool {
-        false
+    /// What [`observe`](Self::observe) must be shown each epoch for the schedule to make sense; nothing, for most.
+    fn watches(&self) -> Vec<Watched> {
+        Vec::new()
+    }
+
+    /// The schedule's kind and options as text, which a saved state is compared with; not what changes over time. Closures,
+    /// and schedules that do not say, all count as equal.
+    fn describe(&self) -> String {
+        "a custom schedule".to_string()
     }
 
     /// What the schedule remembers beside the time, by name, to be saved. Nothing, for most.
@@ -53,6 +59,15 @@ pub trait Schedule: Send {
     fn state_mut(&mut self) -> Vec<(String, &mut f64)> {
         Vec::new()
     }
+}
+
+/// A metric that a schedule watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// Its name in the trainer's history, `val_acc`; `None` for the loss.
+    pub name: Option<String>,
+    /// Whether larger values are better, where the schedule was told.
+    pub maximize: Option<bool>,
 }
 
 impl<F: Fn(u64) -> f64 + Send> Schedule for F {

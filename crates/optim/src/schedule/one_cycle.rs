@@ -41,7 +41,7 @@ impl OneCycleLr {
     /// When `total_steps` is 0.
     #[track_caller]
     pub fn new(total_steps: u64) -> Self {
-        assert!(total_steps > 0, "total_steps is 0; wanted 1 or more");
+        assert!(total_steps > 0, "OneCycleLr: total_steps is 0; expected 1 or more");
         let anneal = Anneal::Cosine;
         Self { total_steps, pct_start: 0.3, anneal, div_factor: 25.0, final_div_factor: 1e4, three_phase: false }
     }
@@ -52,7 +52,7 @@ impl OneCycleLr {
     /// When `share` is not in `0.0..=1.0`.
     #[track_caller]
     pub fn pct_start(mut self, share: f64) -> Self {
-        assert_option("pct_start", share, 0.0..=1.0);
+        assert_option("OneCycleLr: pct_start", share, 0.0..=1.0);
         self.pct_start = share;
         self
     }
@@ -69,7 +69,7 @@ impl OneCycleLr {
     /// When `factor` is not above 0.
     #[track_caller]
     pub fn div_factor(mut self, factor: f64) -> Self {
-        assert_option("div_factor", factor, f64::MIN_POSITIVE..);
+        assert_option("OneCycleLr: div_factor", factor, f64::MIN_POSITIVE..);
         self.div_factor = factor;
         self
     }
@@ -80,7 +80,7 @@ impl OneCycleLr {
     /// When `factor` is not above 0.
     #[track_caller]
     pub fn final_div_factor(mut self, factor: f64) -> Self {
-        assert_option("final_div_factor", factor, f64::MIN_POSITIVE..);
+        assert_option("OneCycleLr: final_div_factor", factor, f64::MIN_POSITIVE..);
         self.final_div_factor = factor;
         self
     }
@@ -116,5 +116,9 @@ impl Schedule for OneCycleLr {
             (from, start) = (to, stop);
         }
         end
+    }
+
+    fn describe(&self) -> String {
+        format!("{self:?}")
     }
 }

@@ -1,22 +1,12 @@
 //! Lower the rate when a metric stops getting better.
 
-use super::Schedule;
+use super::{Schedule, Watched};
 use crate::rule::assert_option;
-
-/// Whether a metric is better small or large.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PlateauMode {
-    /// Smaller is better: losses.
-    #[default]
-    Min,
-    /// Larger is better: accuracies.
-    Max,
-}
 
 /// By how much a metric must beat the best so far to count as better.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PlateauThreshold {
-    /// By this share of the best.
+    /// By this share of the best's absolute value.
     Relative(f64),
     /// By this much.
     Absolute(f64),
@@ -25,7 +15,12 @@ pub enum PlateauThreshold {
 /// Multiplies the rate by `factor` when a metric has not got better for more than `patience` epochs. After each fall
 /// it waits for `cooldown` epochs before it counts again.
 ///
-/// [`Optimizer::end_epoch`](crate::Optimizer::end_epoch) shows it the metric.
+/// A metric is better than the best so far when it beats it by more than the threshold, `1e-4 |best|` unless set. So a
+/// negative metric, such as a log-likelihood, counts as a positive one does; PyTorch, which multiplies the best by
+/// `1 - 1e-4`, takes any negative number for progress over itself. A NaN is never better.
+///
+/// [`Optimizer::end_epoch`](crate::Optimizer::end_epoch) shows it the metric. A trainer shows it the validation's loss, or the
+/// training's without validation, unless [`on`](Self::on) names another quantity.
 ///
 /// ```
 /// use gradus_optim::{ReduceLrOnPlateau, Schedule};
@@ -38,19 +33,31 @@ pub enum PlateauThreshold {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReduceLrOnPlateau {
     factor: f64,
-    mode: PlateauMode,
+    monitor: Option<String>,
+    maximize: Option<bool>,
     patience: u64,
     threshold: PlateauThreshold,
     cooldown: u64,
     min_lr: f64,
     eps: f64,
-    // What changes as it watches; numbers all, to be saved as such.
-    /// The best metric; without meaning before `any_best` is 1.
+    memory: Memory,
+}
+
+/// What changes as it watches; numbers all, to be saved as such.
+#[derive(Clone, Debug, PartialEq)]
+struct Memory {
+    /// The best metric; at first the worst there is.
     best: f64,
-    any_best: f64,
     bad_epochs: f64,
     cooldown_left: f64,
     reductions: f64,
+}
+
+impl Memory {
+    fn new(maximize: bool) -> Self {
+        let worst = if maximize { f64::NEG_INFINITY } else { f64::INFINITY };
+        Self { best: worst, bad_epochs: 0.0, cooldown_left: 0.0, reductions: 0.0 }
+    }
 }
 
 impl ReduceLrOnPlateau {
@@ -60,26 +67,39 @@ impl ReduceLrOnPlateau {
     /// When `factor` is not in `0.0..1.0`.
     #[track_caller]
     pub fn new(factor: f64) -> Self {
-        assert_option("factor", factor, 0.0..1.0);
+        assert_option("ReduceLrOnPlateau: factor", factor, 0.0..1.0);
         Self {
             factor,
-            mode: PlateauMode::Min,
+            monitor: None,
+            maximize: None,
             patience: 10,
             threshold: PlateauThreshold::Relative(1e-4),
             cooldown: 0,
             min_lr: 0.0,
             eps: 1e-8,
-            best: 0.0,
-            any_best: 0.0,
-            bad_epochs: 0.0,
-            cooldown_left: 0.0,
-            reductions: 0.0,
+            memory: Memory::new(false),
         }
     }
 
-    /// Whether the metric is better small (the default) or large.
-    pub fn mode(mut self, mode: PlateauMode) -> Self {
-        self.mode = mode;
+    /// Watches a quantity of a trainer's history, such as `val_acc`, in place of the loss. Say too which way it is better:
+    /// [`maximize`](Self::maximize) or [`minimize`](Self::minimize).
+    #[doc(alias = "monitor")]
+    pub fn on(mut self, monitor: impl Into<String>) -> Self {
+        self.monitor = Some(monitor.into());
+        self
+    }
+
+    /// The metric is better when larger, as accuracies are.
+    #[doc(alias = "mode")]
+    pub fn maximize(mut self) -> Self {
+        (self.maximize, self.memory) = (Some(true), Memory::new(true));
+        self
+    }
+
+    /// The metric is better when smaller, as losses are: the default.
+    #[doc(alias = "mode")]
+    pub fn minimize(mut self) -> Self {
+        (self.maximize, self.memory) = (Some(false), Memory::new(false));
         self
     }
 
@@ -90,7 +110,13 @@ impl ReduceLrOnPlateau {
     }
 
     /// What counts as progress; better by 1e-4 of the best, by default.
+    ///
+    /// # Panics
+    /// When the threshold is not finite.
+    #[track_caller]
     pub fn threshold(mut self, threshold: PlateauThreshold) -> Self {
+        let (PlateauThreshold::Relative(by) | PlateauThreshold::Absolute(by)) = threshold;
+        assert_option("ReduceLrOnPlateau: threshold", by, ..);
         self.threshold = threshold;
         self
     }
@@ -107,7 +133,7 @@ impl ReduceLrOnPlateau {
     /// When `min_lr` is negative or not finite.
     #[track_caller]
     pub fn min_lr(mut self, min_lr: f64) -> Self {
-        assert_option("min_lr", min_lr, 0.0..);
+        assert_option("ReduceLrOnPlateau: min_lr", min_lr, 0.0..);
         self.min_lr = min_lr;
         self
     }
@@ -118,53 +144,67 @@ impl ReduceLrOnPlateau {
     /// When `eps` is negative or not finite.
     #[track_caller]
     pub fn eps(mut self, eps: f64) -> Self {
-        assert_option("eps", eps, 0.0..);
+        assert_option("ReduceLrOnPlateau: eps", eps, 0.0..);
         self.eps = eps;
         self
     }
 
     fn is_better(&self, metric: f64) -> bool {
-        let best = match (self.any_best == 1.0, self.mode) {
-            (true, _) => self.best,
-            (false, PlateauMode::Min) => f64::INFINITY,
-            (false, PlateauMode::Max) => f64::NEG_INFINITY,
+        let best = self.memory.best;
+        let margin = match self.threshold {
+            // An infinite best has no share; any finite number beats the worst.
+            PlateauThreshold::Relative(_) if best.is_infinite() => 0.0,
+            PlateauThreshold::Relative(by) => by * best.abs(),
+            PlateauThreshold::Absolute(by) => by,
         };
-        match (self.mode, self.threshold) {
-            (PlateauMode::Min, PlateauThreshold::Relative(by)) => metric < best * (1.0 - by),
-            (PlateauMode::Min, PlateauThreshold::Absolute(by)) => metric < best - by,
-            (PlateauMode::Max, PlateauThreshold::Relative(by)) => metric > best * (1.0 + by),
-            (PlateauMode::Max, PlateauThreshold::Absolute(by)) => metric > best + by,
-        }
+        if self.maximize == Some(true) { metric > best + margin } else { metric < best - margin }
     }
 }
 
 impl Schedule for ReduceLrOnPlateau {
     fn lr(&self, base: f64, _: u64) -> f64 {
-        (0..self.reductions as u64).fold(base, |lr, _| {
+        let mut lr = base;
+        for _ in 0..self.memory.reductions as u64 {
             let lower = (lr * self.factor).max(self.min_lr);
-            if lr - lower > self.eps { lower } else { lr }
-        })
+            if lr - lower <= self.eps {
+                break;
+            }
+            lr = lower;
+        }
+        lr
     }
 
     fn observe(&mut self, metric: f64) {
-        if self.is_better(metric) {
-            (self.best, self.any_best, self.bad_epochs) = (metric, 1.0, 0.0);
+        let better = self.is_better(metric);
+        let memory = &mut self.memory;
+        if better {
+            (memory.best, memory.bad_epochs) = (metric, 0.0);
         } else {
-            self.bad_epochs += 1.0;
+            memory.bad_epochs += 1.0;
         }
-        if self.cooldown_left > 0.0 {
-            self.cooldown_left -= 1.0;
-            self.bad_epochs = 0.0;
+        if memory.cooldown_left > 0.0 {
+            memory.cooldown_left -= 1.0;
+            memory.bad_epochs = 0.0;
         }
-        if self.bad_epochs > self.patience as f64 {
-            self.reductions += 1.0;
-            self.cooldown_left = self.cooldown as f64;
-            self.bad_epochs = 0.0;
+        if memory.bad_epochs > self.patience as f64 {
+            memory.reductions += 1.0;
+            memory.cooldown_left = self.cooldown as f64;
+            memory.bad_epochs = 0.0;
         }
     }
 
-    fn needs_metric(&self) -> bool {
-        true
+    fn watches(&self) -> Vec<Watched> {
+        vec![Watched { name: self.monitor.clone(), maximize: self.maximize }]
+    }
+
+    fn describe(&self) -> String {
+        let Self { factor, monitor, maximize, patience, threshold, cooldown, min_lr, eps, memory: _ } = self;
+        let watched = monitor.as_deref().unwrap_or("the loss");
+        let way = if *maximize == Some(true) { "maximise" } else { "minimise" };
+        format!(
+            "ReduceLrOnPlateau {{ {way} {watched}, factor: {factor:?}, patience: {patience}, threshold: {threshold:?}, cooldown: \
+             {cooldown}, min_lr: {min_lr:?}, eps: {eps:?} }}"
+        )
     }
 
     fn state(&self) -> Vec<(String, f64)> {
@@ -172,12 +212,8 @@ impl Schedule for ReduceLrOnPlateau {
     }
 
     fn state_mut(&mut self) -> Vec<(String, &mut f64)> {
-        vec![
-            ("best".into(), &mut self.best),
-            ("any_best".into(), &mut self.any_best),
-            ("bad_epochs".into(), &mut self.bad_epochs),
-            ("cooldown_left".into(), &mut self.cooldown_left),
-            ("reductions".into(), &mut self.reductions),
-        ]
+        let Memory { best, bad_epochs, cooldown_left, reductions } = &mut self.memory;
+        let named = [("best", best), ("bad_epochs", bad_epochs), ("cooldown_left", cooldown_left), ("reductions", reductions)];
+        named.into_iter().map(|(name, v)| (name.to_string(), v)).collect()
     }
 }

@@ -89,16 +89,23 @@ fn rules() {
 }
 
 impl Checked {
-    fn schedule(&mut self, name: &'static str, mut schedule: impl Schedule) {
+    fn schedule(&mut self, name: &'static str, schedule: impl Schedule) {
+        self.shown(name, schedule, false);
+    }
+
+    fn shown(&mut self, name: &'static str, mut schedule: impl Schedule, mirrored: bool) {
         let f = &self.fixtures;
         let base = f["base_lr"].as_f64().unwrap();
         let rows = numbers(&f["schedules"][name]);
         assert_eq!(rows.len(), 100, "{name}");
+        // PyTorch multiplies a negative best by 1 - threshold, and takes its every repetition for progress. What is right for
+        // negative metrics is what it has for positive ones, the other way up.
+        let sign = if mirrored { -1.0 } else { 1.0 };
         for (t, (wanted, metric)) in rows.into_iter().zip(numbers(&f["metrics"])).enumerate() {
             let got = schedule.lr(base, t as u64);
             // PyTorch multiplies most rates up from step to step; its rounding errors are relative to the base rate.
             assert!((got - wanted).abs() <= 1e-12 * base, "{name} at {t}: {got} where PyTorch has {wanted}");
-            schedule.observe(metric);
+            schedule.observe(sign * metric);
         }
         self.seen.push(name);
     }
@@ -122,13 +129,33 @@ fn schedules() {
     c.schedule("one_cycle three_phase", OneCycleLr::new(100).three_phase(true));
     c.schedule("polynomial", PolynomialLr::new(60, 2.0));
     c.schedule("plateau", ReduceLrOnPlateau::new(0.5).patience(3).cooldown(2).min_lr(0.01));
-    let max = ReduceLrOnPlateau::new(0.8).mode(PlateauMode::Max).patience(5).threshold(PlateauThreshold::Absolute(0.01));
+    let max = ReduceLrOnPlateau::new(0.8).maximize().patience(5).threshold(PlateauThreshold::Absolute(0.01));
     c.schedule("plateau max abs", max);
     let sequence = SequentialLr::new(LinearLr::new(0.1, 1.0, 10));
     c.schedule("sequence", sequence.then(10, CosineAnnealingLr::new(50)).then(60, ExponentialLr::new(0.9)));
     let chained = ChainedLr::new(LinearLr::new(0.1, 1.0, 10)).and(ExponentialLr::new(0.97)).and(StepLr::new(20, 0.1));
     c.schedule("chained", chained);
     c.schedule("lambda", |t: u64| 1.0 / ((t + 1) as f64).sqrt());
+
+    c.schedule("step to zero", StepLr::new(3, 0.0));
+    c.schedule("multi_step at 0 and equal", MultiStepLr::new([2, 0, 2], 0.5));
+    c.schedule("multi_step without milestones", MultiStepLr::new([], 0.1));
+    c.schedule("exponential to zero", ExponentialLr::new(0.0));
+    c.schedule("cosine of 1", CosineAnnealingLr::new(1).eta_min(0.01));
+    c.schedule("warm_restarts of 1", CosineAnnealingWarmRestarts::new(1).eta_min(0.01));
+    c.schedule("warm_restarts of 1 doubled", CosineAnnealingWarmRestarts::new(1).t_mult(2));
+    c.schedule("one_cycle without rise", OneCycleLr::new(100).pct_start(0.0));
+    c.schedule("plateau without patience", ReduceLrOnPlateau::new(0.5).patience(0).eps(0.0));
+    let at_zero = SequentialLr::new(ConstantLr::new(0.1, 100)).then(0, ExponentialLr::new(0.9));
+    c.schedule("sequence at 0", at_zero);
+    let equal = SequentialLr::new(ConstantLr::new(0.1, 100)).then(2, ConstantLr::new(0.2, 100)).then(2, ExponentialLr::new(0.9));
+    c.schedule("sequence equal", equal);
+
+    let max = || ReduceLrOnPlateau::new(0.5).patience(2).threshold(PlateauThreshold::Relative(0.01));
+    c.schedule("plateau max", max().maximize());
+    c.shown("plateau max", max().minimize(), true);
+    c.shown("plateau", ReduceLrOnPlateau::new(0.5).maximize().patience(3).cooldown(2).min_lr(0.01), true);
+    c.shown("plateau without patience", ReduceLrOnPlateau::new(0.5).maximize().patience(0).eps(0.0), true);
     c.all_seen("schedules");
 }
 

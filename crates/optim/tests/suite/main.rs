@@ -3,3 +3,5 @@
 mod against_pytorch;
 mod driver;
 mod properties;
+mod schedules;
+mod state;
