@@ -41,7 +41,7 @@ pub use init::Init;
 pub use layer::{Layer, Mode};
 pub use layers::*;
 pub use losses::*;
-pub use metrics::{Accuracy, Metric};
+pub use metrics::{Accuracy, Direction, Metric};
 pub use penalty::{ActivityPenalty, Penalty, collect_penalties};
 pub use recurrent::*;
 pub use sequential::{Sequential, Summary, SummaryRow};

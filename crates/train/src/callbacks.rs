@@ -1,45 +1,22 @@
 //! The callbacks that come with Gradus.
 
+use crate::best::Best;
 use crate::error::TrainError;
 use crate::history::{EpochRecord, StepRecord};
-use crate::run::{Callback, CallbackState, Position, Run};
+use crate::run::{Callback, CallbackState, Phase, Position, Run};
 use crate::weights::save_tensors;
+use gradus_nn::Direction;
 use gradus_tensor::Tensor;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The best value of a monitored quantity so far. Accuracies and the like are better when larger, all else when smaller.
-#[derive(Clone, Debug)]
-struct Best {
-    monitor: String,
-    larger_is_better: bool,
-    min_delta: f64,
-    best: Option<f64>,
-}
-
-impl Best {
-    fn of(monitor: impl Into<String>) -> Self {
-        let monitor = monitor.into();
-        let larger = ["acc", "precision", "recall", "f1", "auc"].iter().any(|m| monitor.contains(m));
-        Self { monitor, larger_is_better: larger, min_delta: 0.0, best: None }
-    }
-
-    /// Whether this epoch is better than all before it, by `min_delta` at least.
-    fn improves(&mut self, epoch: &EpochRecord) -> Result<bool, TrainError> {
-        let Some(value) = epoch.get(&self.monitor) else {
-            let names: Vec<&str> = epoch.values.iter().map(|(n, _)| n.as_str()).collect();
-            return Err(TrainError::new(format!("there is no `{}` to monitor; there are {}", self.monitor, names.join(", "))));
-        };
-        let gain = |best: f64| if self.larger_is_better { value - best } else { best - value };
-        let better = !value.is_nan() && self.best.is_none_or(|b| gain(b) > self.min_delta);
-        if better {
-            self.best = Some(value);
-        }
-        Ok(better)
-    }
-}
-
 /// Stops when a monitored quantity has not become better for some epochs, and puts the best weights back.
+///
+/// Which way is better, the metric says, or else the name, by whole words: smaller for `val_loss` and `mae`, larger for `val_acc`
+/// and `f1`. Where neither tells, training does not begin: write [`maximize`](Self::maximize) or [`minimize`](Self::minimize).
+///
+/// Weights are kept, and put back, before any other callback is called, in whatever order they were added ([`Phase`]). Where two
+/// callbacks of this type put weights back, those of the later epoch stay.
 ///
 /// ```
 /// use gradus_train::EarlyStopping;
@@ -51,13 +28,32 @@ pub struct EarlyStopping {
     patience: usize,
     restore_best: bool,
     waited: usize,
+    /// The epoch that `weights` are of.
+    best_epoch: usize,
     weights: BTreeMap<String, Tensor<f32>>,
 }
 
 impl EarlyStopping {
     /// Watches a value of the history: `val_loss`, `val_acc`.
     pub fn on(monitor: impl Into<String>) -> Self {
-        Self { best: Best::of(monitor), patience: 3, restore_best: true, waited: 0, weights: BTreeMap::new() }
+        let best = Best::of(monitor);
+        Self { best, patience: 3, restore_best: true, waited: 0, best_epoch: 0, weights: BTreeMap::new() }
+    }
+
+    /// Larger values are better, whatever the name says.
+    #[must_use]
+    #[doc(alias = "mode")]
+    pub fn maximize(mut self) -> Self {
+        self.best.told = Some(Direction::Maximize);
+        self
+    }
+
+    /// Smaller values are better, whatever the name says.
+    #[must_use]
+    #[doc(alias = "mode")]
+    pub fn minimize(mut self) -> Self {
+        self.best.told = Some(Direction::Minimize);
+        self
     }
 
     /// How many epochs without improvement are waited for; 3 unless set.
@@ -67,7 +63,7 @@ impl EarlyStopping {
         self
     }
 
-    /// How much better counts as better; 0 unless set.
+    /// By how much a value must beat the best so far to count as better, as a difference and not a share; 0 unless set.
     #[must_use]
     pub fn min_delta(mut self, min_delta: f64) -> Self {
         self.best.min_delta = min_delta;
@@ -93,10 +89,15 @@ impl Callback for EarlyStopping {
         "early_stopping"
     }
 
+    fn phase(&self) -> Phase {
+        Phase::Restore
+    }
+
     fn on_train_begin(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
+        self.best.begin(run)?;
         if run.position() == Position::default() {
             // Nothing of a training before this one counts.
-            (self.best.best, self.waited, self.weights) = (None, 0, BTreeMap::new());
+            (self.best.value, self.waited, self.weights) = (None, 0, BTreeMap::new());
         }
         self.stop_if_due(run);
         Ok(())
@@ -106,7 +107,7 @@ impl Callback for EarlyStopping {
         if self.best.improves(epoch)? {
             self.waited = 0;
             if self.restore_best {
-                self.weights = run.weights();
+                (self.best_epoch, self.weights) = (epoch.epoch, run.weights());
             }
         } else {
             self.waited += 1;
@@ -117,26 +118,31 @@ impl Callback for EarlyStopping {
 
     fn on_train_end(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
         if self.restore_best && !self.weights.is_empty() {
-            run.set_weights(&self.weights)?;
+            run.restore(self.best_epoch, &self.weights)?;
         }
         Ok(())
     }
 
     fn state(&self) -> CallbackState {
-        let mut numbers = BTreeMap::from([("waited".to_string(), self.waited as f64)]);
-        numbers.extend(self.best.best.map(|b| ("best".to_string(), b)));
-        CallbackState { numbers, tensors: self.weights.clone() }
+        let counts = [("waited", self.waited), ("best_epoch", self.best_epoch)];
+        let mut numbers: BTreeMap<String, f64> = counts.map(|(name, count)| (name.to_string(), count as f64)).into();
+        numbers.extend(self.best.value.map(|b| ("best".to_string(), b)));
+        CallbackState { numbers, tensors: self.weights.clone(), settings: self.best.settings() }
     }
 
     fn load_state(&mut self, state: CallbackState) {
-        self.waited = state.numbers.get("waited").copied().unwrap_or(0.0) as usize;
-        self.best.best = state.numbers.get("best").copied();
+        let count = |name: &str| state.numbers.get(name).copied().unwrap_or(0.0) as usize;
+        (self.waited, self.best_epoch) = (count("waited"), count("best_epoch"));
+        self.best.value = state.numbers.get("best").copied();
         self.weights = state.tensors;
     }
 }
 
 /// Writes the weights of the best epoch as `best.safetensors` into a folder; [`Fit::checkpoint`](crate::Fit::checkpoint)
 /// stores the last state of the whole training.
+///
+/// Which way is better is found out as by [`EarlyStopping`]. The file has the weights that were evaluated, whatever other
+/// callbacks do to them at the end of the epoch ([`Phase`]).
 #[derive(Clone, Debug)]
 pub struct SaveBest {
     best: Best,
@@ -148,6 +154,22 @@ impl SaveBest {
     pub fn on(monitor: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
         Self { best: Best::of(monitor), folder: folder.into() }
     }
+
+    /// Larger values are better, whatever the name says.
+    #[must_use]
+    #[doc(alias = "mode")]
+    pub fn maximize(mut self) -> Self {
+        self.best.told = Some(Direction::Maximize);
+        self
+    }
+
+    /// Smaller values are better, whatever the name says.
+    #[must_use]
+    #[doc(alias = "mode")]
+    pub fn minimize(mut self) -> Self {
+        self.best.told = Some(Direction::Minimize);
+        self
+    }
 }
 
 impl Callback for SaveBest {
@@ -155,9 +177,14 @@ impl Callback for SaveBest {
         "save_best"
     }
 
+    fn phase(&self) -> Phase {
+        Phase::Record
+    }
+
     fn on_train_begin(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
+        self.best.begin(run)?;
         if run.position() == Position::default() {
-            self.best.best = None;
+            self.best.value = None;
         }
         std::fs::create_dir_all(&self.folder)
             .map_err(|e| TrainError::in_file(&self.folder, format!("cannot make the folder: {e}")))
@@ -173,12 +200,12 @@ impl Callback for SaveBest {
     }
 
     fn state(&self) -> CallbackState {
-        let numbers = self.best.best.map(|b| ("best".to_string(), b)).into_iter().collect();
-        CallbackState { numbers, tensors: BTreeMap::new() }
+        let numbers = self.best.value.map(|b| ("best".to_string(), b)).into_iter().collect();
+        CallbackState { numbers, tensors: BTreeMap::new(), settings: self.best.settings() }
     }
 
     fn load_state(&mut self, state: CallbackState) {
-        self.best.best = state.numbers.get("best").copied();
+        self.best.value = state.numbers.get("best").copied();
     }
 }
 
@@ -200,6 +227,10 @@ impl Callback for CsvLog {
         "csv_log"
     }
 
+    fn phase(&self) -> Phase {
+        Phase::Record
+    }
+
     fn on_epoch_end(&mut self, run: &mut Run<'_>, _: &EpochRecord) -> Result<(), TrainError> {
         run.history().save_csv(&self.path)
     }
@@ -213,6 +244,10 @@ pub struct StopOnNan;
 impl Callback for StopOnNan {
     fn name(&self) -> &'static str {
         "stop_on_nan"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::Record
     }
 
     fn on_step_end(&mut self, _: &mut Run<'_>, step: &StepRecord) -> Result<(), TrainError> {

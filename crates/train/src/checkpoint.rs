@@ -24,25 +24,87 @@ pub(crate) struct Checkpoint {
     pub callbacks: BTreeMap<String, CallbackState>,
 }
 
-/// What decides which samples a step sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What decides which samples a step sees, and what becomes smaller.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub seed: u64,
     pub samples: usize,
     pub batch: usize,
     pub accumulate: usize,
     pub shuffle: bool,
+    pub drop_last: bool,
+    /// A digest of the sample weights; empty without.
+    pub sample_weights: String,
+    /// The type of the loss, and the penalties added to it.
+    pub loss: String,
+}
+
+impl Plan {
+    /// Whether a training with this plan can go on from a place of one with `stored`. Between epochs more data, other batches or
+    /// another order are a choice; within one they would be a mistake.
+    pub fn continues(&self, stored: &Plan, within_epoch: bool) -> bool {
+        let weights = self.sample_weights == stored.sample_weights || self.samples != stored.samples;
+        if within_epoch { self == stored } else { self.seed == stored.seed && self.loss == stored.loss && weights }
+    }
 }
 
 impl std::fmt::Display for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { seed, samples, batch, accumulate, shuffle } = self;
-        let order = if *shuffle { "shuffled" } else { "in order" };
-        write!(f, "seed {seed}, {samples} samples {order} in batches of {batch}, {accumulate} a step")
+        let Self { seed, samples, batch, accumulate, shuffle, drop_last, sample_weights, loss } = self;
+        let order = match (sample_weights.as_str(), shuffle) {
+            ("", true) => "shuffled".to_string(),
+            ("", false) => "in order".to_string(),
+            (digest, _) => format!("drawn by sample weights ({digest})"),
+        };
+        let last = if *drop_last { ", without a last smaller batch" } else { "" };
+        write!(f, "seed {seed}, {samples} samples {order} in batches of {batch}{last}, {accumulate} a step, loss {loss}")
     }
 }
 
-const FORMAT: &str = "gradus training 1";
+/// 16 hexadecimal digits that tell lists of weights apart: FNV-1a over their bits.
+pub(crate) fn digest(weights: &[f64]) -> String {
+    let bytes = weights.iter().flat_map(|w| w.to_le_bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}")
+}
+
+/// A type's name without the modules it is in.
+pub(crate) fn type_name<T: ?Sized>() -> String {
+    let (mut short, mut word) = (String::new(), String::new());
+    for c in std::any::type_name::<T>().chars() {
+        match c {
+            ':' => word.clear(),
+            c if c.is_alphanumeric() || c == '_' => word.push(c),
+            c => {
+                short.push_str(&word);
+                word.clear();
+                short.push(c);
+            }
+        }
+    }
+    short + &word
+}
+
+/// Why callbacks cannot go on from what those of a checkpoint remember, if they cannot.
+pub(crate) fn check_callbacks<'a>(
+    here: impl Iterator<Item = (&'a String, CallbackState)>,
+    stored: &BTreeMap<String, CallbackState>,
+) -> Result<(), String> {
+    let here: BTreeMap<&String, CallbackState> = here.collect();
+    for (name, memory) in stored {
+        match here.get(name) {
+            None if *memory == CallbackState::default() => {}
+            None => return Err(format!("it has the memory of the callback `{name}`, which this training does not have")),
+            Some(own) if own.settings != memory.settings => {
+                return Err(format!("the callback `{name}` was set to {:?}; here it is {:?}", memory.settings, own.settings));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+const FORMAT: &str = "gradus training 2";
 const STEPS: &str = "history.steps";
 
 impl Checkpoint {
@@ -54,9 +116,11 @@ impl Checkpoint {
         tensors.insert(STEPS.to_string(), table_of(&self.history.steps).into());
         tensors.extend(prefixed("optimizer.", &self.optimizer.tensors));
         let mut meta = prefixed_numbers("optimizer.", &self.optimizer.scalars);
+        meta.extend(prefixed_texts("optimizer-setting.", &self.optimizer.settings));
         for (name, state) in &self.callbacks {
             tensors.extend(prefixed(&format!("callback.{name}."), &state.tensors));
             meta.extend(prefixed_numbers(&format!("callback.{name}."), &state.numbers));
+            meta.extend(prefixed_texts(&format!("callback-setting.{name}."), &state.settings));
         }
         for (name, values) in &self.running {
             let values: Vec<String> = values.iter().map(|v| format!("{v:?}")).collect();
@@ -75,6 +139,9 @@ impl Checkpoint {
             ("plan.batch", self.plan.batch.to_string()),
             ("plan.accumulate", self.plan.accumulate.to_string()),
             ("plan.shuffle", u8::from(self.plan.shuffle).to_string()),
+            ("plan.drop_last", u8::from(self.plan.drop_last).to_string()),
+            ("plan.sample_weights", self.plan.sample_weights.clone()),
+            ("plan.loss", self.plan.loss.clone()),
             ("position.epochs", self.position.epochs.to_string()),
             ("position.steps_in_epoch", self.position.steps_in_epoch.to_string()),
             ("position.steps", self.position.steps.to_string()),
@@ -108,6 +175,10 @@ fn prefixed_numbers(prefix: &str, map: &BTreeMap<String, f64>) -> BTreeMap<Strin
     map.iter().map(|(name, v)| (format!("{prefix}{name}"), format!("{v:?}"))).collect()
 }
 
+fn prefixed_texts(prefix: &str, map: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    map.iter().map(|(name, v)| (format!("{prefix}{name}"), v.clone())).collect()
+}
+
 /// The file's content, being taken apart.
 struct Reader {
     tensors: BTreeMap<String, Array>,
@@ -122,7 +193,11 @@ impl Reader {
         let mut callbacks = BTreeMap::new();
         for name in self.text("callbacks")?.lines() {
             let prefix = format!("callback.{name}.");
-            let state = CallbackState { numbers: self.numbers_under(&prefix)?, tensors: self.tensors_under(&prefix)? };
+            let state = CallbackState {
+                numbers: self.numbers_under(&prefix)?,
+                tensors: self.tensors_under(&prefix)?,
+                settings: self.texts_under(&format!("callback-setting.{name}.")),
+            };
             callbacks.insert(name.to_string(), state);
         }
         let running = self.meta.iter().filter_map(|(name, text)| Some((name.strip_prefix("running.")?, text)));
@@ -136,6 +211,7 @@ impl Reader {
                 rule: self.text("rule")?.to_string(),
                 tensors: self.tensors_under("optimizer.")?,
                 scalars: self.numbers_under("optimizer.")?,
+                settings: self.texts_under("optimizer-setting."),
             },
             rng: RngState {
                 key: key_of(self.text("rng.key")?).ok_or("`rng.key` is no key")?,
@@ -148,6 +224,9 @@ impl Reader {
                 batch: self.whole("plan.batch")?,
                 accumulate: self.whole("plan.accumulate")?,
                 shuffle: self.whole::<u8>("plan.shuffle")? != 0,
+                drop_last: self.whole::<u8>("plan.drop_last")? != 0,
+                sample_weights: self.text("plan.sample_weights")?.to_string(),
+                loss: self.text("plan.loss")?.to_string(),
             },
             position: Position {
                 epochs: self.whole("position.epochs")?,
@@ -189,6 +268,10 @@ impl Reader {
         let (rows, _) = values.as_chunks::<4>();
         let step = |&[step, epoch, loss, lr]: &[f64; 4]| StepRecord { step: step as u64, epoch: epoch as usize, loss, lr };
         Ok(History { epochs, steps: rows.iter().map(step).collect() })
+    }
+
+    fn texts_under(&self, prefix: &str) -> BTreeMap<String, String> {
+        self.meta.iter().filter_map(|(n, v)| Some((n.strip_prefix(prefix)?.to_string(), v.clone()))).collect()
     }
 
     fn numbers_under(&self, prefix: &str) -> Result<BTreeMap<String, f64>, String> {

@@ -1,7 +1,8 @@
 //! The loop inside [`Trainer::fit`].
 
+use crate::best::{check_watched, shown};
 use crate::callbacks::StopOnNan;
-use crate::checkpoint::{Checkpoint, Plan};
+use crate::checkpoint::{Checkpoint, Plan, check_callbacks, digest, type_name};
 use crate::error::TrainError;
 use crate::fit::Fit;
 use crate::history::{EpochRecord, History, StepRecord};
@@ -10,7 +11,7 @@ use crate::run::{Callback, Position, Run};
 use crate::trainer::{TrainData, Trainer};
 use gradus_autograd::{Grads, Module, Var, record_function};
 use gradus_nn::metrics::RunningMean;
-use gradus_nn::{Layer, Loss, Metric, Mode, Penalty, collect_penalties};
+use gradus_nn::{Direction, Layer, Loss, Metric, Mode, Penalty, collect_penalties};
 use gradus_optim::{Optimizer, Rule};
 use gradus_tensor::{Rng, Tensor};
 use std::collections::BTreeMap;
@@ -30,13 +31,16 @@ struct State {
     /// What the epoch under way has waited for data.
     waited: Duration,
     history: History,
+    /// What each metric says of its direction.
+    directions: Vec<(String, Option<Direction>)>,
     stop: Option<String>,
 }
 
 impl State {
-    fn new(fit: &Fit, samples: usize) -> Self {
-        let Fit { seed, batch, accumulate, shuffle, .. } = *fit;
-        let plan = Plan { seed, samples, batch, accumulate, shuffle };
+    fn new(fit: &Fit, samples: usize, loss: String, directions: Vec<(String, Option<Direction>)>) -> Self {
+        let Fit { seed, batch, accumulate, shuffle, drop_last, .. } = *fit;
+        let sample_weights = fit.sample_weights.as_deref().map(digest).unwrap_or_default();
+        let plan = Plan { seed, samples, batch, accumulate, shuffle, drop_last, sample_weights, loss };
         Self {
             rng: Rng::seed(fit.seed),
             plan,
@@ -44,12 +48,14 @@ impl State {
             loss: RunningMean::new(),
             waited: Duration::ZERO,
             history: History::default(),
+            directions,
             stop: None,
         }
     }
 
     fn run<'a, N: Module<f32>, R: Rule<f32>>(&'a self, net: &'a mut N, optimizer: &'a mut Optimizer<R, f32>) -> Run<'a> {
-        Run { model: net, optimizer, history: &self.history, position: self.position, stop: None }
+        let Self { history, position, directions, .. } = self;
+        Run { model: net, optimizer, history, position: *position, directions, restored: None, stop: None }
     }
 }
 
@@ -75,7 +81,12 @@ where
         if !fit.allow_nan {
             callbacks.push(Box::new(StopOnNan));
         }
-        let mut state = State::new(&fit, samples);
+        let mut loss = type_name::<L>();
+        if !self.penalties.is_empty() {
+            loss = format!("{loss} with penalties {:?}", self.penalties);
+        }
+        let directions = self.metrics.iter().map(|m| (m.name().to_string(), m.direction())).collect();
+        let mut state = State::new(&fit, samples, loss, directions);
         let result = self.epochs(train, &fit, &mut validate, &mut callbacks, &mut state);
         callbacks.truncate(own);
         self.callbacks = callbacks;
@@ -91,6 +102,8 @@ where
         state: &mut State,
     ) -> Result<(), TrainError> {
         self.metrics.iter_mut().for_each(|m| m.reset());
+        let watched = self.optimizer.watches();
+        check_watched(&watched, &state.run(&mut self.net, &mut self.optimizer))?;
         if let Some(path) = fit.resume.as_ref().filter(|path| !fit.resume_if_there || path.exists()) {
             self.resume(path, callbacks, state)?;
         }
@@ -104,9 +117,9 @@ where
             let mut values = named(&state.loss, &self.metrics);
             values.extend(validate(self)?.into_iter().map(|(name, v)| (format!("val_{name}"), v)));
             progress.finish(&values);
-            let watched = values.iter().find(|(n, _)| n == "val_loss").or(values.first()).map(|(_, v)| *v);
+            let metric = shown(&watched, &values)?;
             values.push(("lr".into(), self.optimizer.lr()));
-            self.optimizer.end_epoch(watched)?;
+            self.optimizer.end_epoch(metric)?;
             let epoch = state.position.epochs + 1;
             let waited = std::mem::take(&mut state.waited).as_secs_f64();
             let record = EpochRecord { epoch, seconds: start.elapsed().as_secs_f64(), waited, values };
@@ -233,7 +246,7 @@ where
             weights: self.net.state_dict(),
             optimizer: self.optimizer.state_dict(),
             rng: state.rng.state(),
-            plan: state.plan,
+            plan: state.plan.clone(),
             position: state.position,
             running,
             history: state.history.clone(),
@@ -245,14 +258,12 @@ where
     fn resume(&mut self, path: &Path, callbacks: &mut Callbacks, state: &mut State) -> Result<(), TrainError> {
         let failed = |reason: String| TrainError::in_file(path, format!("cannot go on from this checkpoint: {reason}"));
         let mut stored = Checkpoint::load(path)?;
-        // Between epochs, more data or other batches are a choice; within one, they would be a mistake.
-        let same = match stored.position.steps_in_epoch {
-            0 => stored.plan.seed == state.plan.seed,
-            _ => stored.plan == state.plan,
-        };
-        if !same {
+        if !state.plan.continues(&stored.plan, stored.position.steps_in_epoch > 0) {
             return Err(failed(format!("it was made with {}; this training has {}", stored.plan, state.plan)));
         }
+        let keys = keys(callbacks);
+        let here = keys.iter().zip(callbacks.iter().map(|c| c.state()));
+        check_callbacks(here, &stored.callbacks).map_err(failed)?;
         if stored.position.steps_in_epoch > 0 {
             let entry = |name: &str| stored.running.get(name).cloned().unwrap_or_default();
             state.loss.load_state(&entry("loss"));
@@ -270,7 +281,6 @@ where
             self.net.load_state_dict(&before)?;
             return Err(failed(e.to_string()));
         }
-        let keys = keys(callbacks);
         for (callback, key) in callbacks.iter_mut().zip(keys) {
             if let Some(memory) = stored.callbacks.remove(&key) {
                 callback.load_state(memory);

@@ -106,15 +106,16 @@ impl History {
         csv
     }
 
-    /// Epochs and steps as JSON. A value that JSON has no number for, such as NaN, becomes `null`.
+    /// Epochs and steps as JSON. What JSON has no number for is a string: `"NaN"`, `"Infinity"`, `"-Infinity"`.
     pub fn to_json(&self) -> String {
         let epoch = |e: &EpochRecord| {
-            let values: Map<String, Value> = e.values.iter().map(|(n, v)| (n.clone(), json!(v))).collect();
+            let values: Map<String, Value> = e.values.iter().map(|(n, v)| (n.clone(), json_of(*v))).collect();
             // The order of the values is that of the pairs; a JSON object need not keep it.
             let order: Vec<&str> = e.values.iter().map(|(n, _)| n.as_str()).collect();
-            json!({"epoch": e.epoch, "seconds": e.seconds, "waited": e.waited, "values": values, "order": order})
+            let [seconds, waited] = [e.seconds, e.waited].map(json_of);
+            json!({"epoch": e.epoch, "seconds": seconds, "waited": waited, "values": values, "order": order})
         };
-        let step = |s: &StepRecord| json!({"step": s.step, "epoch": s.epoch, "loss": s.loss, "lr": s.lr});
+        let step = |s: &StepRecord| json!({"step": s.step, "epoch": s.epoch, "loss": json_of(s.loss), "lr": json_of(s.lr)});
         json!({"epochs": self.epochs.iter().map(epoch).collect::<Vec<_>>(), "steps": self.steps.iter().map(step).collect::<Vec<_>>()})
             .to_string()
     }
@@ -126,15 +127,16 @@ impl History {
     pub fn from_json(text: &str) -> Result<Self, TrainError> {
         let bad = |what: &str| TrainError::new(format!("not a training history: {what}"));
         let root: Value = serde_json::from_str(text).map_err(|e| bad(&e.to_string()))?;
-        let number = |v: &Value| v.as_f64().unwrap_or(f64::NAN);
+        let number = |of: &Value, name: &str| number_of(&of[name]).ok_or_else(|| bad(&format!("`{name}` is {}", of[name])));
         let list = |name: &str| root[name].as_array().cloned().ok_or_else(|| bad(&format!("no list `{name}`")));
         let epochs = list("epochs")?
             .iter()
             .map(|e| {
                 let order = e["order"].as_array().ok_or_else(|| bad("an epoch without `order`"))?;
-                let values = order.iter().filter_map(Value::as_str).map(|n| (n.to_string(), number(&e["values"][n]))).collect();
+                let names = order.iter().filter_map(Value::as_str);
+                let values = names.map(|n| Ok((n.to_string(), number(&e["values"], n)?))).collect::<Result<_, TrainError>>()?;
                 let epoch = e["epoch"].as_u64().ok_or_else(|| bad("an epoch without number"))? as usize;
-                Ok(EpochRecord { epoch, seconds: number(&e["seconds"]), waited: e["waited"].as_f64().unwrap_or(0.0), values })
+                Ok(EpochRecord { epoch, seconds: number(e, "seconds")?, waited: number(e, "waited")?, values })
             })
             .collect::<Result<_, TrainError>>()?;
         let steps = list("steps")?
@@ -142,7 +144,7 @@ impl History {
             .map(|s| {
                 let step = s["step"].as_u64().ok_or_else(|| bad("a step without number"))?;
                 let epoch = s["epoch"].as_u64().ok_or_else(|| bad("a step without epoch"))? as usize;
-                Ok(StepRecord { step, epoch, loss: number(&s["loss"]), lr: number(&s["lr"]) })
+                Ok(StepRecord { step, epoch, loss: number(s, "loss")?, lr: number(s, "lr")? })
             })
             .collect::<Result<_, TrainError>>()?;
         Ok(Self { epochs, steps })
@@ -189,6 +191,27 @@ impl History {
     fn curve(&self, label: &str, name: &str) -> Series {
         let points = self.epochs.iter().filter_map(|e| Some((e.epoch as f64, e.get(name)?))).collect();
         Series::new(label, points).with_points()
+    }
+}
+
+/// A number, or the name of one that JSON has none for, as in the JSON of protocol buffers.
+fn json_of(v: f64) -> Value {
+    match v {
+        v if v.is_nan() => json!("NaN"),
+        f64::INFINITY => json!("Infinity"),
+        f64::NEG_INFINITY => json!("-Infinity"),
+        v => json!(v),
+    }
+}
+
+/// What [`json_of`] wrote.
+fn number_of(value: &Value) -> Option<f64> {
+    match value.as_str() {
+        Some("NaN") => Some(f64::NAN),
+        Some("Infinity") => Some(f64::INFINITY),
+        Some("-Infinity") => Some(f64::NEG_INFINITY),
+        Some(_) => None,
+        None => value.as_f64(),
     }
 }
 

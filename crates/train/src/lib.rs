@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod best;
 mod callbacks;
 mod checkpoint;
 mod engine;
@@ -35,6 +36,6 @@ pub use error::TrainError;
 pub use fit::Fit;
 pub use history::{EpochRecord, History, StepRecord};
 pub use progress::Verbosity;
-pub use run::{Callback, CallbackState, Position, Run};
+pub use run::{Callback, CallbackState, Phase, Position, Run};
 pub use trainer::{TrainData, Trainer, extract_features};
 pub use weights::{load_tensors, load_weights, save_tensors, save_weights};

@@ -3,6 +3,7 @@
 use crate::error::TrainError;
 use crate::history::{EpochRecord, History, StepRecord};
 use gradus_autograd::Module;
+use gradus_nn::Direction;
 use gradus_optim::{Optimizer, Rule};
 use gradus_tensor::Tensor;
 use std::collections::BTreeMap;
@@ -39,6 +40,10 @@ pub struct Run<'a> {
     pub(crate) optimizer: &'a mut dyn Rate,
     pub(crate) history: &'a History,
     pub(crate) position: Position,
+    /// What each metric says of its direction.
+    pub(crate) directions: &'a [(String, Option<Direction>)],
+    /// The epoch whose weights have been put back.
+    pub(crate) restored: Option<usize>,
     pub(crate) stop: Option<String>,
 }
 
@@ -55,6 +60,27 @@ impl Run<'_> {
     pub fn set_weights(&mut self, weights: &BTreeMap<String, Tensor<f32>>) -> Result<(), TrainError> {
         let mut model = &mut *self.model;
         Ok(Module::<f32>::load_state_dict(&mut model, weights)?)
+    }
+
+    /// Puts back the weights that an epoch ended with. Where several callbacks do so at the end of a training, the latest of
+    /// their epochs counts, in whatever order they are called.
+    ///
+    /// # Errors
+    /// When the weights do not fit the model.
+    pub fn restore(&mut self, epoch: usize, weights: &BTreeMap<String, Tensor<f32>>) -> Result<(), TrainError> {
+        if self.restored.is_none_or(|earlier| epoch > earlier) {
+            self.set_weights(weights)?;
+            self.restored = Some(epoch);
+        }
+        Ok(())
+    }
+
+    /// Which way a quantity of the history is better: what its metric says, or else its name, by whole words. `None` where
+    /// neither tells.
+    pub fn direction(&self, name: &str) -> Option<Direction> {
+        let of_metric = |name: &str| self.directions.iter().find(|(metric, _)| metric == name).map(|(_, direction)| *direction);
+        let own = of_metric(name).or_else(|| of_metric(name.strip_prefix("val_")?));
+        own.unwrap_or_else(|| Direction::of_name(name))
     }
 
     /// The learning rate.
@@ -83,10 +109,33 @@ impl Run<'_> {
     }
 }
 
+/// A callback's place among the others. At every event those of an earlier phase are called first, and those of one phase in
+/// the order in which they were added. So the order of the calls of [`Trainer::callback`](crate::Trainer::callback) decides
+/// between callbacks of one phase only.
+///
+/// At the end of an epoch, the phases `Restore` and `Record` see the weights that were evaluated. At the end of the training,
+/// the best weights are put back first; what is recorded then are these; and what a callback of the phase `Change` sets, such
+/// as an average over time, has the last word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Keeps weights, and puts them back when the training ends: [`EarlyStopping`](crate::EarlyStopping).
+    Restore,
+    /// Reads weights and writes records, and changes nothing: [`SaveBest`](crate::SaveBest), [`CsvLog`](crate::CsvLog).
+    Record,
+    /// May set weights or the learning rate: all other callbacks, unless they say otherwise.
+    #[default]
+    Change,
+}
+
 /// Something that happens along a training. Every method does nothing unless it is written.
 pub trait Callback: Send {
     /// The name that its memory has in a checkpoint; one line.
     fn name(&self) -> &'static str;
+
+    /// Its place among the other callbacks.
+    fn phase(&self) -> Phase {
+        Phase::Change
+    }
 
     /// Before the first step.
     fn on_train_begin(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
@@ -123,11 +172,14 @@ pub trait Callback: Send {
     }
 }
 
-/// A callback's memory: numbers and tensors by name.
+/// A callback's memory: numbers and tensors by name, and the settings that they belong to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallbackState {
     /// Numbers by name.
     pub numbers: BTreeMap<String, f64>,
     /// Tensors by name.
     pub tensors: BTreeMap<String, Tensor<f32>>,
+    /// What the code sets and the memory has no meaning without, such as the name of what is watched. A checkpoint in which
+    /// they are others is refused.
+    pub settings: BTreeMap<String, String>,
 }

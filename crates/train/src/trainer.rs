@@ -75,10 +75,12 @@ where
         self
     }
 
-    /// With one more callback.
+    /// With one more callback. Callbacks are called by their [`Phase`](crate::Phase), and within one in the order in which they
+    /// were added.
     #[must_use]
     pub fn callback(mut self, callback: impl Callback + 'static) -> Self {
-        self.callbacks.push(Box::new(callback));
+        let after = self.callbacks.partition_point(|c| c.phase() <= callback.phase());
+        self.callbacks.insert(after, Box::new(callback));
         self
     }
 

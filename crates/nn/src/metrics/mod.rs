@@ -2,11 +2,13 @@
 
 mod accuracy;
 mod confusion;
+mod direction;
 mod f_score;
 mod mean;
 
 pub use accuracy::{Accuracy, BinaryAccuracy, accuracy, top_k_accuracy};
 pub use confusion::ConfusionMatrix;
+pub use direction::Direction;
 pub use f_score::{F1, Precision, Recall};
 pub use mean::{MeanAbsoluteError, MeanSquaredError, RunningMean};
 
@@ -22,6 +24,11 @@ pub trait Metric<T: Float, Y: ?Sized> {
     fn value(&self) -> f64;
     /// Forgets.
     fn reset(&mut self);
+
+    /// Which way the number is better, for what keeps the best; what the [`name`](Self::name) says, unless written.
+    fn direction(&self) -> Option<Direction> {
+        Direction::of_name(self.name())
+    }
 
     /// What has been counted, so that an interrupted pass can go on. A metric that does not say counts only what comes after
     /// the interruption.

@@ -149,10 +149,33 @@ fn a_history_survives_json() {
     let data = spirals(20, 1);
     let history = trainer(plain_net(1), Adam::new(0.01)).fit(&data, &data, quiet(3).batch(7)).unwrap();
     assert_eq!(History::from_json(&history.to_json()).unwrap(), history);
-    for bad in ["", "{}", "[]", r#"{"epochs":[{}],"steps":[]}"#, r#"{"epochs":[],"steps":[{"step":-1}]}"#] {
+    let text_for_a_number = r#"{"epochs":[],"steps":[{"step":1,"epoch":1,"loss":"much","lr":0.1}]}"#;
+    let null = r#"{"epochs":[],"steps":[{"step":1,"epoch":1,"loss":null,"lr":0.1}]}"#;
+    let no_number = [r#"{"epochs":[{}],"steps":[]}"#, r#"{"epochs":[],"steps":[{"step":-1}]}"#, text_for_a_number, null];
+    for bad in ["", "{}", "[]"].into_iter().chain(no_number) {
         let text = History::from_json(bad).unwrap_err().to_string();
         assert!(text.starts_with("not a training history"), "{text}");
     }
+}
+
+#[test]
+fn a_history_keeps_what_is_not_finite() {
+    let all = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, -0.0, 5e-324, f64::MAX, f64::MIN_POSITIVE, 0.1];
+    let epochs = all.iter().enumerate().map(|(i, &v)| {
+        let values = vec![("loss".to_string(), v), ("NaN".to_string(), 1.0)];
+        EpochRecord { epoch: i + 1, seconds: v, waited: v, values }
+    });
+    let steps = all.iter().map(|&v| StepRecord { step: 1, epoch: 1, loss: v, lr: v });
+    let history = History { epochs: epochs.collect(), steps: steps.collect() };
+    let again = History::from_json(&history.to_json()).unwrap();
+    assert_eq!(format!("{again:?}"), format!("{history:?}"));
+    // JSON has no such numbers: they are strings, which every reader takes.
+    let json: serde_json::Value = serde_json::from_str(&history.to_json()).unwrap();
+    let losses: Vec<_> = json["steps"].as_array().unwrap().iter().map(|s| s["loss"].to_string()).collect();
+    assert_eq!(losses[..3], ["\"Infinity\"", "\"-Infinity\"", "\"NaN\""]);
+    let csv = history.to_csv();
+    let column: Vec<f64> = csv.lines().skip(1).map(|l| l.split(',').nth(2).unwrap().parse().unwrap()).collect();
+    assert_eq!(column.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), all.map(f64::to_bits));
 }
 
 #[test]

@@ -175,7 +175,11 @@ fn what_does_not_belong_together_is_refused_and_changes_nothing() {
         assert!(text.contains("last.safetensors: cannot go on from this checkpoint: ") && text.contains(wanted), "{text}");
         assert_eq!(bits(&t.into_net().state_dict()), before);
     };
-    refused(fit().seed(2), 70, "seed 1, 70 samples shuffled in batches of 16, 1 a step; this training has seed 2");
+    refused(
+        fit().seed(2),
+        70,
+        "seed 1, 70 samples shuffled in batches of 16, 1 a step, loss CrossEntropy; this training has seed 2",
+    );
     refused(fit().batch(8), 70, "this training has seed 1, 70 samples shuffled in batches of 8");
     refused(fit().shuffle(false), 70, "this training has seed 1, 70 samples in order");
     refused(fit(), 71, "71 samples");

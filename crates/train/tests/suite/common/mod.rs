@@ -1,11 +1,13 @@
 //! Small problems to train on.
 
 use gradus_data::TensorDataset;
-use gradus_nn::{Accuracy, BatchNorm1d, CrossEntropy, Dropout, Linear, ReLU, Sequential, Tanh};
+use gradus_nn::{Accuracy, BatchNorm1d, CrossEntropy, Direction, Dropout, Linear, Metric, ReLU, Sequential, Tanh};
 use gradus_optim::{Optimizer, Rule};
 use gradus_tensor::{Rng, Tensor};
 use gradus_train::{Callback, EpochRecord, Fit, History, Run, StepRecord, TrainError, Trainer, Verbosity};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// `n` points `[n, 2]` on two intertwined spirals, and which one each is on.
 pub fn spirals(n: usize, seed: u64) -> TensorDataset {
@@ -55,6 +57,48 @@ pub fn bits(weights: &BTreeMap<String, Tensor<f32>>) -> Vec<(String, Vec<u32>)> 
 pub fn timeless(mut history: History) -> History {
     history.epochs.iter_mut().for_each(|e| (e.seconds, e.waited) = (0.0, 0.0));
     history
+}
+
+/// A metric whose values are given, one an epoch, in training and validation alike.
+#[derive(Clone)]
+pub struct Scripted {
+    name: &'static str,
+    values: Vec<f64>,
+    says: Option<Direction>,
+    epoch: Arc<AtomicUsize>,
+}
+
+impl Scripted {
+    pub fn new(name: &'static str, values: impl Into<Vec<f64>>) -> Self {
+        Self { name, values: values.into(), says: Direction::of_name(name), epoch: Arc::default() }
+    }
+
+    /// A metric that knows which way it is better.
+    pub fn says(self, direction: Direction) -> Self {
+        Self { says: Some(direction), ..self }
+    }
+
+    /// What turns the page after each epoch.
+    pub fn turn(&self) -> impl Callback + 'static {
+        let epoch = self.epoch.clone();
+        AtEpochEnd(move |_: &mut Run<'_>, _: &EpochRecord| {
+            epoch.fetch_add(1, Ordering::SeqCst);
+        })
+    }
+}
+
+impl Metric<f32, Tensor<i64>> for Scripted {
+    fn name(&self) -> &str {
+        self.name
+    }
+    fn update(&mut self, _: &Tensor<f32>, _: &Tensor<i64>) {}
+    fn value(&self) -> f64 {
+        self.values[self.epoch.load(Ordering::SeqCst).min(self.values.len() - 1)]
+    }
+    fn reset(&mut self) {}
+    fn direction(&self) -> Option<Direction> {
+        self.says
+    }
 }
 
 /// Fails at a step, as a power cut would.
