@@ -7,3 +7,4 @@ mod mutations;
 mod sets;
 mod transforms;
 mod weights;
+mod writing;
