@@ -7,6 +7,7 @@
 
 use crate::error::DataError;
 use crate::images::{ImageDataset, TrainTest, wrong_label};
+use crate::limit::MemoryLimit;
 use crate::source::Source;
 use gradus_tensor::Tensor;
 use std::path::Path;
@@ -123,7 +124,7 @@ impl Layout {
 
     fn read(&self, path: &Path, images: &mut Vec<u8>, labels: &mut Vec<i64>) -> Result<(), DataError> {
         let record = self.labels + IMAGE;
-        let bytes = Source::open(path)?.take_rest("the records")?;
+        let bytes = Source::open(path, MemoryLimit::default())?.take_rest("the records")?;
         if bytes.is_empty() || bytes.len() % record != 0 {
             let place = format!("byte {}", bytes.len() - bytes.len() % record);
             let reason =

@@ -2,32 +2,33 @@
 //!
 //! The format is read by the crate `hdf5-reader`, which needs no C library; what it may take is bounded by the file's size.
 
+use crate::element::ElementType;
 use crate::error::DataError;
-use crate::source::{Source, checked_numel};
-use crate::stored::{Array, Stored};
-use crate::zipped;
+use crate::limit::{self, Budget, MemoryLimit};
+use crate::source::checked_numel;
+use crate::stored::{Array, Endian, Stored, each};
+use crate::zipped::{self, Checksum};
 use gradus_tensor::Tensor;
-use hdf5_reader::error::Error;
+use hdf5_reader::error::{ByteOrder, Error};
 use hdf5_reader::group::Group;
-use hdf5_reader::{Dataset, Datatype, H5Type, Hdf5File, OpenOptions};
+use hdf5_reader::{Dataset, Datatype, Hdf5File, OpenOptions};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::path::Path;
-use zip::CompressionMethod;
 
-/// What chunks may unpack to, in sizes of the file: weights are nearly random, and hardly compress.
-const MOST_RATIO: usize = 16;
 /// Groups within groups are read down to this depth.
 const DEEPEST: usize = 32;
 /// Where the weights are in a `.keras` archive.
 const ENTRY: &str = "model.weights.h5";
 
-/// Reads all arrays of numbers by their paths, `model_weights/conv1/kernel`. Small integers are widened to `i32`;
+/// Reads all arrays of numbers by their paths, `model_weights/conv1/kernel`. Half precision is widened to `f32`, small
+/// integers to `i32` or `i64`;
 /// texts are passed over. A group with an attribute `name`, as Keras 3 writes it for a layer's `vars`,
-/// is called by that: `layers/conv2d/conv1/0`.
+/// is called by that: `layers/conv2d/conv1/0`. The entry of a `.keras` archive is held against its checksum.
 ///
 /// # Errors
-/// When the file cannot be read, is neither HDF5 nor a `.keras` archive, is damaged, or unpacks to more than is plausible.
+/// When the file cannot be read, is neither HDF5 nor a `.keras` archive, is damaged, or unpacks to more than is plausible
+/// ([`read_with`]).
 ///
 /// ```no_run
 /// for (path, array) in gradus_data::hdf5::read("model.keras")? {
@@ -36,29 +37,30 @@ const ENTRY: &str = "model.weights.h5";
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
 pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>, DataError> {
+    read_with(path, MemoryLimit::default())
+}
+
+/// [`read()`] with a limit of one's own to the memory that it takes.
+///
+/// # Errors
+/// As for [`read()`].
+pub fn read_with(path: impl AsRef<Path>, limit: MemoryLimit) -> Result<BTreeMap<String, Array>, DataError> {
     let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
-    let bytes = if bytes.starts_with(b"PK") { entry(path, &bytes)? } else { bytes };
-    let most = bytes.len().saturating_mul(MOST_RATIO).saturating_add(1 << 20);
+    let size = std::fs::metadata(path).map_err(|e| DataError::io(path, "read", e))?.len();
+    let budget = Budget::new(limit, limit::PLAIN, size);
+    budget.take(size, || format!("{size} bytes")).map_err(|e| DataError::in_file(path, "", e))?;
+    let mut bytes = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
+    if bytes.starts_with(b"PK") {
+        let mut zip = zipped::open(path, "a .keras file", Cursor::new(&bytes))?;
+        bytes = zipped::stored_entry(path, &mut zip, ENTRY, Checksum::Required, &budget)?;
+    }
+    let most = usize::try_from(budget.most()).unwrap_or(usize::MAX);
     let options = OpenOptions::default().with_max_read_bytes(most).with_max_chunk_bytes(most).with_chunk_cache_bytes(0);
     let damaged = |e: Error| DataError::in_file(path, "", format!("not a readable HDF5 file: {e}"));
     let file = Hdf5File::from_vec_with_options(bytes, options).map_err(damaged)?;
-    let mut walk = Walk { path, entered: BTreeSet::new(), arrays: BTreeMap::new(), left: most };
+    let mut walk = Walk { path, entered: BTreeSet::new(), arrays: BTreeMap::new(), budget };
     walk.group(&file.root_group().map_err(damaged)?, "", 0)?;
     Ok(walk.arrays)
-}
-
-/// The HDF5 file in a `.keras` archive.
-fn entry(path: &Path, archive: &[u8]) -> Result<Vec<u8>, DataError> {
-    let wrong = |reason: String| DataError::in_file(path, format!("entry `{ENTRY}`"), reason);
-    let mut zip = zipped::open(Cursor::new(archive))
-        .map_err(|e| DataError::in_file(path, "", format!("not a readable zip archive, which a .keras file is: {e}")))?;
-    let entry = zip.by_name(ENTRY).map_err(|e| wrong(format!("cannot be opened: {e}")))?;
-    if entry.compression() != CompressionMethod::Stored {
-        return Err(wrong("is compressed; wanted an entry that is stored as it is".into()));
-    }
-    let size = entry.size();
-    Source::of_entry(path, ENTRY, Box::new(entry.take(size))).take(size, "the entry")
 }
 
 struct Walk<'a> {
@@ -66,8 +68,7 @@ struct Walk<'a> {
     /// Addresses of the groups that were read: links may go in circles.
     entered: BTreeSet<u64>,
     arrays: BTreeMap<String, Array>,
-    /// How many bytes may still be unpacked.
-    left: usize,
+    budget: Budget,
 }
 
 impl Walk<'_> {
@@ -101,25 +102,39 @@ impl Walk<'_> {
         let (Some(shape), Some(numel)) = (shape, numel) else {
             return Err(self.wrong(place, format!("the shape {:?} is too large", dataset.shape())));
         };
-        let short = || format!("the file unpacks to more than {MOST_RATIO} times its size");
-        self.left = self.left.checked_sub(numel.saturating_mul(8)).ok_or_else(|| self.wrong(place, short()))?;
-        let array = match *dataset.dtype() {
-            Datatype::FloatingPoint { size: 4, .. } => values::<f32, f32>(dataset, &shape, |v| v),
-            Datatype::FloatingPoint { size: 8, .. } => values::<f64, f64>(dataset, &shape, |v| v),
-            Datatype::FixedPoint { size: 1, signed: false, .. } => values::<u8, u8>(dataset, &shape, |v| v),
-            Datatype::FixedPoint { size: 1, signed: true, .. } => values::<i8, i32>(dataset, &shape, i32::from),
-            Datatype::FixedPoint { size: 2, signed: true, .. } => values::<i16, i32>(dataset, &shape, i32::from),
-            Datatype::FixedPoint { size: 4, signed: true, .. } => values::<i32, i32>(dataset, &shape, |v| v),
-            Datatype::FixedPoint { size: 8, signed: true, .. } => values::<i64, i64>(dataset, &shape, |v| v),
-            Datatype::FloatingPoint { size, .. } => Err(format!("floats of {size} bytes are not read; wanted 4 or 8")),
+        let endian = |order: ByteOrder| if order == ByteOrder::LittleEndian { Endian::Little } else { Endian::Big };
+        let (of, order) = match *dataset.dtype() {
+            Datatype::FloatingPoint { size, byte_order } => match size {
+                8 => (ElementType::F64, endian(byte_order)),
+                4 => (ElementType::F32, endian(byte_order)),
+                2 => (ElementType::F16, endian(byte_order)),
+                _ => return Err(self.wrong(place, format!("floats of {size} bytes are not read; expected 2, 4 or 8"))),
+            },
+            Datatype::FixedPoint { size, signed, byte_order } => match (size, signed) {
+                (8, true) => (ElementType::I64, endian(byte_order)),
+                (4, true) => (ElementType::I32, endian(byte_order)),
+                (2, true) => (ElementType::I16, endian(byte_order)),
+                (1, true) => (ElementType::I8, endian(byte_order)),
+                (4, false) => (ElementType::U32, endian(byte_order)),
+                (2, false) => (ElementType::U16, endian(byte_order)),
+                (1, false) => (ElementType::U8, endian(byte_order)),
+                _ => return Ok(None),
+            },
             _ => return Ok(None),
         };
-        array.map(Some).map_err(|e| self.wrong(place, e))
+        let (raw, here) = ((numel as u64).saturating_mul(of.bytes()), (numel as u64).saturating_mul(of.bytes_here()));
+        let size = raw.saturating_add(here);
+        self.budget.take(size, || format!("{numel} elements")).map_err(|e| self.wrong(place, e))?;
+        let bytes = dataset.read_raw_bytes().map_err(|e| self.wrong(place, e))?;
+        if bytes.len() as u64 != raw {
+            return Err(self.wrong(place, format!("has {} bytes; the shape {shape:?} takes {raw}", bytes.len())));
+        }
+        let flat = of.decode(bytes, order);
+        self.budget.give_back(raw);
+        Ok(Some(each!(flat, t => shaped(&t, &shape))))
     }
 }
 
-fn values<S: H5Type, T: Stored>(dataset: &Dataset, shape: &[usize], as_stored: impl Fn(S) -> T) -> Result<Array, String> {
-    let array = dataset.read_array::<S>().map_err(|e| e.to_string())?;
-    let tensor = Tensor::try_from_vec(array.into_iter().map(as_stored).collect(), shape);
-    Ok(tensor.map_err(|e| format!("the shape does not fit the data: {e}"))?.into())
+fn shaped<T: Stored>(flat: &Tensor<T>, shape: &[usize]) -> Array {
+    flat.reshape(shape).into()
 }

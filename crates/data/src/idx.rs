@@ -10,7 +10,9 @@
 //! ```
 //! The format is described at <http://yann.lecun.com/exdb/mnist/>.
 
+use crate::element::ElementType;
 use crate::error::DataError;
+use crate::limit::MemoryLimit;
 use crate::source::{Source, checked_numel};
 use crate::stored::{Endian, Stored, type_name};
 use crate::write::atomic_write;
@@ -42,8 +44,8 @@ impl IdxElement for f64 {
 /// Reads a file, plain or gzipped, whose elements are of type `T`.
 ///
 /// # Errors
-/// When the file cannot be read, is no IDX file, holds another element type, or is shorter or longer
-/// than its header says.
+/// When the file cannot be read, is no IDX file, holds another element type, is shorter or longer
+/// than its header says, or unpacks to more than is plausible ([`read_with`]).
 ///
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();
@@ -56,7 +58,15 @@ impl IdxElement for f64 {
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
 pub fn read<T: IdxElement>(path: impl AsRef<Path>) -> Result<Tensor<T>, DataError> {
-    let mut source = Source::open(path.as_ref())?;
+    read_with(path, MemoryLimit::default())
+}
+
+/// [`read()`] with a limit of one's own to the memory that it takes.
+///
+/// # Errors
+/// As for [`read()`].
+pub fn read_with<T: IdxElement>(path: impl AsRef<Path>, limit: MemoryLimit) -> Result<Tensor<T>, DataError> {
+    let mut source = Source::open(path.as_ref(), limit)?;
     let [zero, zero_too, code, rank] = source.array("the magic number")?;
     if [zero, zero_too] != [0, 0] {
         return Err(
@@ -72,12 +82,11 @@ pub fn read<T: IdxElement>(path: impl AsRef<Path>) -> Result<Tensor<T>, DataErro
         let size = u32::from_be_bytes(source.array(&format!("the size of axis {axis}"))?);
         shape.push(size as usize);
     }
-    let bytes = checked_numel(&shape)
-        .ok_or_else(|| source.error_at(4, format!("the shape {shape} is too large for any memory")))? as u64
-        * T::BYTES as u64;
-    let data = source.take(bytes, &format!("the elements of shape {shape}"))?;
+    let numel =
+        checked_numel(&shape).ok_or_else(|| source.error_at(4, format!("the shape {shape} is too large for any memory")))?;
+    let data = source.elements(ElementType::of(T::DTYPE), numel, Endian::Big, &format!("the elements of shape {shape}"))?;
     source.finish()?;
-    Ok(Tensor::from_vec(T::decode(data, Endian::Big), shape))
+    Ok(data.get::<T>().expect("the type that was asked for").reshape(shape))
 }
 
 fn name_of(code: u8) -> &'static str {

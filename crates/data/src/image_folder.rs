@@ -2,9 +2,10 @@
 
 use crate::dataset::{Dataset, check_indices};
 use crate::error::DataError;
-use crate::image_file::decode;
+use crate::image_file::Image;
+use crate::limit::MemoryLimit;
+use crate::transforms::{resize, to_grayscale};
 use gradus_tensor::Tensor;
-use image::imageops::FilterType;
 use rayon::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ use std::sync::Arc;
 /// Classes are numbered in the order of their folders' names, samples in the order of class and file name.
 /// Hidden files and files of other kinds are passed over. A batch is `(images, labels)`: `f32` of shape
 /// `[N, 3, H, W]`, or `[N, 1, H, W]` after [`grayscale`](Self::grayscale), from 0 to 1; and `i64` `[N]`.
-/// Pictures of another size are resized, with a triangle filter as wide as they shrink (bilinear with
-/// antialiasing); their proportions are not kept. The pictures of a batch are decoded in parallel.
+/// Images are read as [`read_image`](crate::read_image) reads them. Those of another size go through
+/// [`resize`]; their proportions are not kept. The images of a batch are decoded in parallel.
 ///
 /// ```no_run
 /// use gradus_data::{Dataset, ImageFolder};
@@ -32,6 +33,7 @@ pub struct ImageFolder {
     classes: Arc<[String]>,
     size: [usize; 2],
     channels: usize,
+    limit: MemoryLimit,
 }
 
 impl ImageFolder {
@@ -58,12 +60,19 @@ impl ImageFolder {
         if classes.is_empty() {
             return Err(DataError::in_file(root, "", "no folders in it; wanted one for each class, with pictures inside"));
         }
-        Ok(Self { files: files.into(), classes: classes.into(), size, channels: 3 })
+        Ok(Self { files: files.into(), classes: classes.into(), size, channels: 3, limit: MemoryLimit::default() })
     }
 
-    /// Grey values in one channel in place of red, green and blue.
+    /// Grey values in one channel in place of red, green and blue, by [`to_grayscale`]. An image that is grey in its file keeps
+    /// its values.
     pub fn grayscale(mut self) -> Self {
         self.channels = 1;
+        self
+    }
+
+    /// The most memory that reading one of the images may take. As many are read at once as there are threads.
+    pub fn memory_limit(mut self, limit: MemoryLimit) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -77,20 +86,27 @@ impl ImageFolder {
         self.files.get(i).map(|(path, label)| (path.as_path(), *label))
     }
 
-    /// Decodes one picture into `out`, `[C, H, W]`.
+    /// Decodes one image into `out`, `[C, H, W]`.
     fn load(&self, path: &Path, out: &mut [f32]) -> Result<(), DataError> {
-        let [height, width] = self.size.map(|n| n as u32);
-        let mut picture = decode(path)?;
-        if [picture.height(), picture.width()] != [height, width] {
-            picture = picture.resize_exact(width, height, FilterType::Triangle);
-        }
-        let bytes = if self.channels == 1 { picture.into_luma8().into_raw() } else { picture.into_rgb8().into_raw() };
-        let plane = self.size[0] * self.size[1];
-        for (c, plane) in out.chunks_exact_mut(plane).enumerate() {
-            for (to, pixel) in plane.iter_mut().zip(bytes.chunks_exact(self.channels)) {
-                *to = f32::from(pixel[c]) / 255.0;
-            }
-        }
+        let image = Image::open(path, self.limit)?;
+        let whole = match image.grey() {
+            Some(grey) if self.channels == 1 => grey,
+            _ if self.channels == 1 => to_grayscale(&image.rgb())?,
+            _ => image.rgb(),
+        };
+        let [height, width] = self.size;
+        let sized = if whole.shape()[1..] == self.size {
+            whole
+        } else {
+            // What is resized along the rows, and the result.
+            let pixels = (whole.size(1) + height) as u64 * width as u64;
+            let taken = image.take(pixels * self.channels as u64 * size_of::<f32>() as u64);
+            taken.map_err(|e| DataError::in_file(path, "", format!("resized to {height} x {width}: {e}")))?;
+            resize(&whole, self.size)?
+        };
+        // Weights that sum to 1 but for rounding can lead out of the range.
+        let values = sized.contiguous();
+        out.iter_mut().zip(values.as_slice().expect("contiguous")).for_each(|(to, v)| *to = v.clamp(0.0, 1.0));
         Ok(())
     }
 }

@@ -21,8 +21,8 @@
 //!
 //! Arrays are read and written in the formats of MNIST ([`idx`]), NumPy ([`npy`], [`npz`]) and [`safetensors`], and read
 //! from the files of PyTorch ([`pth`]) and, with the feature `hdf5`, of Keras. Readers
-//! never panic and take no more memory than the file has bytes to fill; what a file claims is checked first.
-//! Writers replace a file as a whole or not at all ([`atomic_write`]).
+//! never panic and take no more memory than is plausible for the file's size, unless told to ([`MemoryLimit`]).
+//! Writers replace a file as a whole or not at all ([`atomic_write`]); the same data give the same bytes.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -33,6 +33,7 @@ pub mod csv;
 pub mod dataset;
 #[cfg(feature = "download")]
 pub mod download;
+mod element;
 mod error;
 #[cfg(feature = "hdf5")]
 pub mod hdf5;
@@ -41,6 +42,7 @@ mod image_file;
 pub mod image_folder;
 pub mod images;
 pub mod labelled;
+mod limit;
 pub mod mnist;
 pub mod npy;
 pub mod npz;
@@ -60,12 +62,13 @@ pub use cifar::{Cifar10, Cifar100};
 pub use csv::Csv;
 pub use dataset::{Dataset, TensorDataset};
 pub use error::DataError;
-pub use image_file::read_image;
+pub use image_file::{read_image, read_image_with};
 pub use image_folder::ImageFolder;
 pub use images::{ImageDataset, TrainTest};
 pub use labelled::{Labelled, Relabelled};
+pub use limit::MemoryLimit;
 pub use mnist::{FashionMnist, Mnist};
 pub use rows::Rows;
-pub use stored::{Array, Stored};
+pub use stored::{Array, Stored, state_for};
 pub use vocabulary::Vocabulary;
 pub use write::atomic_write;

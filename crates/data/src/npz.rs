@@ -3,6 +3,7 @@
 //! An archive is a zip file with an entry `NAME.npy` for each array.
 
 use crate::error::DataError;
+use crate::limit::{self, Budget, MemoryLimit};
 use crate::npy;
 use crate::source::Source;
 use crate::stored::{Array, Stored};
@@ -35,22 +36,33 @@ pub struct Npz {
     archive: ZipArchive<BufReader<File>>,
     /// The arrays' names, and where they stand in the archive.
     entries: BTreeMap<String, usize>,
+    /// The file's size in bytes.
+    size: u64,
+    limit: MemoryLimit,
 }
 
 impl Npz {
     /// Opens an archive and reads its table of contents.
     ///
     /// # Errors
-    /// When the file cannot be read or is no zip file.
+    /// When the file cannot be read, is no zip file, or has entries that overlap.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        Self::open_with(path, MemoryLimit::default())
+    }
+
+    /// [`open`](Self::open) with a limit of one's own to the memory that reading takes.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_with(path: impl AsRef<Path>, limit: MemoryLimit) -> Result<Self, DataError> {
         let path = path.as_ref();
         let file = File::open(path).map_err(|e| DataError::io(path, "open", e))?;
-        let archive = zipped::open(BufReader::new(file))
-            .map_err(|e| DataError::in_file(path, "", format!("not a readable zip archive, which an .npz file is: {e}")))?;
+        let size = file.metadata().map_err(|e| DataError::io(path, "look at", e))?.len();
+        let archive = zipped::open(path, "an .npz file", BufReader::new(file))?;
         let entries = (0..archive.len())
             .filter_map(|i| Some((archive.name_for_index(i)?.ok()?.strip_suffix(".npy")?.to_owned(), i)))
             .collect();
-        Ok(Self { path: path.to_owned(), archive, entries })
+        Ok(Self { path: path.to_owned(), archive, entries, size, limit })
     }
 
     /// The names of the arrays, sorted.
@@ -67,18 +79,37 @@ impl Npz {
         npy::expect(&array, &self.path, &format!("entry `{name}`"))
     }
 
-    /// Reads an array of any element type.
+    /// Reads an array of any element type. The entry is held against its checksum.
     ///
     /// # Errors
-    /// When there is no such array, or it is damaged.
+    /// When there is no such array, it is damaged, or unpacks to more than is plausible.
     pub fn read_any(&mut self, name: &str) -> Result<Array, DataError> {
+        let budget = self.budget();
+        self.read_within(name, &budget)
+    }
+
+    /// Reads all arrays, which share one limit of memory.
+    ///
+    /// # Errors
+    /// When one is damaged, or all together unpack to more than is plausible.
+    pub fn read_all(&mut self) -> Result<BTreeMap<String, Array>, DataError> {
+        let budget = self.budget();
+        let names: Vec<String> = self.entries.keys().cloned().collect();
+        names.into_iter().map(|name| self.read_within(&name, &budget).map(|array| (name, array))).collect()
+    }
+
+    fn budget(&self) -> Budget {
+        Budget::new(self.limit, limit::COMPRESSED, self.size)
+    }
+
+    fn read_within(&mut self, name: &str, budget: &Budget) -> Result<Array, DataError> {
         let Some(&index) = self.entries.get(name) else {
             let there = self.names().join(", ");
             return Err(DataError::in_file(&self.path, "", format!("there is no array `{name}`; there are: {there}")));
         };
         let wrong = |e| DataError::in_file(&self.path, format!("entry `{name}`"), format!("cannot be unpacked: {e}"));
         let entry = self.archive.by_index(index).map_err(wrong)?;
-        npy::parse(Source::of_entry(&self.path, name, Box::new(entry)))
+        npy::parse(Source::of_entry(&self.path, name, Box::new(entry), budget.clone()))
     }
 }
 

@@ -1,21 +1,22 @@
 //! Named tensors in the safetensors format (<https://huggingface.co/docs/safetensors>): a header in JSON, then the elements.
 
+use crate::element::ElementType;
 use crate::error::DataError;
 use crate::source::checked_numel;
 use crate::stored::{Array, Endian, Stored};
 use crate::write::atomic_write;
 use gradus_tensor::{DType, Tensor};
-use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// What is said about the tensors: texts by name.
 pub type Metadata = BTreeMap<String, String>;
 
-/// Reads all tensors by name, and the file's metadata. Half precision is widened to `f32`, small integers to `i32`.
+/// Reads all tensors by name, and the file's metadata. Half precision is widened to `f32`, small integers to `i32`,
+/// and `U32` to `i64`.
 ///
 /// # Errors
 /// When the file cannot be read, is no safetensors file, is damaged, or has elements of a type that is not read. Sizes in
@@ -46,21 +47,58 @@ pub fn read(path: impl AsRef<Path>) -> Result<(BTreeMap<String, Array>, Metadata
     Ok((tensors, header.metadata().clone().unwrap_or_default().into_iter().collect()))
 }
 
-/// Writes tensors by name, and metadata, as one file; [atomically](crate::atomic_write). The same tensors give the same
-/// bytes.
+/// Writes tensors by name, and metadata, as one file; [atomically](crate::atomic_write). The same tensors and metadata give
+/// the same bytes.
+///
+/// The layout is that of the `safetensors` library: types of larger elements first, then by name.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// When the file cannot be written, or `metadata` and names take more than the 100 MB that a header may have.
 pub fn write(path: impl AsRef<Path>, tensors: &BTreeMap<String, Array>, metadata: &Metadata) -> Result<(), DataError> {
     let path = path.as_ref();
-    let bytes: Vec<_> = tensors.iter().map(|(name, t)| (name, dtype(t), t.shape().to_vec(), encode(t))).collect();
-    let failed = |e| DataError::in_file(path, "", format!("cannot lay the tensors out: {e}"));
-    let views: Result<Vec<_>, _> =
-        bytes.iter().map(|(name, dtype, shape, data)| Ok((name, TensorView::new(*dtype, shape.clone(), data)?))).collect();
-    let metadata: HashMap<String, String> = metadata.clone().into_iter().collect();
-    let metadata = (!metadata.is_empty()).then_some(metadata);
-    let file = safetensors::serialize(views.map_err(failed)?, metadata).map_err(failed)?;
-    atomic_write(path, |out| out.write_all(&file))
+    let mut order: Vec<(&String, &Array)> = tensors.iter().collect();
+    // Stable: within a type, the names stay sorted.
+    order.sort_by_key(|(_, array)| std::cmp::Reverse(dtype(array)));
+    let header = header(&order, metadata);
+    if header.len() > LONGEST_HEADER {
+        let reason = format!("the names and metadata take {} bytes; readers accept {LONGEST_HEADER}", header.len());
+        return Err(DataError::in_file(path, "", reason));
+    }
+    atomic_write(path, |out| {
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(header.as_bytes())?;
+        order.iter().try_for_each(|(_, array)| encode(array, out))
+    })
+}
+
+/// What the `safetensors` library reads.
+const LONGEST_HEADER: usize = 100_000_000;
+
+/// The header of tensors in the order in which their elements follow. The library would write the metadata in the order of
+/// a hash map, which differs from run to run.
+fn header(tensors: &[(&String, &Array)], metadata: &Metadata) -> String {
+    let text = |s: &str| serde_json::Value::from(s).to_string();
+    let mut entries = Vec::with_capacity(tensors.len() + 1);
+    if !metadata.is_empty() {
+        let pairs: Vec<String> = metadata.iter().map(|(k, v)| format!("{}:{}", text(k), text(v))).collect();
+        entries.push(format!("\"__metadata__\":{{{}}}", pairs.join(",")));
+    }
+    let mut start = 0;
+    for (name, array) in tensors {
+        let shape: Vec<String> = array.shape().iter().map(usize::to_string).collect();
+        let end = start + array.shape().numel() * bytes_each(array);
+        entries.push(format!(
+            "{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{start},{end}]}}",
+            text(name),
+            dtype(array),
+            shape.join(",")
+        ));
+        start = end;
+    }
+    let mut header = format!("{{{}}}", entries.join(","));
+    // The elements start at a multiple of 8.
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    header
 }
 
 fn dtype(array: &Array) -> Dtype {
@@ -74,41 +112,47 @@ fn dtype(array: &Array) -> Dtype {
     }
 }
 
-fn encode(array: &Array) -> Vec<u8> {
-    fn bytes<T: Stored>(tensor: &Tensor<T>) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(tensor.numel() * T::BYTES);
-        T::encode(&tensor.to_vec(), Endian::Little, &mut bytes).expect("a vector takes any number of bytes");
-        bytes
+fn bytes_each(array: &Array) -> usize {
+    fn of<T: Stored>(_: &Tensor<T>) -> usize {
+        T::BYTES
     }
-    crate::stored::each!(array, t => bytes(t))
+    crate::stored::each!(array, t => of(t))
+}
+
+fn encode(array: &Array, out: &mut dyn Write) -> io::Result<()> {
+    fn elements<T: Stored>(tensor: &Tensor<T>, out: &mut dyn Write) -> io::Result<()> {
+        T::encode(tensor.contiguous().as_slice().expect("contiguous"), Endian::Little, out)
+    }
+    crate::stored::each!(array, t => elements(t, out))
 }
 
 fn decode(view: &TensorView<'_>) -> Result<Array, String> {
-    fn tensor<T: Stored>(values: Vec<T>, shape: &[usize]) -> Result<Array, String> {
-        let tensor = Tensor::try_from_vec(values, shape).map_err(|e| format!("the shape does not fit the data: {e}"))?;
-        Ok(tensor.into())
-    }
-    fn plain<T: Stored>(view: &TensorView<'_>) -> Result<Array, String> {
-        tensor(T::decode(view.data().to_vec(), Endian::Little), view.shape())
+    fn shaped<T: Stored>(flat: &Tensor<T>, shape: &[usize]) -> Array {
+        flat.reshape(shape).into()
     }
     let shape = view.shape();
     if checked_numel(shape).is_none() {
         return Err(format!("the shape {shape:?} is too large"));
     }
-    let words = || view.data().as_chunks().0.iter().map(|&b| u16::from_le_bytes(b));
-    match view.dtype() {
-        Dtype::F32 => plain::<f32>(view),
-        Dtype::F64 => plain::<f64>(view),
-        Dtype::I32 => plain::<i32>(view),
-        Dtype::I64 => plain::<i64>(view),
-        Dtype::U8 => plain::<u8>(view),
-        Dtype::BOOL => plain::<bool>(view),
-        Dtype::F16 => tensor(words().map(|w| f16::from_bits(w).to_f32()).collect(), shape),
-        Dtype::BF16 => tensor(words().map(|w| bf16::from_bits(w).to_f32()).collect(), shape),
-        Dtype::I16 => tensor(words().map(|w| i32::from(w.cast_signed())).collect(), shape),
-        Dtype::I8 => tensor(view.data().iter().map(|b| i32::from(b.cast_signed())).collect(), shape),
+    let of = match view.dtype() {
+        Dtype::F64 => ElementType::F64,
+        Dtype::F32 => ElementType::F32,
+        Dtype::F16 => ElementType::F16,
+        Dtype::BF16 => ElementType::BF16,
+        Dtype::I64 => ElementType::I64,
+        Dtype::I32 => ElementType::I32,
+        Dtype::I16 => ElementType::I16,
+        Dtype::I8 => ElementType::I8,
+        Dtype::U32 => ElementType::U32,
+        Dtype::U16 => ElementType::U16,
+        Dtype::U8 => ElementType::U8,
+        Dtype::BOOL => ElementType::Bool,
         other => {
-            Err(format!("the elements are {other}, which is not read; wanted floats of up to 64 bits, I8 to I64, U8 or BOOL"))
+            return Err(format!(
+                "the elements are {other}, which is not read; expected BF16, F16 to F64, I8 to I64, U8 to U32 or BOOL"
+            ));
         }
-    }
+    };
+    let flat = of.decode(view.data().to_vec(), Endian::Little);
+    Ok(crate::stored::each!(flat, t => shaped(&t, shape)))
 }

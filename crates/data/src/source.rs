@@ -1,6 +1,9 @@
 //! A file being read: plain or gzipped, with its position, and never trusting what it claims.
 
+use crate::element::ElementType;
 use crate::error::DataError;
+use crate::limit::{self, Budget, MemoryLimit};
+use crate::stored::{Array, Endian};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -17,11 +20,12 @@ pub(crate) struct Source<'a> {
     at: u64,
     /// How many bytes there are in all, where that is known before reading them.
     length: Option<u64>,
+    budget: Budget,
 }
 
 impl<'a> Source<'a> {
     /// Opens a file; one that starts as gzip does is decompressed.
-    pub fn open(path: &Path) -> Result<Self, DataError> {
+    pub fn open(path: &Path, limit: MemoryLimit) -> Result<Self, DataError> {
         let mut file = File::open(path).map_err(|e| DataError::io(path, "open", e))?;
         let meta = file.metadata().map_err(|e| DataError::io(path, "look at", e))?;
         if meta.is_dir() {
@@ -38,12 +42,13 @@ impl<'a> Source<'a> {
             true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file))),
             false => Box::new(BufReader::with_capacity(1 << 16, file)),
         };
-        Ok(Self { path: path.to_owned(), entry: None, reader, at: 0, length: (!gzip).then_some(meta.len()) })
+        let budget = Budget::new(limit, if gzip { limit::COMPRESSED } else { limit::PLAIN }, meta.len());
+        Ok(Self { path: path.to_owned(), entry: None, reader, at: 0, length: (!gzip).then_some(meta.len()), budget })
     }
 
     /// Reads an entry of the archive at `path`, whose length is not to be trusted.
-    pub fn of_entry(path: &Path, entry: &str, reader: Box<dyn Read + 'a>) -> Self {
-        Self { path: path.to_owned(), entry: Some(entry.to_owned()), reader, at: 0, length: None }
+    pub fn of_entry(path: &Path, entry: &str, reader: Box<dyn Read + 'a>, budget: Budget) -> Self {
+        Self { path: path.to_owned(), entry: Some(entry.to_owned()), reader, at: 0, length: None, budget }
     }
 
     /// How many bytes have been read, after decompression.
@@ -75,21 +80,43 @@ impl<'a> Source<'a> {
     pub fn take(&mut self, n: u64, what: &str) -> Result<Vec<u8>, DataError> {
         let short =
             |there: u64| format!("{what}: {n} bytes are announced, but only {there} follow; the file is truncated or damaged");
+        let left = self.length.map(|length| length.saturating_sub(self.at));
+        if let Some(left) = left.filter(|left| n > *left) {
+            return Err(self.error_at(self.at, short(left)));
+        }
         let mut bytes = Vec::new();
-        if let Some(length) = self.length {
-            let left = length.saturating_sub(self.at);
-            if n > left {
-                return Err(self.error_at(self.at, short(left)));
-            }
-            let room = usize::try_from(n).ok().and_then(|n| bytes.try_reserve_exact(n).ok());
+        loop {
+            let there = bytes.len() as u64;
+            // Of what is known to be there, all; otherwise as much again as there is already.
+            let step = left.map_or(there.max(1 << 16), |_| n).min(n - there);
+            self.budget.take(step, || format!("{what}: {n} bytes")).map_err(|e| self.error_at(self.at, e))?;
+            let room = usize::try_from(step).ok().and_then(|n| bytes.try_reserve_exact(n).ok());
             room.ok_or_else(|| self.error_at(self.at, format!("{what}: {n} bytes do not fit into memory")))?;
+            let read = self.reader.by_ref().take(step).read_to_end(&mut bytes).map_err(|e| self.read_error(&e))?;
+            if (read as u64) < step {
+                return Err(self.error_at(self.at, short(bytes.len() as u64)));
+            }
+            if bytes.len() as u64 == n {
+                self.at += n;
+                return Ok(bytes);
+            }
         }
-        let read = self.reader.by_ref().take(n).read_to_end(&mut bytes).map_err(|e| self.read_error(&e))?;
-        if (read as u64) < n {
-            return Err(self.error_at(self.at, short(read as u64)));
-        }
-        self.at += n;
-        Ok(bytes)
+    }
+
+    /// The elements that a header announces for `what`, in one row.
+    pub fn elements(&mut self, of: ElementType, numel: usize, order: Endian, what: &str) -> Result<Array, DataError> {
+        let (at, raw) = (self.at, numel as u64 * of.bytes());
+        let bytes = self.take(raw, what)?;
+        let size = numel as u64 * of.bytes_here();
+        self.budget.take(size, || format!("{what}: {size} bytes")).map_err(|e| self.error_at(at, e))?;
+        let elements = of.decode(bytes, order);
+        self.budget.give_back(raw);
+        Ok(elements)
+    }
+
+    /// Counts memory that is taken beside what is read.
+    pub fn count(&self, bytes: u64, what: &str) -> Result<(), DataError> {
+        self.budget.take(bytes, || format!("{what}: {bytes} bytes")).map_err(|e| self.error_at(self.at, e))
     }
 
     /// All that is left of a plain file. A gzipped one is refused, as nothing bounds what it may grow to.

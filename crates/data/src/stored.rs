@@ -1,8 +1,11 @@
 //! How the elements of tensors lie in files.
 
+use crate::error::DataError;
 use gradus_tensor::{DType, Element, Float, Num, Tensor};
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Runs the same expression on the tensor inside, whatever its type.
 macro_rules! each {
@@ -104,7 +107,7 @@ impl Array {
     }
 
     /// The numbers as floats of type `T`, rounded where `T` is coarser; truth values are 0 and 1. Shares the buffer when
-    /// they are of type `T`.
+    /// they are of type `T`. [`exact`](Self::exact) does not round.
     ///
     /// ```
     /// # use gradus_data::Array;
@@ -124,6 +127,37 @@ impl Array {
             Self::U8(t) => converted(t, |v| T::from_f64(v.into())),
             Self::Bool(t) => converted(t, |v| T::from_f64(u8::from(v).into())),
         }
+    }
+}
+
+impl Array {
+    /// The floats as floats of type `T`, if all of them keep their values. Shares the buffer when they are of type `T`.
+    ///
+    /// # Errors
+    /// When the elements are integers or truth values, or some would be rounded: the message says which and how to convert
+    /// them nevertheless.
+    ///
+    /// ```
+    /// # use gradus_data::Array;
+    /// # use gradus_tensor::Tensor;
+    /// assert_eq!(Array::from(Tensor::from([0.5f64])).exact::<f32>(), Ok(Tensor::from([0.5])));
+    /// assert!(Array::from(Tensor::from([0.1f64])).exact::<f32>().unwrap_err().contains("0.1 would become 0.10000000149"));
+    /// assert!(Array::from(Tensor::from([3i64])).exact::<f32>().unwrap_err().contains("is i64"));
+    /// ```
+    pub fn exact<T: Float>(&self) -> Result<Tensor<T>, String> {
+        let (is, wanted) = (type_name(self.dtype()), type_name(T::DTYPE));
+        if !matches!(self, Self::F32(_) | Self::F64(_)) {
+            return Err(format!("is {is}; expected {wanted} or another type of floats"));
+        }
+        let cast = self.cast::<T>();
+        if let Self::F64(wide) = self {
+            let differs = |(a, b): &(f64, f64)| a != b && !(a.is_nan() && b.is_nan());
+            let pairs = wide.to_vec().into_iter().zip(cast.to_vec()).map(|(a, b)| (a, b.to_f64()));
+            if let Some((value, rounded)) = pairs.into_iter().find(differs) {
+                return Err(format!("is {is} and would lose digits as {wanted}: {value} would become {rounded}"));
+            }
+        }
+        Ok(cast)
     }
 }
 
@@ -225,4 +259,45 @@ pub(crate) fn type_name(dtype: DType) -> &'static str {
         DType::U8 => "u8",
         DType::Bool => "bool",
     }
+}
+
+/// The entries of a file of weights as floats of type `T`, for a network that has a place for the names that `has` accepts.
+///
+/// Values keep their bits or are widened. Integers and truth values that the network has no place for are left out: they
+/// count or index something, as PyTorch's `num_batches_tracked` does.
+///
+/// # Errors
+/// When, without `rounding`, values would be rounded, or are integers where floats are expected: the message names the
+/// entry and says how to convert it nevertheless.
+///
+/// ```
+/// use gradus_data::{Array, state_for};
+/// use gradus_tensor::Tensor;
+/// use std::collections::BTreeMap;
+/// let file = BTreeMap::from([
+///     ("0.weight".to_string(), Array::from(Tensor::from([1.5f32]))),
+///     ("1.num_batches_tracked".to_string(), Array::from(Tensor::from([7i64]))),
+/// ]);
+/// let state = state_for::<f64>("net.pth", &file, |name| name == "0.weight", false)?;
+/// assert_eq!(state, BTreeMap::from([("0.weight".to_string(), Tensor::from([1.5]))]));
+/// # Ok::<(), gradus_data::DataError>(())
+/// ```
+pub fn state_for<T: Float>(
+    path: impl AsRef<Path>,
+    arrays: &BTreeMap<String, Array>,
+    has: impl Fn(&str) -> bool,
+    rounding: bool,
+) -> Result<BTreeMap<String, Tensor<T>>, DataError> {
+    let counts =
+        |name: &str, array: &Array| !matches!(array, Array::F32(_) | Array::F64(_)) || name.ends_with("num_batches_tracked");
+    let kept = arrays.iter().filter(|(name, array)| has(name) || !counts(name, array));
+    kept.map(|(name, array)| {
+        let tensor = if rounding { Ok(array.cast()) } else { array.exact() };
+        let wrong = |reason| {
+            let how = "`models::Weights::allow_rounding` lets it be converted";
+            DataError::in_file(&path, format!("tensor `{name}`"), format!("{reason}; {how}"))
+        };
+        Ok((name.clone(), tensor.map_err(wrong)?))
+    })
+    .collect()
 }

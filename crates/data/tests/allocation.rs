@@ -1,14 +1,18 @@
 //! What the readers allocate: never what a damaged header claims. Alone in its program, as it counts all that is allocated.
 
 use gradus_data::npz::Npz;
-use gradus_data::{Csv, idx, npy, pth, read_image, safetensors};
+use gradus_data::{Csv, MemoryLimit, idx, npy, pth, read_image, read_image_with, safetensors};
 use gradus_tensor::Rng;
 use peak_alloc::PeakAlloc;
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
+
+/// The tests here count what all threads allocate.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Reads a file and lets go of what it holds.
 type Read = fn(&Path);
@@ -57,6 +61,82 @@ fn damaged(mut file: Vec<u8>, rng: &mut Rng) -> Vec<u8> {
     file
 }
 
+/// Files that are made to take much: what a small file makes of memory is 1 MiB and 64 bytes for each of its own at most.
+fn hostile() -> Vec<(&'static str, Vec<u8>)> {
+    let start = fixture("state_stream.pth");
+    let header = start.windows(2).enumerate().filter(|(_, w)| *w == b"\x80\x02").map(|(i, _)| i).nth(3).unwrap();
+    let stream = |pickle: &[u8]| {
+        let storage: &[u8] = b"\x80\x02]X\x01\x00\x00\x000a.\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        [&start[..header], b"\x80\x02", pickle, storage].concat()
+    };
+    let tensor: &[u8] = b"ctorch._utils\n_rebuild_tensor_v2\nq\x07((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\00\
+X\x03\0\0\0cpuK\x02NtQK\0K\x01\x85K\x01\x85\x89Ntq\x08Rq\x09";
+    let named =
+        |names: Vec<u8>| stream(&[b"}X\x01\0\0\0t", tensor, b"sX\xe8\x03\0\0", &[b'n'; 1000], b"}(", &names, b"us."].concat());
+    let repeated = |item: &[u8], n: usize| stream(&[b"}", tensor, b"0", &item.repeat(n), b"."].concat());
+    vec![
+        ("a long key before many names", named((0..20_000u16).flat_map(|i| [b'M', i as u8, (i >> 8) as u8, b'h', 9]).collect())),
+        ("a tensor made again", repeated(b"h\x07h\x08R0", 20_000)),
+        ("a tensor made again and remembered", repeated(b"h\x07h\x08R\x94", 20_000)),
+        ("a value remembered again", repeated(b"\x94", 100_000)),
+        ("a value remembered far away", repeated(b"r\x00\x80\x00\x00", 1000)),
+        ("empty lists", repeated(b"]", 100_000)),
+        ("empty dictionaries", repeated(b"}0", 100_000)),
+        ("marks", repeated(b"(", 100_000)),
+        ("truth values on the stack", repeated(b"\x88", 100_000)),
+        ("tuples of what is remembered", repeated(b"h\x09h\x09\x86", 20_000)),
+        ("storages named again", repeated(b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\00X\x03\0\0\0cpuK\x02NtQ0", 2000)),
+    ]
+}
+
+#[test]
+fn small_files_take_little_whatever_they_ask_for() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.pth");
+    for (name, file) in hostile() {
+        fs::write(&path, &file).unwrap();
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        let read = pth::read(&path).map(|all| all.len());
+        let took = ALLOCATED.peak_usage() - before;
+        let allowed = (1 << 20) + EACH_BYTE * file.len() + BUFFERS;
+        assert!(took <= allowed, "{name}: {took} bytes for a file of {}; allowed: {allowed} ({read:?})", file.len());
+    }
+}
+
+/// An image of 1024 x 1024 in about a kilobyte: what it may take is what it takes.
+#[test]
+fn the_cost_of_an_image_is_counted_in_full() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.png");
+    let pixels = 1usize << 20;
+    for (color, depth, bytes) in [
+        (png::ColorType::Rgb, png::BitDepth::Eight, 3),
+        (png::ColorType::Grayscale, png::BitDepth::Eight, 1),
+        (png::ColorType::Rgba, png::BitDepth::Sixteen, 8),
+    ] {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, 1024, 1024);
+        encoder.set_color(color);
+        encoder.set_depth(depth);
+        encoder.write_header().unwrap().write_image_data(&vec![0; pixels * bytes]).unwrap();
+        fs::write(&path, &file).unwrap();
+        // The file, the samples and what they had before they grew, and the tensor.
+        let cost = file.len() + pixels * bytes * 3 / 2 + pixels * 12;
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        drop(read_image_with(&path, MemoryLimit::bytes(cost as u64)).unwrap());
+        let took = ALLOCATED.peak_usage() - before;
+        assert!(took <= cost + BUFFERS, "{color:?}: {took} bytes; counted: {cost}");
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        assert!(read_image_with(&path, MemoryLimit::bytes(cost as u64 - 1)).is_err());
+        assert!(ALLOCATED.peak_usage() - before <= BUFFERS, "refused before it is decoded");
+    }
+}
+
 /// Buffers of readers and decompressors, whatever the file; and what each byte of a file may become: a digit of text or a
 /// pixel of a picture is several bytes in memory.
 const BUFFERS: usize = 512 << 10;
@@ -67,6 +147,7 @@ const SYMBOLS: usize = 16 << 20;
 
 #[test]
 fn no_reader_allocates_what_a_header_claims() {
+    let _alone = ALONE.lock().unwrap_or_else(|e| e.into_inner());
     let folder = tempfile::tempdir().unwrap();
     let rng = &mut Rng::seed(1);
     for (read, names) in READERS {

@@ -1,7 +1,7 @@
 //! Keras' names and layouts of weights as PyTorch's, which are ours.
 
-use gradus_data::Array;
-use gradus_tensor::{Float, Tensor};
+use gradus_data::{Array, Stored};
+use gradus_tensor::Tensor;
 use std::collections::BTreeMap;
 
 type Arrays = BTreeMap<String, Array>;
@@ -10,7 +10,8 @@ type Arrays = BTreeMap<String, Array>;
 pub(crate) fn translated(arrays: Arrays) -> Result<Arrays, (String, String)> {
     // The layers' arrays by their last part, and their path, which may name the layer's class.
     let mut layers: BTreeMap<String, (String, Arrays)> = BTreeMap::new();
-    for (name, array) in arrays {
+    // Integers are no weights: seeds and counters.
+    for (name, array) in arrays.into_iter().filter(|(_, array)| matches!(array, Array::F32(_) | Array::F64(_))) {
         let (path, layer, kind) = {
             let mut parts = name.trim_end_matches(":0").rsplitn(3, '/');
             let (Some(kind), Some(layer)) = (parts.next(), parts.next()) else {
@@ -137,13 +138,17 @@ fn each_channel(array: &Array) -> Result<Array, String> {
     Ok(relaid(array, array.shape(), &[2, 3, 0, 1], &[channels * multiplier, 1, height, width]))
 }
 
-/// The numbers seen as `from`, their axes in another order, then seen as `to`.
+/// The numbers seen as `from`, their axes in another order, then seen as `to`; of the type that they have.
 pub(crate) fn relaid(array: &Array, from: &[usize], order: &[usize], to: &[usize]) -> Array {
-    fn of<T: Float>(tensor: &Tensor<T>, from: &[usize], order: &[usize], to: &[usize]) -> Array {
-        Array::of(&tensor.reshape(from).permute(order).reshape(to))
+    fn of<T: Stored>(tensor: &Tensor<T>, from: &[usize], order: &[usize], to: &[usize]) -> Array {
+        tensor.reshape(from).permute(order).reshape(to).into()
     }
     match array {
+        Array::F32(tensor) => of(tensor, from, order, to),
         Array::F64(tensor) => of(tensor, from, order, to),
-        other => of(&other.cast::<f32>(), from, order, to),
+        Array::I32(tensor) => of(tensor, from, order, to),
+        Array::I64(tensor) => of(tensor, from, order, to),
+        Array::U8(tensor) => of(tensor, from, order, to),
+        Array::Bool(tensor) => of(tensor, from, order, to),
     }
 }

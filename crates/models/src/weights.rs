@@ -3,7 +3,7 @@
 use crate::keras;
 use gradus_autograd::Module;
 use gradus_data::npz::Npz;
-use gradus_data::{Array, DataError, pth, safetensors};
+use gradus_data::{Array, DataError, MemoryLimit, pth, safetensors, state_for};
 use gradus_tensor::Float;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 pub struct Weights {
     path: PathBuf,
     arrays: BTreeMap<String, Array>,
+    /// Whether values may be rounded to the network's type.
+    rounding: bool,
 }
 
 impl fmt::Debug for Weights {
@@ -37,20 +39,24 @@ impl Weights {
     /// feature `hdf5` Keras' `.h5` and `.keras`.
     ///
     /// # Errors
-    /// When the file cannot be read, is damaged, or has another extension.
+    /// When the file cannot be read, is damaged, asks for more memory than is plausible, or has another extension.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        Self::open_with(path, MemoryLimit::default())
+    }
+
+    /// [`open`](Self::open) with a limit of one's own to the memory that it takes.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_with(path: impl AsRef<Path>, limit: MemoryLimit) -> Result<Self, DataError> {
         let path = path.as_ref();
         let extension = path.extension().map(|e| e.to_ascii_lowercase());
         let arrays = match extension.as_ref().and_then(|e| e.to_str()) {
-            Some("pth" | "pt" | "bin") => pth::read(path)?,
+            Some("pth" | "pt" | "bin") => pth::read_with(path, limit)?,
             Some("safetensors") => safetensors::read(path)?.0,
-            Some("npz") => {
-                let mut file = Npz::open(path)?;
-                let names: Vec<String> = file.names().into_iter().map(str::to_owned).collect();
-                names.into_iter().map(|name| Ok((name.clone(), file.read_any(&name)?))).collect::<Result<_, DataError>>()?
-            }
+            Some("npz") => Npz::open_with(path, limit)?.read_all()?,
             #[cfg(feature = "hdf5")]
-            Some("h5" | "hdf5" | "keras") => gradus_data::hdf5::read(path)?,
+            Some("h5" | "hdf5" | "keras") => gradus_data::hdf5::read_with(path, limit)?,
             #[cfg(not(feature = "hdf5"))]
             Some("h5" | "hdf5" | "keras") => return Err(DataError::in_file(path, "", "is read with the feature `hdf5` only")),
             _ => {
@@ -61,7 +67,7 @@ impl Weights {
                 ));
             }
         };
-        Ok(Self { path: path.to_owned(), arrays })
+        Ok(Self { path: path.to_owned(), arrays, rounding: false })
     }
 
     /// The names, sorted.
@@ -78,17 +84,17 @@ impl Weights {
     ///
     /// # Errors
     /// When two arrays would have the same name.
-    pub fn rename(self, mut f: impl FnMut(&str) -> Option<String>) -> Result<Self, DataError> {
+    pub fn rename(mut self, mut f: impl FnMut(&str) -> Option<String>) -> Result<Self, DataError> {
         let mut arrays = BTreeMap::new();
         let mut first = BTreeMap::new();
-        for (name, array) in self.arrays {
+        for (name, array) in std::mem::take(&mut self.arrays) {
             let Some(new) = f(&name) else { continue };
             if let Some(other) = first.insert(new.clone(), name.clone()) {
                 return Err(DataError::in_file(&self.path, "", format!("`{other}` and `{name}` would both be `{new}`")));
             }
             arrays.insert(new, array);
         }
-        Ok(Self { path: self.path, arrays })
+        Ok(Self { arrays, ..self })
     }
 
     /// What lies under `prefix` alone, named from there: `features.0.weight` within `features` is `0.weight`.
@@ -107,14 +113,15 @@ impl Weights {
     /// Keras' names and layouts (`conv1/kernel`, `[KH, KW, C, F]`; a dense layer's `[in, out]`) as PyTorch's and ours
     /// (`conv1.weight`, `[F, C, KH, KW]`; `[out, in]`). Batch normalisations' `gamma`, `beta`, `moving_mean` and
     /// `moving_variance` become `weight`, `bias`, `running_mean` and `running_var`. Of longer paths the last two parts count.
-    /// Files of Keras 3 number a layer's arrays (`conv1/0`); their kinds are told by their shapes.
+    /// Files of Keras 3 number a layer's arrays (`conv1/0`); their kinds are told by their shapes. Integers, such as the seeds
+    /// of dropout layers, are no weights and are left out.
     ///
     /// # Errors
     /// When an array is of no known name, or its shape is not that of its kind.
-    pub fn from_keras(self) -> Result<Self, DataError> {
-        let arrays = keras::translated(self.arrays)
+    pub fn from_keras(mut self) -> Result<Self, DataError> {
+        let arrays = keras::translated(std::mem::take(&mut self.arrays))
             .map_err(|(name, reason)| DataError::in_file(&self.path, format!("array `{name}`"), reason))?;
-        Ok(Self { path: self.path, arrays })
+        Ok(Self { arrays, ..self })
     }
 
     /// Reorders the inputs of a dense layer `[out, H · W · C]` that follows a flattened map, from Keras' order, channels
@@ -137,14 +144,24 @@ impl Weights {
         Ok(self)
     }
 
-    /// Sets the parameters and buffers of a network, or of a part of one. The counters `num_batches_tracked` of PyTorch's
-    /// batch normalisations, which have no counterpart here, are passed over.
+    /// Lets [`load`](Self::load) round values to the network's element type: `f64` to `f32`, integers to floats.
+    #[must_use]
+    pub fn allow_rounding(self) -> Self {
+        Self { rounding: true, ..self }
+    }
+
+    /// Sets the parameters and buffers of a network, or of a part of one.
+    ///
+    /// Values keep their bits or are widened. Integers that the network has no place for are passed over, such as the
+    /// counters `num_batches_tracked` of PyTorch's batch normalisations.
     ///
     /// # Errors
-    /// When entries are missing, left over or mis-shaped: all are named, and the network is left as it was.
+    /// When entries are missing, left over or mis-shaped: all are named, and the network is left as it was. When values would
+    /// be rounded, as those of an `f64` file in a network of `f32`, or are integers where floats are expected, unless
+    /// [`allow_rounding`](Self::allow_rounding) was called.
     pub fn load<T: Float, M: Module<T>>(&self, module: &mut M) -> Result<(), DataError> {
-        let arrays = self.arrays.iter().filter(|(name, _)| !name.ends_with("num_batches_tracked"));
-        let state = arrays.map(|(name, array)| (name.clone(), array.cast())).collect();
+        let places = module.state_dict();
+        let state = state_for(&self.path, &self.arrays, |name| places.contains_key(name), self.rounding)?;
         module.load_state_dict(&state).map_err(|e| DataError::in_file(&self.path, "", e.to_string()))
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::TrainError;
 use gradus_autograd::Module;
 use gradus_data::safetensors::{self, Metadata};
-use gradus_data::{Array, DataError};
+use gradus_data::{Array, state_for};
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,18 +29,15 @@ pub fn save_tensors<T: Float>(
     Ok(safetensors::write(path, &tensors, metadata)?)
 }
 
-/// What [`save_tensors`] wrote: the tensors and the text.
+/// What [`save_tensors`] wrote: the tensors and the text. Tensors of `f32` are widened where `T` is `f64`.
 ///
 /// # Errors
-/// When the file cannot be read, is no safetensors file, is damaged, or has tensors of another element type.
+/// When the file cannot be read, is no safetensors file, is damaged, or has tensors of integers, or of floats that do not
+/// keep their values as `T`.
 pub fn load_tensors<T: Float>(path: impl AsRef<Path>) -> Result<(BTreeMap<String, Tensor<T>>, Metadata), TrainError> {
     let path = path.as_ref();
     let (stored, metadata) = safetensors::read(path)?;
-    let checked = |(name, t): (String, Array)| match tensor(&t) {
-        Ok(tensor) => Ok((name, tensor)),
-        Err(reason) => Err(DataError::in_file(path, format!("tensor `{name}`"), reason)),
-    };
-    Ok((stored.into_iter().map(checked).collect::<Result<_, _>>()?, metadata))
+    Ok((state_for(path, &stored, |_| true, false)?, metadata))
 }
 
 /// Writes a module's parameters and buffers under their paths, as safetensors.
@@ -65,13 +62,18 @@ pub fn save_weights<T: Float, M: Module<T>>(module: &M, path: impl AsRef<Path>) 
     save_tensors(path, &module.state_dict(), &BTreeMap::new())
 }
 
-/// Sets a module's parameters and buffers from a safetensors file.
+/// Sets a module's parameters and buffers from a safetensors file, of this library's or of PyTorch's.
+///
+/// Values keep their bits or are widened. Integers that the module has no place for are passed over, such as the counters
+/// `num_batches_tracked` of PyTorch's batch normalisations.
 ///
 /// # Errors
-/// When the file cannot be read, or does not fit: missing, left-over and mis-shaped entries are named by path, and the
-/// module is left as it was.
+/// When the file cannot be read; when it does not fit: missing, left-over and mis-shaped entries are named by path, and the
+/// module is left as it was; or when values would be rounded, as those of `f64` in a module of `f32`.
 pub fn load_weights<T: Float, M: Module<T>>(module: &mut M, path: impl AsRef<Path>) -> Result<(), TrainError> {
     let path = path.as_ref();
-    let (tensors, _) = load_tensors(path)?;
-    module.load_state_dict(&tensors).map_err(|e| TrainError::in_file(path, e.to_string()))
+    let (stored, _) = safetensors::read(path)?;
+    let places = module.state_dict();
+    let state = state_for(path, &stored, |name| places.contains_key(name), false)?;
+    module.load_state_dict(&state).map_err(|e| TrainError::in_file(path, e.to_string()))
 }

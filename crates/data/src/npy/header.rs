@@ -1,5 +1,6 @@
 //! The header of an `.npy` file: a Python dictionary of three fixed keys.
 
+use crate::element::ElementType;
 use crate::stored::Endian;
 use gradus_tensor::{DType, Shape};
 
@@ -7,7 +8,7 @@ use gradus_tensor::{DType, Shape};
 const MOST_AXES: usize = 64;
 
 pub(super) struct Header {
-    pub dtype: DType,
+    pub of: ElementType,
     pub order: Endian,
     pub fortran: bool,
     pub shape: Shape,
@@ -48,10 +49,10 @@ impl Header {
             return Err(p.wrong("the end of the header"));
         }
         let missing = |key: &str| (0, format!("the header has no key `{key}`"));
-        let (dtype, order) = descr.ok_or_else(|| missing("descr"))?;
+        let (of, order) = descr.ok_or_else(|| missing("descr"))?;
         let fortran = fortran.ok_or_else(|| missing("fortran_order"))?;
         let shape = shape.ok_or_else(|| missing("shape"))?;
-        Ok(Self { dtype, order, fortran, shape })
+        Ok(Self { of, order, fortran, shape })
     }
 }
 
@@ -107,7 +108,7 @@ impl<'a> Parser<'a> {
         Ok(string)
     }
 
-    fn descr(&mut self) -> Result<(DType, Endian), Wrong> {
+    fn descr(&mut self) -> Result<(ElementType, Endian), Wrong> {
         self.skip_space();
         let at = self.at;
         if self.found(b'[') {
@@ -115,19 +116,24 @@ impl<'a> Parser<'a> {
         }
         let descr = self.string()?;
         let order = if descr.starts_with('>') { Endian::Big } else { Endian::Little };
-        let dtype = match descr.strip_prefix(['<', '>', '|', '=']).unwrap_or(descr) {
-            "f4" => DType::F32,
-            "f8" => DType::F64,
-            "i4" => DType::I32,
-            "i8" => DType::I64,
-            "u1" => DType::U8,
-            "b1" | "?" => DType::Bool,
+        let of = match descr.strip_prefix(['<', '>', '|', '=']).unwrap_or(descr) {
+            "f8" => ElementType::F64,
+            "f4" => ElementType::F32,
+            "f2" => ElementType::F16,
+            "i8" => ElementType::I64,
+            "i4" => ElementType::I32,
+            "i2" => ElementType::I16,
+            "i1" => ElementType::I8,
+            "u4" => ElementType::U32,
+            "u2" => ElementType::U16,
+            "u1" => ElementType::U8,
+            "b1" | "?" => ElementType::Bool,
             _ => {
-                let known = "f4 (f32), f8 (f64), i4 (i32), i8 (i64), u1 (u8) and b1 (bool)";
+                let known = "f2 to f8, i1 to i8, u1 to u4 and b1";
                 return Err((at, format!("elements of type `{descr}`; read are {known}: convert with `astype` before saving")));
             }
         };
-        Ok((dtype, order))
+        Ok((of, order))
     }
 
     fn truth(&mut self) -> Result<bool, Wrong> {

@@ -7,16 +7,17 @@
 //!     the elements
 //! ```
 //! The format is described at <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
-//! Read and written are `f32`, `f64`, `i32`, `i64`, `u8` and `bool`; either byte order and either memory
-//! order are read.
+//! Written are `f32`, `f64`, `i32`, `i64`, `u8` and `bool`. Read are these and `float16`, which is widened to `f32`, `int8`,
+//! `int16` and `uint16`, which become `i32`, and `uint32`, which becomes `i64`; in either byte order and either memory order.
 
 mod header;
 
 use crate::error::DataError;
+use crate::limit::MemoryLimit;
 use crate::source::{Source, checked_numel};
 use crate::stored::{Array, Endian, Stored, each, type_name};
 use crate::write::atomic_write;
-use gradus_tensor::{DType, Shape, Tensor};
+use gradus_tensor::{Shape, Tensor};
 use header::Header;
 use std::io::{self, Write};
 use std::path::Path;
@@ -29,8 +30,8 @@ const LONGEST_HEADER: u64 = 1 << 16;
 /// Reads a file whose elements are of type `T`.
 ///
 /// # Errors
-/// When the file cannot be read, is no array file, is shorter or longer than its header says, or holds
-/// elements of another type; [`read_any`] reads all types.
+/// When the file cannot be read, is no array file, is shorter or longer than its header says, holds
+/// elements of another type, or unpacks to more than is plausible; [`read_any`] reads all types.
 ///
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();
@@ -52,7 +53,15 @@ pub fn read<T: Stored>(path: impl AsRef<Path>) -> Result<Tensor<T>, DataError> {
 /// # Errors
 /// As for [`read()`].
 pub fn read_any(path: impl AsRef<Path>) -> Result<Array, DataError> {
-    parse(Source::open(path.as_ref())?)
+    read_any_with(path, MemoryLimit::default())
+}
+
+/// [`read_any`] with a limit of one's own to the memory that it takes.
+///
+/// # Errors
+/// As for [`read()`].
+pub fn read_any_with(path: impl AsRef<Path>, limit: MemoryLimit) -> Result<Array, DataError> {
+    parse(Source::open(path.as_ref(), limit)?)
 }
 
 /// Writes an array; [atomically](crate::atomic_write).
@@ -89,30 +98,26 @@ pub(crate) fn parse(mut source: Source<'_>) -> Result<Array, DataError> {
     let start = source.at();
     let text = source.take(length, "the header")?;
     let header = Header::parse(&text).map_err(|(at, reason)| source.error_at(start + at as u64, reason))?;
-    match header.dtype {
-        DType::F32 => elements::<f32>(source, header),
-        DType::F64 => elements::<f64>(source, header),
-        DType::I32 => elements::<i32>(source, header),
-        DType::I64 => elements::<i64>(source, header),
-        DType::U8 => elements::<u8>(source, header),
-        DType::Bool => elements::<bool>(source, header),
-    }
-}
-
-fn elements<T: Stored>(mut source: Source<'_>, header: Header) -> Result<Array, DataError> {
-    let Header { order, fortran, shape, .. } = header;
+    let Header { of, order, fortran, shape } = header;
     let numel = checked_numel(&shape)
         .ok_or_else(|| source.error_at(source.at(), format!("the shape {shape} is too large for any memory")))?;
-    let data = source.take(numel as u64 * T::BYTES as u64, &format!("the elements of shape {shape}"))?;
+    let what = format!("the elements of shape {shape}");
+    let flat = source.elements(of, numel, order, &what)?;
+    if fortran {
+        source.count(numel as u64 * of.bytes_here(), &what)?;
+    }
     source.finish()?;
-    let data = T::decode(data, order);
+    Ok(each!(flat, t => shaped(&t, shape, fortran)))
+}
+
+fn shaped<T: Stored>(flat: &Tensor<T>, shape: Shape, fortran: bool) -> Array {
     if !fortran {
-        return Ok(Tensor::from_vec(data, shape).into());
+        return flat.reshape(shape).into();
     }
     // The first index runs fastest: row-major under the reversed shape.
     let reversed: Shape = shape.iter().rev().copied().collect();
     let axes: Vec<usize> = (0..shape.rank()).rev().collect();
-    Ok(Tensor::from_vec(data, reversed).permute(axes).contiguous().into())
+    flat.reshape(reversed).permute(axes).contiguous().into()
 }
 
 /// Writes an array in version 1.0, byte for byte as `np.save` does.

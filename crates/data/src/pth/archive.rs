@@ -3,17 +3,14 @@
 use super::pickle::Storage;
 use super::{Storages, length_of, run, tensors};
 use crate::error::DataError;
-use crate::source::Source;
+use crate::limit::Budget;
 use crate::stored::{Array, Endian};
-use crate::zipped;
+use crate::zipped::{self, Checksum};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::path::Path;
-use zip::{CompressionMethod, ZipArchive};
-
-/// The pickle names tensors; a longer one would name more than a million.
-const LONGEST_PICKLE: u64 = 1 << 26;
+use zip::ZipArchive;
 
 struct Archive<'a> {
     path: &'a Path,
@@ -21,12 +18,11 @@ struct Archive<'a> {
     /// The folder within the archive, as in `resnet18/`.
     prefix: String,
     order: Endian,
+    budget: &'a Budget,
 }
 
-pub(super) fn read(path: &Path, file: File) -> Result<BTreeMap<String, Array>, DataError> {
-    let size = file.metadata().map_err(|e| DataError::io(path, "look at", e))?.len();
-    let unreadable = |e| DataError::in_file(path, "", format!("not a readable zip archive: {e}"));
-    let zip = zipped::open(BufReader::new(file)).map_err(unreadable)?;
+pub(super) fn read(path: &Path, file: File, budget: &Budget) -> Result<BTreeMap<String, Array>, DataError> {
+    let zip = zipped::open(path, "a .pth file", BufReader::new(file))?;
     let found = zip.file_names().flatten().find_map(|name| Some(name.strip_suffix("data.pkl")?.to_owned()));
     let missing = || DataError::in_file(path, "", "no entry `data.pkl`; wanted an archive that `torch.save` wrote");
     let prefix = found.ok_or_else(missing)?;
@@ -37,42 +33,31 @@ pub(super) fn read(path: &Path, file: File) -> Result<BTreeMap<String, Array>, D
             "a TorchScript archive, which is code; wanted `torch.save(model.state_dict(), path)`",
         ));
     }
-    let mut archive = Archive { path, zip, prefix, order: Endian::Little };
+    let mut archive = Archive { path, zip, prefix, order: Endian::Little, budget };
     if archive.zip.index_for_name(&format!("{}byteorder", archive.prefix)).is_some() {
-        archive.order = match &archive.entry("byteorder", Some(16))?[..] {
+        archive.order = match &archive.entry("byteorder")?[..] {
             b"little" => Endian::Little,
             b"big" => Endian::Big,
             _ => return Err(DataError::in_file(path, "entry `byteorder`", "neither `little` nor `big`")),
         };
     }
-    let bytes = archive.entry("data.pkl", Some(LONGEST_PICKLE))?;
-    let pickle = run(path, "entry `data.pkl`", 0, &bytes)?;
-    tensors(path, &pickle, &mut archive, size)
+    let bytes = archive.entry("data.pkl")?;
+    let pickle = run(path, "entry `data.pkl`", 0, &bytes, budget)?;
+    tensors(path, &pickle, &mut archive, budget)
 }
 
 impl Archive<'_> {
-    /// All of an entry, if it has at most so many bytes.
-    fn entry(&mut self, name: &str, most: Option<u64>) -> Result<Vec<u8>, DataError> {
+    /// All of an entry. `torch.save` packs nothing.
+    fn entry(&mut self, name: &str) -> Result<Vec<u8>, DataError> {
         let whole = format!("{}{name}", self.prefix);
-        let wrong = |reason: String| DataError::in_file(self.path, format!("entry `{whole}`"), reason);
-        let entry = self.zip.by_name(&whole).map_err(|e| wrong(format!("cannot be opened: {e}")))?;
-        // Unpacking could turn a small file into a large one; `torch.save` packs nothing.
-        if entry.compression() != CompressionMethod::Stored {
-            return Err(wrong("is compressed; wanted an entry that is stored as it is".into()));
-        }
-        let size = entry.size();
-        if most.is_some_and(|most| size > most) {
-            return Err(wrong(format!("has {size} bytes, more than is plausible")));
-        }
-        let mut source = Source::of_entry(self.path, &whole, Box::new(entry.take(size)));
-        source.take(size, "the entry")
+        zipped::stored_entry(self.path, &mut self.zip, &whole, Checksum::MayBeZero, self.budget)
     }
 }
 
 impl Storages for Archive<'_> {
     fn bytes(&mut self, storage: &Storage<'_>) -> Result<Vec<u8>, DataError> {
         let wanted = length_of(self.path, storage)?;
-        let bytes = self.entry(&format!("data/{}", storage.key), None)?;
+        let bytes = self.entry(&format!("data/{}", storage.key))?;
         if bytes.len() as u64 != wanted {
             let reason = format!("has {} bytes; {} elements of {:?} take {wanted}", bytes.len(), storage.numel, storage.of);
             return Err(DataError::in_file(self.path, format!("storage `{}`", storage.key), reason));

@@ -12,15 +12,16 @@
 //! ```
 
 mod archive;
+mod names;
 mod pickle;
 mod stream;
 
 use crate::error::DataError;
+use crate::limit::{self, Budget, MemoryLimit};
 use crate::source::checked_numel;
-use crate::stored::{Array, Endian, Stored};
+use crate::stored::{Array, Endian, Stored, each};
 use gradus_tensor::Tensor;
-use half::{bf16, f16};
-use pickle::{Pickle, Refused, Storage, Type, Value, View};
+use pickle::{Pickle, Refused, Storage, Value, View};
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -28,11 +29,20 @@ use std::path::Path;
 /// Reads the tensors of a state dictionary, by name.
 ///
 /// Dictionaries within dictionaries, as of a checkpoint that holds an epoch's number beside the weights, are joined with
-/// dots: `state_dict.fc.weight`. What is no tensor is passed over. Half precision is widened to `f32`, small integers to
+/// dots: `state_dict.fc.weight`. Half precision is widened to `f32`, small integers to
 /// `i32`. Tensors that share a storage in the file share a buffer here, where their elements lie side by side.
 ///
+/// Plain data that is no tensor is passed over: numbers, texts, `None`, bytes, sets, dates, paths, lists and tuples (with what
+/// is in them), NumPy's scalars and arrays, `torch.device`, `torch.Size`, element types such as `torch.float32`, and
+/// `argparse.Namespace`. Whatever else the file names, such as a class of one's own or a whole model, is refused by its
+/// name; nothing is ever called.
+///
+/// Entries of the archive are held against their checksums, unless PyTorch was told not to store any
+/// (`torch.serialization.set_crc32_options(False)`).
+///
 /// # Errors
-/// When the file cannot be read, is no such file, is damaged, or asks for anything but tensors of plain numbers.
+/// When the file cannot be read, is no such file, is damaged, asks for anything but tensors and plain data, or for more
+/// memory than is plausible ([`read_with`]).
 ///
 /// ```no_run
 /// let weights = gradus_data::pth::read("resnet18.pth")?;
@@ -42,13 +52,23 @@ use std::path::Path;
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
 pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>, DataError> {
+    read_with(path, MemoryLimit::default())
+}
+
+/// [`read()`] with a limit of one's own to the memory that it takes.
+///
+/// # Errors
+/// As for [`read()`].
+pub fn read_with(path: impl AsRef<Path>, limit: MemoryLimit) -> Result<BTreeMap<String, Array>, DataError> {
     let path = path.as_ref();
     let mut file = std::fs::File::open(path).map_err(|e| DataError::io(path, "open", e))?;
     let failed = |e| DataError::io(path, "read", e);
     let mut start = Vec::new();
     file.by_ref().take(4).read_to_end(&mut start).map_err(failed)?;
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
-    if start.starts_with(b"PK") { archive::read(path, file) } else { stream::read(path, file) }
+    let size = file.metadata().map_err(|e| DataError::io(path, "look at", e))?.len();
+    let budget = Budget::new(limit, limit::PLAIN, size);
+    if start.starts_with(b"PK") { archive::read(path, file, &budget) } else { stream::read(path, file, &budget) }
 }
 
 /// Where a storage's bytes come from, and in which order.
@@ -62,7 +82,7 @@ fn tensors(
     path: &Path,
     pickle: &Pickle<'_>,
     storages: &mut dyn Storages,
-    file_bytes: u64,
+    budget: &Budget,
 ) -> Result<BTreeMap<String, Array>, DataError> {
     let wrong = |reason: String| DataError::in_file(path, "", reason);
     let Value::Dict(root) = pickle.root else {
@@ -70,7 +90,7 @@ fn tensors(
             "the file holds no dictionary; wanted a `state_dict`, as of `torch.save(model.state_dict(), path)`".into(),
         ));
     };
-    let mut reader = Reader { pickle, storages, decoded: BTreeMap::new(), left: 8 * file_bytes };
+    let mut reader = Reader { pickle, storages, decoded: BTreeMap::new(), budget };
     let mut found = BTreeMap::new();
     // A dictionary may be named many times, or hold itself: each is entered once, along the first path to it.
     let mut entered = vec![false; pickle.dicts.len()];
@@ -90,8 +110,12 @@ fn tensors(
                 return Err(wrong(format!("a name of {} bytes; at most {LONGEST_NAME} are read", name.len())));
             }
             match *value {
-                Value::Dict(inner) => todo.push((inner, name + ".")),
+                Value::Dict(inner) => {
+                    budget.take((name.len() + ENTRY) as u64, || "the names of the tensors".into()).map_err(wrong)?;
+                    todo.push((inner, name + "."));
+                }
                 Value::Tensor(tensor) => {
+                    budget.take((name.len() + ENTRY) as u64, || "the names of the tensors".into()).map_err(wrong)?;
                     let array = reader.tensor(&pickle.tensors[tensor]).map_err(|e| match e {
                         Wrong::Tensor(reason) => DataError::in_file(path, format!("tensor `{name}`"), reason),
                         Wrong::Storage(error) => error,
@@ -106,6 +130,8 @@ fn tensors(
 }
 
 const LONGEST_NAME: usize = 1024;
+/// About what a name and a tensor take in memory beside the text and the elements.
+const ENTRY: usize = 320;
 
 enum Wrong {
     Tensor(String),
@@ -117,8 +143,7 @@ struct Reader<'a> {
     storages: &'a mut dyn Storages,
     /// Storages that were read, by key.
     decoded: BTreeMap<&'a str, (Storage<'a>, Array)>,
-    /// What may still be copied out of storages: a small file could ask for one of its storages many times.
-    left: u64,
+    budget: &'a Budget,
 }
 
 impl<'a> Reader<'a> {
@@ -129,20 +154,15 @@ impl<'a> Reader<'a> {
             Some(_) => return Err(Wrong::Tensor(format!("storage `{}` is described in two ways", storage.key))),
             None => {
                 let bytes = self.storages.bytes(&storage).map_err(Wrong::Storage)?;
-                let array = decode(bytes, storage.of, self.storages.order());
+                let (raw, here) = (bytes.len() as u64, storage.numel * storage.of.bytes_here());
+                self.budget.take(here, || format!("storage `{}`, {here} bytes", storage.key)).map_err(Wrong::Tensor)?;
+                let array = storage.of.decode(bytes, self.storages.order());
+                self.budget.give_back(raw);
                 self.decoded.insert(storage.key, (storage, array.clone()));
                 array
             }
         };
-        match array {
-            Array::F32(t) => self.view(&t, view),
-            Array::F64(t) => self.view(&t, view),
-            Array::I32(t) => self.view(&t, view),
-            Array::I64(t) => self.view(&t, view),
-            Array::U8(t) => self.view(&t, view),
-            Array::Bool(t) => self.view(&t, view),
-        }
-        .map_err(Wrong::Tensor)
+        each!(array, t => self.view(&t, view)).map_err(Wrong::Tensor)
     }
 
     /// The elements of a storage that a tensor sees: a view where they lie in order, otherwise a copy.
@@ -168,8 +188,9 @@ impl<'a> Reader<'a> {
         if in_order(&shape, &strides) {
             return Ok(storage.slice(0, start..start + numel).reshape(&shape[..]).into());
         }
-        self.left =
-            self.left.checked_sub((numel * T::BYTES) as u64).ok_or("the tensors of this file overlap more than is plausible")?;
+        // A small file could ask for copies of one of its storages many times.
+        let size = (numel * size_of::<T>()) as u64;
+        self.budget.take(size, || format!("a copy of shape {shape:?}, {size} bytes"))?;
         let values = storage.as_slice().expect("a storage lies in order");
         let mut out = Vec::with_capacity(numel);
         let mut index = vec![0; shape.len()];
@@ -200,33 +221,9 @@ fn in_order(shape: &[usize], strides: &[usize]) -> bool {
     })
 }
 
-/// The elements of a storage, widened where there is no such element type here.
-fn decode(bytes: Vec<u8>, of: Type, order: Endian) -> Array {
-    fn flat<T: Stored>(values: Vec<T>) -> Array {
-        let n = values.len();
-        Tensor::from_vec(values, [n]).into()
-    }
-    let words = |bytes: &[u8]| -> Vec<u16> {
-        let word = if order == Endian::Little { u16::from_le_bytes } else { u16::from_be_bytes };
-        bytes.as_chunks().0.iter().map(|&b| word(b)).collect()
-    };
-    match of {
-        Type::F32 => flat(f32::decode(bytes, order)),
-        Type::F64 => flat(f64::decode(bytes, order)),
-        Type::I64 => flat(i64::decode(bytes, order)),
-        Type::I32 => flat(i32::decode(bytes, order)),
-        Type::U8 => flat(bytes),
-        Type::Bool => flat(bool::decode(bytes, order)),
-        Type::I8 => flat(bytes.iter().map(|&b| i32::from(b.cast_signed())).collect()),
-        Type::I16 => flat(words(&bytes).into_iter().map(|w| i32::from(w.cast_signed())).collect()),
-        Type::F16 => flat(words(&bytes).into_iter().map(|w| f16::from_bits(w).to_f32()).collect()),
-        Type::BF16 => flat(words(&bytes).into_iter().map(|w| bf16::from_bits(w).to_f32()).collect()),
-    }
-}
-
 /// Runs a pickle that starts at byte `from` of the file or entry at `place`.
-fn run<'a>(path: &Path, place: &str, from: usize, bytes: &'a [u8]) -> Result<Pickle<'a>, DataError> {
-    pickle::load(bytes).map_err(|Refused { at, reason }| {
+fn run<'a>(path: &Path, place: &str, from: usize, bytes: &'a [u8], budget: &Budget) -> Result<Pickle<'a>, DataError> {
+    pickle::load(bytes, budget).map_err(|Refused { at, reason }| {
         let place = if place.is_empty() { format!("byte {}", from + at) } else { format!("{place}, byte {at}") };
         DataError::in_file(path, place, reason)
     })

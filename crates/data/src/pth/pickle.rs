@@ -4,7 +4,9 @@
 //! are made by naming a global and calling it; here, the names are those of a fixed list, which stand for plain data.
 //! Values lie in tables and name each other by number: what a hostile file nests a million deep costs no stack.
 
-use std::collections::HashMap;
+use super::names::Global;
+use crate::element::ElementType;
+use crate::limit::Budget;
 
 /// A value on the machine's stack.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,74 +24,15 @@ pub(super) enum Value<'a> {
     Global(Global),
     Storage(usize),
     Tensor(usize),
-}
-
-/// The only names that a file may use.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Global {
-    OrderedDict,
-    RebuildTensor,
-    RebuildTensorV2,
-    RebuildParameter,
-    Size,
-    /// The type of a storage's elements.
-    Storage(Type),
-}
-
-/// The types of elements that are read.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Type {
-    F32,
-    F64,
-    F16,
-    BF16,
-    I64,
-    I32,
-    I16,
-    I8,
-    U8,
-    Bool,
-}
-
-impl Type {
-    pub fn bytes(self) -> u64 {
-        match self {
-            Self::F64 | Self::I64 => 8,
-            Self::F32 | Self::I32 => 4,
-            Self::F16 | Self::BF16 | Self::I16 => 2,
-            Self::I8 | Self::U8 | Self::Bool => 1,
-        }
-    }
-}
-
-impl Global {
-    fn find(module: &str, name: &str) -> Option<Self> {
-        Some(match (module, name) {
-            ("collections", "OrderedDict") => Self::OrderedDict,
-            ("torch._utils", "_rebuild_tensor") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensorV2,
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
-            ("torch", "Size") => Self::Size,
-            ("torch", "FloatStorage") => Self::Storage(Type::F32),
-            ("torch", "DoubleStorage") => Self::Storage(Type::F64),
-            ("torch", "HalfStorage") => Self::Storage(Type::F16),
-            ("torch", "BFloat16Storage") => Self::Storage(Type::BF16),
-            ("torch", "LongStorage") => Self::Storage(Type::I64),
-            ("torch", "IntStorage") => Self::Storage(Type::I32),
-            ("torch", "ShortStorage") => Self::Storage(Type::I16),
-            ("torch", "CharStorage") => Self::Storage(Type::I8),
-            ("torch", "ByteStorage") => Self::Storage(Type::U8),
-            ("torch", "BoolStorage") => Self::Storage(Type::Bool),
-            _ => return None,
-        })
-    }
+    /// Plain data of another kind, which is passed over: a device, a set, bytes.
+    Other,
 }
 
 /// A run of numbers that lies elsewhere in the file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Storage<'a> {
     pub key: &'a str,
-    pub of: Type,
+    pub of: ElementType,
     pub numel: u64,
 }
 
@@ -121,9 +64,21 @@ pub(super) struct Refused {
     pub reason: String,
 }
 
-/// Runs the pickle at the start of `bytes`.
-pub(super) fn load(bytes: &[u8]) -> Result<Pickle<'_>, Refused> {
-    let mut machine = Machine { bytes, ..Machine::default() };
+/// Runs the pickle at the start of `bytes`; what it makes is counted in `budget`.
+pub(super) fn load<'a>(bytes: &'a [u8], budget: &Budget) -> Result<Pickle<'a>, Refused> {
+    let mut machine = Machine {
+        bytes,
+        at: 0,
+        budget,
+        stack: Vec::new(),
+        deepest: 0,
+        marks: Vec::new(),
+        memo: Vec::new(),
+        seqs: Vec::new(),
+        dicts: Vec::new(),
+        storages: Vec::new(),
+        tensors: Vec::new(),
+    };
     loop {
         let at = machine.at;
         match machine.step() {
@@ -137,22 +92,27 @@ pub(super) fn load(bytes: &[u8]) -> Result<Pickle<'_>, Refused> {
     }
 }
 
-#[derive(Default)]
-struct Machine<'a> {
+struct Machine<'a, 'b> {
     bytes: &'a [u8],
     at: usize,
+    budget: &'b Budget,
     stack: Vec<Value<'a>>,
+    /// The largest that the stack has been, in values.
+    deepest: usize,
     marks: Vec<usize>,
-    memo: HashMap<u32, Value<'a>>,
+    memo: Vec<Option<Value<'a>>>,
     seqs: Vec<Vec<Value<'a>>>,
     dicts: Vec<Vec<(Value<'a>, Value<'a>)>>,
     storages: Vec<Storage<'a>>,
     tensors: Vec<View>,
 }
 
+/// Growing vectors have up to twice the room that they need.
+const SPARE: usize = 2;
+
 type Step<T> = Result<T, String>;
 
-impl<'a> Machine<'a> {
+impl<'a> Machine<'a, '_> {
     /// One instruction; the result once the pickle ends.
     fn step(&mut self) -> Step<Option<Value<'a>>> {
         let [code] = self.array()?;
@@ -160,10 +120,15 @@ impl<'a> Machine<'a> {
             b'.' => return self.pop().map(Some),
             0x80 => drop(self.array::<1>()?),
             0x95 => drop(self.array::<8>()?),
-            b'(' => self.marks.push(self.stack.len()),
+            b'(' => {
+                self.count(SPARE * size_of::<usize>())?;
+                self.marks.push(self.stack.len());
+            }
             b'0' => drop(self.pop()?),
             b'1' => drop(self.since_mark()?),
             b'}' | b']' | b')' | b't' | 0x85..=0x87 | b'l' | b'd' | b'a' | b'e' | b's' | b'u' => self.collection(code)?,
+            0x8f..=0x91 => self.set(code)?,
+            0x81 | 0x92 => self.object(code)?,
             b'q' | b'r' | b'h' | b'j' | 0x94 => self.memory(code)?,
             b'c' | 0x93 => self.global(code)?,
             b'Q' => self.storage()?,
@@ -172,7 +137,7 @@ impl<'a> Machine<'a> {
             b'b' => drop(self.pop()?),
             _ => {
                 let value = self.atom(code)?;
-                self.stack.push(value);
+                self.push(value)?;
             }
         }
         Ok(None)
@@ -199,7 +164,18 @@ impl<'a> Machine<'a> {
             b'X' | 0x8c | 0x8d | b'U' | b'T' => {
                 let n = self.length(matches!(code, 0x8c | b'U'), code == 0x8d)?;
                 let bytes = self.take(n)?;
-                Value::Str(std::str::from_utf8(bytes).map_err(|_| "a text that is not UTF-8".to_string())?)
+                match std::str::from_utf8(bytes) {
+                    Ok(text) => Value::Str(text),
+                    // Python 2's texts may be bytes.
+                    Err(_) if matches!(code, b'U' | b'T') => Value::Other,
+                    Err(_) => return Err("a text that is not UTF-8".into()),
+                }
+            }
+            // Bytes.
+            b'C' | b'B' | 0x8e | 0x96 => {
+                let n = self.length(code == b'C', matches!(code, 0x8e | 0x96))?;
+                self.take(n)?;
+                Value::Other
             }
             _ => {
                 let code = if code.is_ascii_graphic() { format!("`{}`", code as char) } else { format!("{code:#04x}") };
@@ -215,21 +191,26 @@ impl<'a> Machine<'a> {
             b']' | b')' => self.push_seq(Vec::new()),
             b't' | b'l' => {
                 let items = self.since_mark()?;
-                self.push_seq(items);
+                self.push_seq(items)
             }
             0x85..=0x87 => {
                 let from = self.stack.len().checked_sub(usize::from(code - 0x84)).ok_or(EMPTY)?;
                 let items = self.stack.split_off(from);
-                self.push_seq(items);
+                self.push_seq(items)
             }
             b'd' => {
                 let items = pairs(self.since_mark()?)?;
-                self.push_dict(items);
+                self.push_dict(items)
             }
             b'a' | b'e' => {
                 let items = if code == b'a' { vec![self.pop()?] } else { self.since_mark()? };
-                let Some(&Value::Seq(list)) = self.stack.last() else { return Err("items for what is no list".into()) };
-                self.seqs[list].extend(items);
+                self.count(SPARE * size_of_val(&items[..]))?;
+                match self.stack.last() {
+                    Some(&Value::Seq(list)) => self.seqs[list].extend(items),
+                    Some(Value::Other) => {}
+                    _ => return Err("items for what is no list".into()),
+                }
+                Ok(())
             }
             _ => {
                 let items = if code == b's' {
@@ -238,30 +219,66 @@ impl<'a> Machine<'a> {
                 } else {
                     self.since_mark()?
                 };
+                self.count(SPARE * size_of_val(&items[..]))?;
                 let items = pairs(items)?;
-                let Some(&Value::Dict(dict)) = self.stack.last() else {
-                    return Err("entries for what is no dictionary".into());
-                };
-                self.dicts[dict].extend(items);
+                match self.stack.last() {
+                    Some(&Value::Dict(dict)) => self.dicts[dict].extend(items),
+                    Some(Value::Other) => {}
+                    _ => return Err("entries for what is no dictionary".into()),
+                }
+                Ok(())
             }
         }
-        Ok(())
+    }
+
+    /// Sets, whose items are passed over.
+    fn set(&mut self, code: u8) -> Step<()> {
+        match code {
+            0x8f => self.push(Value::Other),
+            0x91 => {
+                self.since_mark()?;
+                self.push(Value::Other)
+            }
+            _ => {
+                self.since_mark()?;
+                if self.stack.last() == Some(&Value::Other) { Ok(()) } else { Err("items for what is no set".into()) }
+            }
+        }
+    }
+
+    /// An object of a class, made without calling it: of plain data, or not known.
+    fn object(&mut self, code: u8) -> Step<()> {
+        if code == 0x92 {
+            self.pop()?;
+        }
+        let (_arguments, class) = (self.pop()?, self.pop()?);
+        match class {
+            Value::Global(Global::Plain) => self.push(Value::Other),
+            _ => Err("an object of what is no known class".into()),
+        }
     }
 
     /// Values are remembered under numbers, and called back.
     fn memory(&mut self, code: u8) -> Step<()> {
         let index = match code {
             b'q' | b'h' => self.array::<1>()?[0].into(),
-            0x94 => u32::try_from(self.memo.len()).map_err(|_| "too many remembered values".to_string())?,
-            _ => u32::from_le_bytes(self.array()?),
+            0x94 => self.memo.len(),
+            _ => u32::from_le_bytes(self.array()?) as usize,
         };
         if matches!(code, b'h' | b'j') {
-            let value = *self.memo.get(&index).ok_or_else(|| format!("nothing is remembered under {index}"))?;
-            self.stack.push(value);
-        } else {
-            let top = *self.stack.last().ok_or(EMPTY)?;
-            self.memo.insert(index, top);
+            let value = self.memo.get(index).copied().flatten().ok_or_else(|| format!("nothing is remembered under {index}"))?;
+            return self.push(value);
         }
+        let top = *self.stack.last().ok_or(EMPTY)?;
+        // Pickles number what they remember from 0 or 1 on.
+        if index > self.bytes.len() {
+            return Err(format!("a value is remembered under {index}, more than this pickle has bytes"));
+        }
+        if index >= self.memo.len() {
+            self.count(SPARE * (index + 1 - self.memo.len()) * size_of::<Option<Value<'_>>>())?;
+            self.memo.resize(index + 1, None);
+        }
+        self.memo[index] = Some(top);
         Ok(())
     }
 
@@ -279,8 +296,7 @@ impl<'a> Machine<'a> {
                 "the file asks for `{module}.{name}`; only tensors of plain numbers are read, and no other code is known or run"
             )
         })?;
-        self.stack.push(Value::Global(known));
-        Ok(())
+        self.push(Value::Global(known))
     }
 
     /// A persistent name, `("storage", type, key, device, numel)`.
@@ -302,9 +318,10 @@ impl<'a> Machine<'a> {
             return Err(format!("storage `{key}` is a view of another one, as PyTorch wrote them before 0.4"));
         }
         let numel = u64::try_from(*numel).map_err(|_| format!("storage `{key}` has {numel} elements"))?;
-        self.storages.push(Storage { key, of: *of, numel });
-        self.stack.push(Value::Storage(self.storages.len() - 1));
-        Ok(())
+        let storage = Storage { key, of: *of, numel };
+        self.count(SPARE * size_of::<Storage<'_>>())?;
+        self.storages.push(storage);
+        self.push(Value::Storage(self.storages.len() - 1))
     }
 
     fn call(&mut self) -> Step<()> {
@@ -314,9 +331,21 @@ impl<'a> Machine<'a> {
         };
         let arguments = &self.seqs[arguments];
         let made = match (callee, &arguments[..]) {
-            (Global::OrderedDict, []) => {
-                self.push_dict(Vec::new());
-                return Ok(());
+            (Global::OrderedDict, []) | (Global::DefaultDict, [] | [Value::None | Value::Global(Global::Plain)]) => {
+                return self.push_dict(Vec::new());
+            }
+            // Python 2 hands over a list of pairs.
+            (Global::OrderedDict, &[Value::Seq(items)]) => {
+                self.count(SPARE * self.seqs[items].len() * size_of::<(Value<'_>, Value<'_>)>())?;
+                let pair = |item: &Value<'a>| match *item {
+                    Value::Seq(pair) => match self.seqs[pair][..] {
+                        [key, value] => Some((key, value)),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                let items = self.seqs[items].iter().map(pair).collect::<Option<_>>();
+                return self.push_dict(items.ok_or("a dictionary of what are no pairs")?);
             }
             (Global::Size, &[Value::Seq(sizes)]) => Value::Seq(sizes),
             (Global::RebuildParameter, &[Value::Tensor(tensor), ..]) => Value::Tensor(tensor),
@@ -329,13 +358,15 @@ impl<'a> Machine<'a> {
                 if view.shape.len() != view.strides.len() {
                     return Err(format!("a tensor of shape {:?} with strides {:?}", view.shape, view.strides));
                 }
+                // An allocation takes some bytes by itself.
+                self.count(SPARE * size_of::<View>() + 2 * (16 + view.shape.len() * size_of::<u64>()))?;
                 self.tensors.push(view);
                 Value::Tensor(self.tensors.len() - 1)
             }
+            (Global::Plain, _) => Value::Other,
             _ => return Err(format!("a call of {callee:?} with arguments that it does not take")),
         };
-        self.stack.push(made);
-        Ok(())
+        self.push(made)
     }
 
     fn sizes(&self, seq: usize) -> Step<Vec<u64>> {
@@ -350,14 +381,30 @@ impl<'a> Machine<'a> {
         self.seqs[seq].iter().map(size).collect::<Option<_>>().ok_or_else(|| "a size or stride that is no count".into())
     }
 
-    fn push_seq(&mut self, items: Vec<Value<'a>>) {
-        self.seqs.push(items);
-        self.stack.push(Value::Seq(self.seqs.len() - 1));
+    /// Counts memory that is taken.
+    fn count(&self, bytes: usize) -> Step<()> {
+        self.budget.take(bytes as u64, || "the pickle asks for too much".into())
     }
 
-    fn push_dict(&mut self, items: Vec<(Value<'a>, Value<'a>)>) {
+    fn push(&mut self, value: Value<'a>) -> Step<()> {
+        if self.stack.len() == self.deepest {
+            self.count(SPARE * size_of::<Value<'_>>())?;
+            self.deepest += 1;
+        }
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn push_seq(&mut self, items: Vec<Value<'a>>) -> Step<()> {
+        self.count(SPARE * size_of::<Vec<Value<'_>>>() + size_of_val(&items[..]))?;
+        self.seqs.push(items);
+        self.push(Value::Seq(self.seqs.len() - 1))
+    }
+
+    fn push_dict(&mut self, items: Vec<(Value<'a>, Value<'a>)>) -> Step<()> {
+        self.count(SPARE * size_of::<Vec<(Value<'_>, Value<'_>)>>() + size_of_val(&items[..]))?;
         self.dicts.push(items);
-        self.stack.push(Value::Dict(self.dicts.len() - 1));
+        self.push(Value::Dict(self.dicts.len() - 1))
     }
 
     fn pop(&mut self) -> Step<Value<'a>> {

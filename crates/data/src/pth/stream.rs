@@ -12,6 +12,7 @@
 use super::pickle::{Storage, Value};
 use super::{Storages, length_of, run, tensors};
 use crate::error::DataError;
+use crate::limit::Budget;
 use crate::stored::{Array, Endian};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -28,9 +29,12 @@ struct Stream<'a> {
     /// Where each storage starts, and how many elements it has.
     places: HashMap<&'a str, (usize, u64)>,
     order: Endian,
+    budget: &'a Budget,
 }
 
-pub(super) fn read(path: &Path, mut file: File) -> Result<BTreeMap<String, Array>, DataError> {
+pub(super) fn read(path: &Path, mut file: File, budget: &Budget) -> Result<BTreeMap<String, Array>, DataError> {
+    let size = file.metadata().map_err(|e| DataError::io(path, "look at", e))?.len();
+    budget.take(size, || format!("{size} bytes")).map_err(|e| DataError::in_file(path, "", e))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(|e| DataError::io(path, "read", e))?;
     let foreign = || {
@@ -40,14 +44,14 @@ pub(super) fn read(path: &Path, mut file: File) -> Result<BTreeMap<String, Array
             "not a file of PyTorch: neither a zip archive nor a stream of pickles that starts with its magic number",
         )
     };
-    let magic = run(path, "", 0, &bytes).map_err(|_| foreign())?;
+    let magic = run(path, "", 0, &bytes, budget).map_err(|_| foreign())?;
     if magic.root != Value::Long(&MAGIC) {
         return Err(foreign());
     }
     let mut at = magic.length;
     let bytes = &bytes[..];
     let next = |at: &mut usize| -> Result<_, DataError> {
-        let pickle = run(path, "", *at, &bytes[*at..])?;
+        let pickle = run(path, "", *at, &bytes[*at..], budget)?;
         *at += pickle.length;
         Ok(pickle)
     };
@@ -64,12 +68,12 @@ pub(super) fn read(path: &Path, mut file: File) -> Result<BTreeMap<String, Array
     };
     let sizes: HashMap<&str, u64> = weights.storages.iter().map(|s| (s.key, s.of.bytes())).collect();
     let order = if big { Endian::Big } else { Endian::Little };
-    let mut stream = Stream { path, bytes, places: HashMap::new(), order };
+    let mut stream = Stream { path, bytes, places: HashMap::new(), order, budget };
     for key in &keys.seqs[list] {
         let Value::Str(key) = *key else { continue };
         at = stream.place(key, at, sizes.get(key).copied())?;
     }
-    tensors(path, &weights, &mut stream, bytes.len() as u64)
+    tensors(path, &weights, &mut stream, budget)
 }
 
 impl<'a> Stream<'a> {
@@ -98,6 +102,7 @@ impl Storages for Stream<'_> {
         // `place` has found that many bytes to be there.
         let length = length_of(self.path, storage)? as usize;
         let bytes = self.bytes.get(at..at + length).ok_or_else(|| wrong("is described in two ways".into()))?;
+        self.budget.take(length as u64, || format!("{length} bytes")).map_err(wrong)?;
         Ok(bytes.to_vec())
     }
 

@@ -2,8 +2,10 @@
 
 mod dataset;
 mod files;
+mod images;
 mod labelled;
 mod mutations;
+mod plain_data;
 mod sets;
 mod transforms;
 mod weights;

@@ -1,9 +1,9 @@
 //! Files that Keras 3 wrote (`fixtures/make_keras.py`), and damaged ones.
 
-use gradus_data::{Array, hdf5};
+use gradus_data::{Array, MemoryLimit, hdf5};
 use gradus_models::Weights;
 use gradus_nn::{BatchNorm2d, Conv2d, Flatten, Layer, Linear, Mode, SeparableConv2d, Sequential};
-use gradus_tensor::{Rng, Tensor};
+use gradus_tensor::{DType, Rng, Tensor};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -68,4 +68,54 @@ fn damaged_files_are_errors() {
     }
     std::fs::write(&path, b"no such file").unwrap();
     assert!(hdf5::read(&path).unwrap_err().to_string().contains("not a readable HDF5 file"));
+}
+
+/// Every type of numbers in either order of bytes, by h5py (`fixtures/make_numbers.py`).
+#[test]
+fn numbers_of_every_type_are_widened() {
+    let all = hdf5::read(fixture("numbers.h5")).unwrap();
+    for (name, dtype, low, high) in [
+        ("f2", DType::F32, -0.5, 65504.0),
+        ("f4", DType::F32, -0.5, 65504.0),
+        ("f8", DType::F64, -0.5, 65504.0),
+        ("i1", DType::I32, -128.0, 127.0),
+        ("i2", DType::I32, -32768.0, 32767.0),
+        ("i4", DType::I32, -2147483648.0, 2147483647.0),
+        ("i8", DType::I64, i64::MIN as f64, i64::MAX as f64),
+        ("u1", DType::U8, 0.0, 255.0),
+        ("u2", DType::I32, 0.0, 65535.0),
+        ("u4", DType::I64, 0.0, 4294967295.0),
+    ] {
+        for order in ["little", "big"] {
+            let array = &all[&format!("{order}/{name}")];
+            assert_eq!((array.dtype(), array.shape().to_vec()), (dtype, vec![1, 3]), "{order} {name}");
+            assert_eq!(array.cast::<f64>().to_vec(), [low, 1.0, high], "{order} {name}");
+        }
+    }
+    assert!(all.keys().all(|name| !name.starts_with("passed")), "{:?}", all.keys());
+}
+
+#[test]
+fn seeds_of_dropout_are_no_weights() {
+    let weights = Weights::open(fixture("seeded.weights.h5")).unwrap();
+    assert_eq!(weights.get("layers/dropout/seed_generator/seed_generator/0").unwrap().get::<i64>(), Some(Tensor::from([7, 8])));
+    assert_eq!(weights.from_keras().unwrap().names().collect::<Vec<_>>(), ["dense.bias", "dense.weight"]);
+}
+
+#[test]
+fn a_flipped_bit_in_a_keras_archive_is_found() {
+    let whole = std::fs::read(fixture("keras.keras")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.keras");
+    // The HDF5 file starts with its signature, and is most of the archive.
+    let start = whole.windows(8).position(|w| w == b"\x89HDF\r\n\x1a\n").unwrap();
+    for at in (start..start + 20_000).step_by(997) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 4;
+        std::fs::write(&path, bytes).unwrap();
+        let text = hdf5::read(&path).unwrap_err().to_string();
+        assert!(text.contains("x.keras, entry `model.weights.h5`: is damaged: its CRC-32 is"), "byte {at}: {text}");
+    }
+    let text = hdf5::read_with(fixture("keras.h5"), MemoryLimit::bytes(35_000)).unwrap_err().to_string();
+    assert!(text.contains("MemoryLimit::bytes"), "{text}");
 }

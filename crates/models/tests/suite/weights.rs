@@ -1,9 +1,9 @@
 //! Names, layouts and misfits of weights on their way into networks.
 
-use gradus_data::npz;
+use gradus_data::{Array, MemoryLimit, npz};
 use gradus_models::{ResNet18, Vgg16, Weights};
-use gradus_nn::{Conv2d, Linear, Mode, Module, Sequential};
-use gradus_tensor::{Rng, Tensor};
+use gradus_nn::{BatchNorm1d, Conv2d, Layer, Linear, Mode, Module, ReLU, Sequential};
+use gradus_tensor::{DType, Rng, Tensor};
 use std::path::PathBuf;
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
@@ -93,4 +93,86 @@ fn bad_files_and_names_are_refused() {
     }
     let text = Vgg16::from_file::<f32>(&path).err().unwrap().to_string();
     assert!(text.contains("missing: [features.0.bias") && text.contains("left over: [a.weight, b.weight]"), "{text}");
+}
+
+fn fixture(name: &str) -> PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// The same network from every format, by PyTorch (`fixtures/make_batch_norm.py`).
+#[test]
+fn integers_and_other_precisions_are_what_they_are() {
+    let text = std::fs::read_to_string(fixture("batch_norm.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let list = |name: &str| json[name].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect::<Vec<_>>();
+    let fresh = || {
+        let rng = &mut Rng::seed(0);
+        Sequential::<f32>::new().add(Linear::new(3, 4, rng)).add(BatchNorm1d::new(4)).add(ReLU).add(Linear::new(4, 2, rng))
+    };
+    for name in
+        ["batch_norm.pth", "batch_norm.npz", "batch_norm.safetensors", "batch_norm_half.safetensors", "batch_norm_double.pth"]
+    {
+        let weights = Weights::open(fixture(name)).unwrap();
+        let tracked = weights.get("1.num_batches_tracked").unwrap();
+        assert_eq!((tracked.dtype(), tracked.get::<i64>().unwrap().item()), (DType::I64, 3), "{name}");
+        let mut net = fresh();
+        // The doubles were made of singles, and lose nothing.
+        weights.load(&mut net).unwrap();
+        let y = net.forward(&Tensor::from_vec(list("x"), [2, 3]).into(), &mut Mode::Eval);
+        let most = if name.contains("half") { 5e-3 } else { 1e-6 };
+        for (found, expected) in y.value().to_vec().iter().zip(list("y")) {
+            assert!((found - expected).abs() <= most, "{name}: {found}, by PyTorch {expected}");
+        }
+    }
+}
+
+#[test]
+fn what_would_be_rounded_is_an_error_unless_allowed() {
+    let (_dir, path) = folder();
+    let mut net = Sequential::<f32>::new().add(Linear::new(1, 2, &mut Rng::seed(0)));
+    let arrays = |weight: Array| [("0.weight", weight), ("0.bias", Tensor::from([0.0f32, 1.0]).into())];
+    for (weight, reason, rounded) in [
+        (
+            Array::from(Tensor::from([[0.1f64], [0.5]])),
+            "is f64 and would lose digits as f32: 0.1 would become 0.1",
+            [0.1f32, 0.5],
+        ),
+        (Tensor::from([[1e300f64], [0.5]]).into(), "would become inf", [f32::INFINITY, 0.5]),
+        (Tensor::from([[16_777_217i64], [3]]).into(), "is i64; expected f32", [16_777_216.0, 3.0]),
+        (Tensor::from([[true], [false]]).into(), "is bool; expected f32", [1.0, 0.0]),
+    ] {
+        npz::write(&path, arrays(weight)).unwrap();
+        let weights = Weights::open(&path).unwrap();
+        let before = net.state_dict();
+        let text = weights.load(&mut net).unwrap_err().to_string();
+        for part in ["weights.npz", "tensor `0.weight`", reason, "allow_rounding"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(net.state_dict() == before);
+        weights.allow_rounding().load(&mut net).unwrap();
+        assert_eq!(net.state_dict()["0.weight"].to_vec(), rounded);
+    }
+    // A network of doubles takes singles as they are.
+    npz::write(&path, arrays(Tensor::from([[0.1f32], [0.5]]).into())).unwrap();
+    let mut wide = Sequential::<f64>::new().add(Linear::new(1, 2, &mut Rng::seed(0)));
+    Weights::open(&path).unwrap().load(&mut wide).unwrap();
+    assert_eq!(wide.state_dict()["0.weight"].to_vec(), [f64::from(0.1f32), 0.5]);
+}
+
+/// Reordering keeps the type: integers stay integers.
+#[test]
+fn layouts_of_integers_stay_integers() {
+    let (_dir, path) = folder();
+    npz::write(&path, [("fc.weight", Tensor::from([[16_777_217i64, 2, 3, 4]]).into())]).unwrap();
+    let weights = Weights::open(&path).unwrap().unflatten("fc.weight", [2, 1, 2]).unwrap();
+    assert_eq!(weights.get("fc.weight").unwrap().get::<i64>().unwrap().to_vec(), [16_777_217, 3, 2, 4]);
+}
+
+#[test]
+fn a_file_may_be_given_more_memory() {
+    let text = Weights::open_with(fixture("batch_norm.pth"), MemoryLimit::bytes(1000)).unwrap_err().to_string();
+    assert!(text.contains("MemoryLimit::bytes"), "{text}");
+    for name in ["batch_norm.pth", "batch_norm.npz"] {
+        assert!(Weights::open_with(fixture(name), MemoryLimit::unlimited()).is_ok());
+    }
 }

@@ -87,10 +87,9 @@ pub(crate) fn save(path: &Path, (width, height): (u32, u32), drawing: &impl Draw
 
 /// RGB pixels as PNG.
 pub(crate) fn encode_png(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>, String> {
-    use image::ImageEncoder;
-    let mut png = Vec::new();
-    image::codecs::png::PngEncoder::new(&mut png)
-        .write_image(pixels, width, height, image::ExtendedColorType::Rgb8)
-        .map_err(|e| e.to_string())?;
-    Ok(png)
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels)).map_err(|e| e.to_string())?;
+    Ok(bytes)
 }

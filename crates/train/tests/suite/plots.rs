@@ -20,8 +20,10 @@ fn history() -> History {
 
 /// Width, height and pixels.
 fn png(path: &Path) -> (usize, usize, Vec<[u8; 3]>) {
-    let picture = image::open(path).unwrap().to_rgb8();
-    (picture.width() as usize, picture.height() as usize, picture.pixels().map(|p| p.0).collect())
+    let image = gradus_data::read_image(path).unwrap();
+    let (height, width) = (image.size(1), image.size(2));
+    let values: Vec<u8> = image.permute([1, 2, 0]).to_vec().into_iter().map(|v| (v * 255.0).round() as u8).collect();
+    (width, height, values.as_chunks().0.to_vec())
 }
 
 /// Where to draw: a folder of its own, or `PLOTS` to look at the pictures.

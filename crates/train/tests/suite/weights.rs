@@ -2,7 +2,8 @@
 
 use crate::common::{bits, net, plain_net};
 use gradus_autograd::{Buffer, Module, Param};
-use gradus_nn::{BatchNorm1d, Linear, Sequential};
+use gradus_data::{Array, safetensors};
+use gradus_nn::{BatchNorm1d, Layer, Linear, Mode, ReLU, Sequential};
 use gradus_tensor::{Rng, Tensor};
 use gradus_train::{load_tensors, load_weights, save_tensors, save_weights};
 use proptest::prelude::*;
@@ -54,7 +55,16 @@ fn double_precision_keeps_all_its_bits() {
     assert_eq!(into.1.get(), from.1.get());
     let mut single: (Param<f32>, Buffer<f32>) = (Param::new(Tensor::zeros([3])), Buffer::new(Tensor::zeros([1, 1])));
     let text = load_weights(&mut single, &path).unwrap_err().to_string();
-    assert!(text.contains("is of type F64; wanted F32"), "{text}");
+    assert!(text.contains("tensor `0`: is f64 and would lose digits as f32: 0.3333333333333333 would become"), "{text}");
+    assert!(text.contains("allow_rounding"), "{text}");
+    // What single precision holds as well is no loss.
+    into.0.set(Tensor::from([0.5, -0.0, f64::NAN]));
+    save_weights(&into, &path).unwrap();
+    load_weights(&mut single, &path).unwrap();
+    assert_eq!(single.state_dict()["0"].to_vec()[..2], [0.5, -0.0]);
+    save_weights(&single, &path).unwrap();
+    load_weights(&mut into, &path).unwrap();
+    assert_eq!(into.state_dict()["0"].to_vec()[..2], [0.5, -0.0]);
 }
 
 #[test]
@@ -120,8 +130,8 @@ fn damaged_files_are_refused_with_path_and_reason() {
         (file(&tensor("F32", "[1000000,1000000]", 4_000_000_000_000), &[0; 8]), "not a whole safetensors file"),
         (file(&tensor("F32", "[9223372036854775807,9]", 4), &[0; 4]), "not a whole safetensors file"),
         (file(&tensor("F32", "[2]", 4), &[0; 4]), "not a whole safetensors file"),
-        (file(&tensor("I64", "[1]", 8), &[0; 8]), "tensor `w`: is of type I64; wanted F32"),
-        (file(&tensor("F64", "[1]", 8), &[0; 8]), "tensor `w`: is of type F64; wanted F32"),
+        (file(&tensor("I64", "[1]", 8), &[0; 8]), "missing: [0.bias"),
+        (file(&tensor("F64", "[1]", 8), &[0; 8]), "left over: [w]"),
         (file(&tensor("F32", "[0,4611686018427387904,4611686018427387904]", 0), &[]), "too large"),
     ] {
         std::fs::write(&path, &bytes).unwrap();
@@ -206,5 +216,47 @@ proptest! {
         std::fs::write(&path, &bytes).unwrap();
         // Some damage is no damage; the rest must be an error, not a panic.
         let _ = fresh().fit(&data, &data, crate::common::quiet(1).batch(8).resume(&path));
+    }
+}
+
+/// PyTorch's own safetensors of a network with batch normalisation hold a counter of `i64`, and may be of half precision
+/// (`crates/models/tests/fixtures/make_batch_norm.py`).
+#[test]
+fn pytorchs_networks_with_batch_norm_are_loaded() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/fixtures");
+    let text = std::fs::read_to_string(fixtures.join("batch_norm.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let list = |name: &str| json[name].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect::<Vec<_>>();
+    for (name, most) in [("batch_norm.safetensors", 1e-6), ("batch_norm_half.safetensors", 5e-3)] {
+        let rng = &mut Rng::seed(0);
+        let mut net: Sequential =
+            Sequential::new().add(Linear::new(3, 4, rng)).add(BatchNorm1d::new(4)).add(ReLU).add(Linear::new(4, 2, rng));
+        load_weights(&mut net, fixtures.join(name)).unwrap();
+        let y = net.forward(&Tensor::from_vec(list("x"), [2, 3]).into(), &mut Mode::Eval);
+        for (found, expected) in y.value().to_vec().iter().zip(list("y")) {
+            assert!((found - expected).abs() <= most, "{name}: {found}, by PyTorch {expected}");
+        }
+    }
+}
+
+/// Integers where floats are expected are an error; where nothing is expected, they are passed over.
+#[test]
+fn integers_are_not_taken_for_weights() {
+    let (_dir, path) = folder();
+    let state = plain_net(1).state_dict();
+    let mut arrays: BTreeMap<String, Array> = state.iter().map(|(name, t)| (name.clone(), Array::of(t))).collect();
+    arrays.insert("position_ids".into(), Tensor::from([0i64, 1, 2]).into());
+    arrays.insert("mask".into(), Tensor::from([true, false]).into());
+    safetensors::write(&path, &arrays, &BTreeMap::new()).unwrap();
+    let mut into = plain_net(2);
+    load_weights(&mut into, &path).unwrap();
+    assert_eq!(bits(&into.state_dict()), bits(&state));
+    for wrong in
+        [Array::from(Tensor::from([1i64, 2, 3])), Tensor::from([16_777_217i32, 0, 0]).into(), Tensor::from([1u8, 2, 3]).into()]
+    {
+        let is = format!("{:?}", wrong.dtype()).to_lowercase();
+        arrays.insert("2.bias".into(), wrong);
+        safetensors::write(&path, &arrays, &BTreeMap::new()).unwrap();
+        assert!(refusal(&path).contains(&format!("tensor `2.bias`: is {is}; expected f32")), "{}", refusal(&path));
     }
 }

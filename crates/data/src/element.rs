@@ -1,0 +1,96 @@
+//! The types of elements that files hold, and what becomes of them here.
+
+use crate::stored::{Array, Endian, Stored};
+use gradus_tensor::{DType, Tensor};
+use half::{bf16, f16};
+
+/// A type of elements in a file. Half precision is widened to `f32`, integers to the next size that holds them all.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ElementType {
+    F64,
+    F32,
+    F16,
+    BF16,
+    I64,
+    I32,
+    I16,
+    I8,
+    U32,
+    U16,
+    U8,
+    Bool,
+}
+
+impl ElementType {
+    /// The type that holds the elements of `dtype` as they are.
+    pub fn of(dtype: DType) -> Self {
+        match dtype {
+            DType::F64 => Self::F64,
+            DType::F32 => Self::F32,
+            DType::I64 => Self::I64,
+            DType::I32 => Self::I32,
+            DType::U8 => Self::U8,
+            DType::Bool => Self::Bool,
+        }
+    }
+
+    /// Bytes an element takes in the file.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::F64 | Self::I64 => 8,
+            Self::F32 | Self::I32 | Self::U32 => 4,
+            Self::F16 | Self::BF16 | Self::I16 | Self::U16 => 2,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+        }
+    }
+
+    /// The type that the elements have here.
+    pub fn dtype(self) -> DType {
+        match self {
+            Self::F64 => DType::F64,
+            Self::F32 | Self::F16 | Self::BF16 => DType::F32,
+            Self::I64 | Self::U32 => DType::I64,
+            Self::I32 | Self::I16 | Self::I8 | Self::U16 => DType::I32,
+            Self::U8 => DType::U8,
+            Self::Bool => DType::Bool,
+        }
+    }
+
+    /// Bytes an element takes here.
+    pub fn bytes_here(self) -> u64 {
+        match self.dtype() {
+            DType::F64 | DType::I64 => 8,
+            DType::F32 | DType::I32 => 4,
+            DType::U8 | DType::Bool => 1,
+        }
+    }
+
+    /// The elements in `bytes`, in one row.
+    pub fn decode(self, bytes: Vec<u8>, order: Endian) -> Array {
+        fn flat<T: Stored>(values: Vec<T>) -> Array {
+            let n = values.len();
+            Tensor::from_vec(values, [n]).into()
+        }
+        let words = || {
+            let word = if order == Endian::Little { u16::from_le_bytes } else { u16::from_be_bytes };
+            bytes.as_chunks().0.iter().map(move |&b| word(b))
+        };
+        match self {
+            Self::F64 => flat(f64::decode(bytes, order)),
+            Self::F32 => flat(f32::decode(bytes, order)),
+            Self::F16 => flat(words().map(|w| f16::from_bits(w).to_f32()).collect()),
+            Self::BF16 => flat(words().map(|w| bf16::from_bits(w).to_f32()).collect()),
+            Self::I64 => flat(i64::decode(bytes, order)),
+            Self::I32 => flat(i32::decode(bytes, order)),
+            Self::I16 => flat(words().map(|w| i32::from(w.cast_signed())).collect()),
+            Self::I8 => flat(bytes.iter().map(|b| i32::from(b.cast_signed())).collect()),
+            Self::U32 => {
+                let word = if order == Endian::Little { u32::from_le_bytes } else { u32::from_be_bytes };
+                flat(bytes.as_chunks().0.iter().map(|&b| i64::from(word(b))).collect())
+            }
+            Self::U16 => flat(words().map(i32::from).collect()),
+            Self::U8 => flat(bytes),
+            Self::Bool => flat(bool::decode(bytes, order)),
+        }
+    }
+}
