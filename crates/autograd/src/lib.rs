@@ -45,7 +45,7 @@ pub use dual::Dual;
 pub use fixed_point::{FixedPointOptions, NotConverged, fixed_point};
 pub use functional::functional_call;
 pub use journal::is_checkpointing;
-pub use mode::{enable_grad, is_grad_enabled, no_grad};
+pub use mode::{enable_grad, is_grad_enabled, no_grad, set_grad_enabled};
 pub use module::{Module, StateDictError, Visitor};
 pub use op::{Pull, op, op_of_many, op_of_many_with_output, op_with_output};
 pub use ops::UnaryRule;

@@ -45,13 +45,46 @@ impl Drop for Restore {
 /// let x = Var::leaf([1.0f32].into());
 /// assert!(!no_grad(|| &x * 2.0).requires_grad());
 /// ```
+///
+/// # Threads
+/// Recording is a state of the thread, as in PyTorch. Gradus' own ops use several threads inside `f`, and run no other task
+/// on this one. A parallel loop of your own does both: its other threads record, and this one, while it waits for them,
+/// runs whatever task comes next, with recording off. So call `no_grad` inside the loop and not around it:
+///
+/// ```
+/// use gradus_autograd::{Var, no_grad};
+/// use rayon::prelude::*;
+/// let x = Var::leaf([1.0f32].into());
+/// let squares: Vec<_> = (0..100).into_par_iter().map(|i| no_grad(|| &x * f64::from(i))).collect();
+/// assert!(squares.iter().all(|y| !y.requires_grad()));
+/// ```
+///
+/// A function that does not know whether it runs inside `no_grad` hands the state on with [`set_grad_enabled`].
 pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
-    let _restore = Restore::after(false);
-    f()
+    set_grad_enabled(false, f)
 }
 
 /// Runs `f` with recording on, inside a [`no_grad`].
 pub fn enable_grad<R>(f: impl FnOnce() -> R) -> R {
-    let _restore = Restore::after(true);
+    set_grad_enabled(true, f)
+}
+
+/// Runs `f` with recording on or off: [`enable_grad`] or [`no_grad`].
+///
+/// With [`is_grad_enabled`] it takes the state of one thread to others:
+///
+/// ```
+/// use gradus_autograd::{Var, is_grad_enabled, no_grad, set_grad_enabled};
+/// use rayon::prelude::*;
+/// fn doubled(xs: &[Var<f32>]) -> Vec<Var<f32>> {
+///     let enabled = is_grad_enabled();
+///     xs.par_iter().map(|x| set_grad_enabled(enabled, || x * 2.0)).collect()
+/// }
+/// let xs: Vec<_> = (0..100).map(|i| Var::leaf([i as f32].into())).collect();
+/// assert!(doubled(&xs).iter().all(Var::requires_grad));
+/// assert!(!no_grad(|| doubled(&xs)).iter().any(Var::requires_grad));
+/// ```
+pub fn set_grad_enabled<R>(enabled: bool, f: impl FnOnce() -> R) -> R {
+    let _restore = Restore::after(enabled);
     f()
 }

@@ -6,7 +6,7 @@ use crate::image_file::Image;
 use crate::limit::MemoryLimit;
 use crate::transforms::{resize, to_grayscale};
 use gradus_tensor::Tensor;
-use rayon::prelude::*;
+use gradus_tensor::parallel::{Parts, chunks, chunks_mut};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -124,11 +124,8 @@ impl Dataset for ImageFolder {
         let shape = [indices.len(), self.channels, height, width];
         let mut pixels = vec![0.0; shape.iter().product()];
         // Collected before the first error is picked, so that it is the same one on any number of threads.
-        let done: Vec<Result<(), DataError>> = pixels
-            .par_chunks_exact_mut(self.channels * height * width)
-            .zip(indices)
-            .map(|(out, &i)| self.load(&self.files[i].0, out))
-            .collect();
+        let parts = (chunks_mut(&mut pixels, (self.channels * height * width).max(1)), chunks(indices, 1));
+        let done = parts.map_at_least(1, |_, (out, i)| self.load(&self.files[i[0]].0, out));
         done.into_iter().collect::<Result<(), _>>()?;
         let labels: Vec<i64> = indices.iter().map(|&i| self.files[i].1).collect();
         Ok((Tensor::from_vec(pixels, shape), Tensor::from(labels)))

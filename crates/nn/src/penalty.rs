@@ -127,6 +127,8 @@ thread_local! {
 /// assert_eq!(loss.backward().len(), 2);
 /// ```
 ///
+/// Only layers that run on this thread are seen: inside a parallel loop, collect in each of its tasks.
+///
 /// # Panics
 /// When penalties of another element type were collected.
 #[track_caller]

@@ -2,8 +2,8 @@
 
 use crate::error::{Kind, OptimError};
 use gradus_autograd::{Grads, Module};
+use gradus_tensor::parallel::{Parts, chunks};
 use gradus_tensor::{Float, Tensor};
-use rayon::prelude::*;
 
 /// How an optimiser clips.
 #[derive(Debug)]
@@ -102,8 +102,7 @@ const CHUNK: usize = 1 << 14;
 fn sum_of_squares<T: Float>(x: &Tensor<T>) -> f64 {
     let x = x.contiguous();
     let x = x.as_slice().expect("just made contiguous");
-    let parts: Vec<f64> = x.par_chunks(CHUNK).with_min_len(4).map(squares_of).collect();
-    parts.into_iter().sum()
+    chunks(x, CHUNK).map_at_least(4, |_, x| squares_of(x)).into_iter().sum()
 }
 
 /// Eight sums side by side, one a lane: a single one would wait for itself.

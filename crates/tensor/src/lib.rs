@@ -35,6 +35,7 @@ pub use buffer::{BufferEvent, BufferObserver, MemoryStats, memory_stats, observe
 pub use display::thousands;
 pub use element::{DType, Element, Float, Num};
 pub use error::{OrPanic, ShapeError};
+pub use kernels::parallel;
 pub use kernels::simd::{Simd, simd};
 pub use ops::compare::Rhs;
 pub use ops::conv::{Conv2dOptions, ConvAlgorithm, conv2d_shape, same_padding, window_reach};

@@ -3,11 +3,11 @@
 use crate::buffer::no_memory;
 use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
+use crate::parallel::{Parts, chunks_mut};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng};
-use rayon::prelude::*;
 
 /// A seedable source of random numbers (ChaCha with 8 rounds, by the `rand_chacha` crate).
 ///
@@ -136,7 +136,7 @@ impl Rng {
         const BLOCK: usize = 1 << 12;
         self.tensors = self.tensors.wrapping_add(1);
         let (origin, stream) = (&self.numbers, self.tensors);
-        out.par_chunks_mut(BLOCK).enumerate().for_each(|(i, out)| {
+        chunks_mut(out, BLOCK).each(|i, out| {
             let mut rng = origin.clone();
             rng.set_stream(stream);
             rng.set_word_pos((i * BLOCK * 2) as u128);

@@ -121,7 +121,8 @@ impl Drop for Restore {
 /// error, with the op, the user's line and the operands' ranges.
 ///
 /// `f` runs to its end all the same: what it changed, as by an optimiser's step, stays changed. Reading every result
-/// makes it slower. Only this thread's ops are seen, and not arithmetic on two constants handed over by value.
+/// makes it slower. Only this thread's ops are seen, not those of a parallel loop inside `f` that run on other threads; and not
+/// arithmetic on two constants handed over by value.
 /// Infinities made on purpose are reported too: mask with a large number, as `-1e9`.
 ///
 /// # Errors

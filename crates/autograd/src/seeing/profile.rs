@@ -75,6 +75,9 @@ impl ProfileRow {
 /// them. Counted are those that are alive, whoever holds them. Tensors of up to 16 elements have no buffer; views have
 /// none of their own; scratch that a kernel's worker threads make is not seen.
 ///
+/// **Threads.** Only what this thread runs is measured: ops of other threads, as of a parallel loop inside `f`, are not. While it
+/// waits for such a loop, this thread may run tasks that have nothing to do with `f`, whose ops count; profile inside the loop.
+///
 /// Ops inside a rule are part of that rule. An op of two constants that are handed over by value is no op: its time goes
 /// to the op after it. Inside a profile, [`Var::tape`](crate::Var::tape) knows each op's time and the bytes it keeps, and
 /// still does afterwards. A profile may run inside another, which counts its ops too.

@@ -11,3 +11,4 @@ mod parts;
 mod pictures;
 mod profile;
 mod tape;
+mod threads;

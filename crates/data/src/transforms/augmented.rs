@@ -4,8 +4,8 @@ use super::Transform;
 use crate::dataset::{Dataset, check_indices};
 use crate::error::DataError;
 use crate::labelled::Labelled;
+use gradus_tensor::parallel::Parts;
 use gradus_tensor::{Rng, Tensor};
-use rayon::prelude::*;
 
 /// The pictures of a data set, changed; see [`Dataset::augment`].
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ where
             transform.apply(picture, &mut source(seed, epoch, indices[k]))
         };
         // Collected before the first error is picked, so that it is the same one on any number of threads.
-        let changed: Vec<Result<Tensor<f32>, DataError>> = (0..indices.len()).into_par_iter().map(one).collect();
+        let changed = (0..indices.len()).map_at_least(1, |_, k| one(k));
         let changed = changed.into_iter().collect::<Result<Vec<_>, _>>()?;
         if let Some(k) = changed.iter().position(|p| p.shape() != changed[0].shape()) {
             let (a, b) = (changed[0].shape(), changed[k].shape());

@@ -4,6 +4,7 @@ use gradus_autograd::{Module, Var, no_grad};
 use gradus_nn::*;
 use gradus_tensor::{Rng, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn net() -> Sequential<f64> {
     let rng = &mut Rng::seed(0);
@@ -63,4 +64,33 @@ fn a_penalty_that_would_be_lost_is_refused() {
     let x = Var::leaf(Tensor::<f64>::ones([2, 2]));
     let m = message(|| collect_penalties::<f64, _>(|| within.forward(&x, &mut Mode::Train(&mut Rng::seed(0)))));
     assert!(m.contains("within `no_grad` or a checkpoint"), "{m}");
+}
+
+#[test]
+fn penalties_of_tasks_beside_are_not_collected() {
+    let net = |n: usize| {
+        ActivityPenalty::<Sequential<f64>>::new(Sequential::new().add(Linear::new(n, n, &mut Rng::seed(0))), Penalty::l2(1.0))
+    };
+    let (large, small) = (net(200), net(2));
+    let collected = |net: &ActivityPenalty<Sequential<f64>>, n: usize| {
+        let (_, penalty) = collect_penalties(|| net.forward(&Tensor::ones([200, n]).into(), &mut Mode::Train(&mut Rng::seed(1))));
+        penalty.map_or(f64::NAN, |p: Var<f64>| p.item())
+    };
+    let (right, of_small, failed) = (collected(&large, 200), collected(&small, 2), AtomicUsize::new(0));
+    let left = AtomicUsize::new(300);
+    let count = |found: f64, right: f64| failed.fetch_add(usize::from(found != right), Ordering::Relaxed);
+    rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap().in_place_scope(|scope| {
+        scope.spawn(|_| {
+            while left.load(Ordering::Acquire) > 0 {
+                count(collected(&large, 200), right);
+            }
+        });
+        for _ in 0..300 {
+            scope.spawn(|_| {
+                count(collected(&small, 2), of_small);
+                left.fetch_sub(1, Ordering::Release);
+            });
+        }
+    });
+    assert_eq!(failed.into_inner(), 0);
 }

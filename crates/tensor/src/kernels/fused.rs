@@ -1,11 +1,12 @@
 //! One pass over a tensor, what drives it, and the state that goes with it: the loop of an optimiser.
 
+use super::parallel::{Parts, chunks, chunks_mut};
 use super::simd::{Kernel, dispatch};
 use crate::element::Element;
 
 /// Slices shorter than this are not worth a second thread.
 const SERIAL: usize = 1 << 16;
-/// What one task takes at most.
+/// What one task takes.
 const CHUNK: usize = 1 << 14;
 /// Elements that are worked on in arrays of their own, which the compiler knows not to overlap: the slices
 /// are too many for it to test that at run time, and it would give up on vectors.
@@ -77,28 +78,6 @@ pub fn update<T: Element, const N: usize>(
     if w.len() < SERIAL {
         return dispatch(Update { w, g, state, f });
     }
-    split(w, g, state, f);
-}
-
-/// Halves at multiples of [`CHUNK`] until there is one, each half a task of its own.
-fn split<T: Element, const N: usize>(
-    w: &mut [T],
-    g: &[T],
-    state: [&mut [T]; N],
-    f: impl Fn(&mut T, T, [&mut T; N]) + Copy + Send + Sync,
-) {
-    if w.len() <= CHUNK {
-        return dispatch(Update { w, g, state, f });
-    }
-    let middle = w.len().div_ceil(CHUNK) / 2 * CHUNK;
-    let (w, w_rest) = w.split_at_mut(middle);
-    let (g, g_rest) = g.split_at(middle);
-    let mut rests: [&mut [T]; N] = std::array::from_fn(|_| Default::default());
-    let mut rest = rests.iter_mut();
-    let state = state.map(|s| {
-        let (head, tail) = s.split_at_mut(middle);
-        *rest.next().expect("as many as states") = tail;
-        head
-    });
-    rayon::join(|| split(w, g, state, f), || split(w_rest, g_rest, rests, f));
+    let parts = (chunks_mut(w, CHUNK), chunks(g, CHUNK), state.map(|s| chunks_mut(s, CHUNK)));
+    parts.each(|_, (w, g, state)| dispatch(Update { w, g, state, f }));
 }

@@ -1,10 +1,11 @@
 //! A matrix times a vector: bound by memory, so it is read once, as it lies, with nothing packed.
 
 use super::gemm::Mat;
+use super::parallel::{Parts, chunks_mut, tree};
 use super::simd::{Kernel, dispatch};
 use crate::element::Float;
-use rayon::prelude::*;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Below this many multiply-adds a second thread does not pay.
 const SERIAL: usize = 1 << 16;
@@ -45,17 +46,15 @@ impl<T: Float> Kernel for Dot<'_, T> {
 /// The sum of `a[i] * b[i]`.
 pub fn dot<T: Float>(a: &[T], b: &[T]) -> T {
     assert_eq!(a.len(), b.len());
+    if a.len() >= 2 * SERIAL {
+        return tree(a.len(), BLOCK, |n| n < 2 * SERIAL, |range| dot(&a[range.clone()], &b[range]), |x, y| x + y);
+    }
     if a.len() <= BLOCK {
         return dispatch(Dot(a, b));
     }
     let half = (a.len() / 2).next_multiple_of(BLOCK);
     let ((a1, a2), (b1, b2)) = (a.split_at(half), b.split_at(half));
-    if a.len() >= 2 * SERIAL {
-        let (x, y) = rayon::join(|| dot(a1, b1), || dot(a2, b2));
-        x + y
-    } else {
-        dot(a1, b1) + dot(a2, b2)
-    }
+    dot(a1, b1) + dot(a2, b2)
 }
 
 /// `y[i] += sum over j of columns[j][i] * x[j]`, for four columns.
@@ -78,18 +77,28 @@ impl<T: Float> Kernel for Columns<'_, T> {
 
 /// `y += A x` for an A of `y.len()` rows and `x.len()` columns whose columns are consecutive in memory.
 fn add_columns<T: Float>(a: Mat<'_, T>, x: &[T], y: &mut [T]) {
+    let rows = y.len();
+    let is_serial = |columns: usize| columns <= BLOCK || columns * rows < 2 * SERIAL;
+    if !is_serial(x.len()) {
+        let leaf = |range: Range<usize>| {
+            // The first leaf begins with what is there.
+            let mut sum = if range.start == 0 { y.to_vec() } else { vec![T::zero(); rows] };
+            add_columns(a.from(0, range.start), &x[range], &mut sum);
+            sum
+        };
+        let joined = |mut a: Vec<T>, b: Vec<T>| {
+            a.iter_mut().zip(&b).for_each(|(a, &b)| *a += b);
+            a
+        };
+        let sum = tree(x.len(), BLOCK, is_serial, leaf, joined);
+        return y.copy_from_slice(&sum);
+    }
     if x.len() > BLOCK {
         let half = (x.len() / 2).next_multiple_of(BLOCK);
-        let mut second = vec![T::zero(); y.len()];
+        let mut second = vec![T::zero(); rows];
         let (x1, x2) = x.split_at(half);
-        let work = x.len() * y.len();
-        let (first, rest) = (|y: &mut [T]| add_columns(a, x1, y), |y: &mut [T]| add_columns(a.from(0, half), x2, y));
-        if work >= 2 * SERIAL {
-            rayon::join(|| first(y), || rest(&mut second));
-        } else {
-            first(y);
-            rest(&mut second);
-        }
+        add_columns(a, x1, y);
+        add_columns(a.from(0, half), x2, &mut second);
         return y.iter_mut().zip(&second).for_each(|(y, &s)| *y += s);
     }
     let column = |j: usize| &a.data[a.from(0, j).offset..][..y.len()];
@@ -117,14 +126,14 @@ pub(crate) fn gemv<T: Float>(m: usize, k: usize, a: Mat<'_, T>, x: &[T], place: 
     };
     let parallel = m * k >= SERIAL;
     if a.col == 1 {
-        let row = |(i, y): (usize, &mut T)| {
+        let row = |i: usize, y: &mut T| {
             let sum = dot(&a.data[a.from(i, 0).offset..][..k], &x);
             *y = if beta == T::zero() { sum } else { sum + beta * *y };
         };
         if parallel {
-            y.par_iter_mut().enumerate().with_min_len((SERIAL / 4 / k).max(1)).for_each(row);
+            chunks_mut(y, 1).each_at_least(SERIAL / 4 / k, |i, y| row(i, &mut y[0]));
         } else {
-            y.iter_mut().enumerate().for_each(row);
+            y.iter_mut().enumerate().for_each(|(i, y)| row(i, y));
         }
         return true;
     }
@@ -135,7 +144,7 @@ pub(crate) fn gemv<T: Float>(m: usize, k: usize, a: Mat<'_, T>, x: &[T], place: 
     }
     const STRIP: usize = 1024;
     if parallel && m > STRIP {
-        y.par_chunks_mut(STRIP).enumerate().for_each(|(i, y)| add_columns(a.from(i * STRIP, 0), &x, y));
+        chunks_mut(y, STRIP).each(|i, y| add_columns(a.from(i * STRIP, 0), &x, y));
     } else {
         add_columns(a, &x, y);
     }

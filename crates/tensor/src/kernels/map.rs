@@ -1,9 +1,9 @@
 //! Elementwise loops over contiguous slices, and over strided operands.
 
+use super::parallel::{Parts, chunks, chunks_mut, items};
 use super::simd::{Kernel, dispatch};
 use super::strided::{Blocks, Operand, Scratch};
 use crate::element::Element;
-use rayon::prelude::*;
 
 /// Slices shorter than this are not worth a second thread.
 const SERIAL: usize = 1 << 16;
@@ -34,7 +34,7 @@ pub fn unary<A: Element, O: Element>(x: &[A], out: &mut [O], f: impl Fn(A) -> O 
     if x.len() < SERIAL {
         return dispatch(Unary(x, out, f));
     }
-    out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| dispatch(Unary(x, y, f)));
+    (chunks_mut(out, CHUNK), chunks(x, CHUNK)).each(|_, (y, x)| dispatch(Unary(x, y, f)));
 }
 
 struct InPlace<'a, A, F>(&'a mut [A], F);
@@ -56,7 +56,7 @@ pub fn unary_in_place<A: Element>(x: &mut [A], f: impl Fn(A) -> A + Copy + Send 
     if x.len() < SERIAL {
         return dispatch(InPlace(x, f));
     }
-    x.par_chunks_mut(CHUNK).for_each(|x| dispatch(InPlace(x, f)));
+    chunks_mut(x, CHUNK).each(|_, x| dispatch(InPlace(x, f)));
 }
 
 /// `out[i] = f(a[i], b[i])`, where an operand of another length than `out` has one value for all.
@@ -126,10 +126,8 @@ pub fn binary<A: Element, B: Element, O: Element>(a: &[A], b: &[B], out: &mut [O
     if out.len() < SERIAL {
         return dispatch(Binary(a, b, out, f));
     }
-    out.par_chunks_mut(CHUNK)
-        .zip(a.par_chunks(CHUNK))
-        .zip(b.par_chunks(CHUNK))
-        .for_each(|((out, a), b)| dispatch(Binary(a, b, out, f)));
+    let parts = (chunks_mut(out, CHUNK), chunks(a, CHUNK), chunks(b, CHUNK));
+    parts.each(|_, (out, a, b)| dispatch(Binary(a, b, out, f)));
 }
 
 struct BinaryInPlace<'a, A, B, F>(&'a mut [A], &'a [B], F);
@@ -148,7 +146,7 @@ pub fn binary_in_place<A: Element, B: Element>(a: &mut [A], b: &[B], f: impl Fn(
     if a.len() < SERIAL {
         return dispatch(BinaryInPlace(a, b, f));
     }
-    a.par_chunks_mut(CHUNK).zip(b.par_chunks(CHUNK)).for_each(|(a, b)| dispatch(BinaryInPlace(a, b, f)));
+    (chunks_mut(a, CHUNK), chunks(b, CHUNK)).each(|_, (a, b)| dispatch(BinaryInPlace(a, b, f)));
 }
 
 /// A task's share of [`binary_strided`], from block number `first` on.
@@ -189,7 +187,7 @@ pub fn binary_strided<A: Element, B: Element, O: Element>(
     if out.len() < SERIAL {
         return dispatch(Strided { a, b, blocks, first: 0, out, f });
     }
-    blocks.split(out).into_par_iter().for_each(|(first, out)| dispatch(Strided { a, b, blocks, first, out, f }));
+    items(blocks.split(out)).each(|_, (first, out)| dispatch(Strided { a, b, blocks, first, out, f }));
 }
 
 /// A task's share of [`binary_strided_in_place`], from block number `first` on.
@@ -228,7 +226,7 @@ pub fn binary_strided_in_place<A: Element, B: Element>(
     if a.len() < SERIAL {
         return dispatch(StridedInPlace { a, b, blocks, first: 0, f });
     }
-    blocks.split(a).into_par_iter().for_each(|(first, a)| dispatch(StridedInPlace { a, b, blocks, first, f }));
+    items(blocks.split(a)).each(|_, (first, a)| dispatch(StridedInPlace { a, b, blocks, first, f }));
 }
 
 struct Overwrite<'a, A>(&'a [bool], &'a [A], &'a mut [A]);
@@ -249,8 +247,6 @@ pub fn overwrite_where<A: Element>(mask: &[bool], a: &[A], out: &mut [A]) {
     if out.len() < SERIAL {
         return dispatch(Overwrite(mask, a, out));
     }
-    out.par_chunks_mut(CHUNK)
-        .zip(a.par_chunks(CHUNK))
-        .zip(mask.par_chunks(CHUNK))
-        .for_each(|((y, a), m)| dispatch(Overwrite(m, a, y)));
+    let parts = (chunks_mut(out, CHUNK), chunks(a, CHUNK), chunks(mask, CHUNK));
+    parts.each(|_, (y, a, m)| dispatch(Overwrite(m, a, y)));
 }

@@ -3,9 +3,9 @@
 //! Windows are not walked one by one: a whole row of outputs takes in one tap of its windows at a time, which
 //! vectorises for any window.
 
+use super::parallel::{Parts, chunks, chunks_mut};
 use super::simd::{Kernel, dispatch};
 use crate::element::Float;
-use rayon::prelude::*;
 
 /// The sizes of a pooling.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +145,7 @@ pub fn max<T: Float>(g: &Geometry, x: &[T], y: &mut [T], index: &mut [i32]) {
     let (rows, cols, taps) = (g.windows(0), g.windows(1), g.taps());
     let planes = planes_a_task(g.plane(), g.out_plane());
     let (n, m) = (g.plane() * planes, g.out_plane() * planes);
-    x.par_chunks(n).zip(y.par_chunks_mut(m)).zip(index.par_chunks_mut(m)).for_each(|((x, y), index)| {
+    (chunks(x, n), chunks_mut(y, m), chunks_mut(index, m)).each(|_, (x, y, index)| {
         for ((x, y), index) in x.chunks(g.plane()).zip(y.chunks_mut(g.out_plane())).zip(index.chunks_mut(g.out_plane())) {
             if g.is_halving() {
                 dispatch(Halve { g, x, y, index });
@@ -249,7 +249,7 @@ pub fn scatter<T: Float>(plane: usize, out_plane: usize, gy: &[T], index: &[i32]
     }
     let planes = planes_a_task(plane, out_plane);
     let (n, m) = (plane * planes, out_plane * planes);
-    gx.par_chunks_mut(n).zip(gy.par_chunks(m)).zip(index.par_chunks(m)).try_for_each(|((gx, gy), index)| {
+    let found = (chunks_mut(gx, n), chunks(gy, m), chunks(index, m)).map_at_least(1, |_, (gx, gy, index)| {
         for ((gx, gy), index) in gx.chunks_mut(plane).zip(gy.chunks(out_plane)).zip(index.chunks(out_plane)) {
             gx.fill(T::zero());
             for (&v, &i) in gy.iter().zip(index) {
@@ -257,7 +257,8 @@ pub fn scatter<T: Float>(plane: usize, out_plane: usize, gy: &[T], index: &[i32]
             }
         }
         Ok(())
-    })
+    });
+    found.into_iter().collect()
 }
 
 /// Picks `x` at `index`; the error is an index outside the plane.
@@ -270,14 +271,15 @@ pub fn gather<T: Float>(plane: usize, out_plane: usize, x: &[T], index: &[i32], 
     }
     let planes = planes_a_task(plane, out_plane);
     let (n, m) = (plane * planes, out_plane * planes);
-    y.par_chunks_mut(m).zip(x.par_chunks(n)).zip(index.par_chunks(m)).try_for_each(|((y, x), index)| {
+    let found = (chunks_mut(y, m), chunks(x, n), chunks(index, m)).map_at_least(1, |_, (y, x, index)| {
         for ((y, x), index) in y.chunks_mut(out_plane).zip(x.chunks(plane)).zip(index.chunks(out_plane)) {
             for (y, &i) in y.iter_mut().zip(index) {
                 *y = *x.get(i as usize).ok_or(i)?;
             }
         }
         Ok(())
-    })
+    });
+    found.into_iter().collect()
 }
 
 /// What an average over a plane needs besides the geometry: its windows, and how many elements the sum of a window is
@@ -358,7 +360,7 @@ pub fn average<T: Float>(g: &Geometry, x: &[T], y: &mut [T]) {
     }
     let plan = Average::new(g);
     let planes = planes_a_task(g.plane(), g.out_plane());
-    y.par_chunks_mut(g.out_plane() * planes).zip(x.par_chunks(g.plane() * planes)).for_each(|(y, x)| {
+    (chunks_mut(y, g.out_plane() * planes), chunks(x, g.plane() * planes)).each(|_, (y, x)| {
         y.chunks_mut(g.out_plane()).zip(x.chunks(g.plane())).for_each(|(y, x)| dispatch(Mean(g, &plan, x, y)));
     });
 }
@@ -370,7 +372,7 @@ pub fn average_grad<T: Float>(g: &Geometry, gy: &[T], gx: &mut [T]) {
     }
     let plan = Average::new(g);
     let planes = planes_a_task(g.plane(), g.out_plane());
-    gx.par_chunks_mut(g.plane() * planes).zip(gy.par_chunks(g.out_plane() * planes)).for_each(|(gx, gy)| {
+    (chunks_mut(gx, g.plane() * planes), chunks(gy, g.out_plane() * planes)).each(|_, (gx, gy)| {
         let mut shares = vec![T::zero(); g.out_width];
         for (gx, gy) in gx.chunks_mut(g.plane()).zip(gy.chunks(g.out_plane())) {
             dispatch(MeanGrad { g, plan: &plan, gy, gx, shares: &mut shares });

@@ -1,9 +1,10 @@
 //! Reductions of `[outer, n, inner]` blocks over `n`, in an order that does not depend on the number
 //! of threads, and in blocks so that rounding errors grow with the logarithm of `n`, not with `n`.
 
+use super::parallel::{Parts, chunks, chunks_mut, tree};
 use super::simd::{Kernel, dispatch};
 use crate::element::{Element, Num};
-use rayon::prelude::*;
+use std::ops::Range;
 
 /// A commutative, associative operation with a neutral element, on what `lift` makes of each element.
 pub(crate) trait Fold<T>: Copy + Send + Sync {
@@ -143,17 +144,15 @@ impl<T: Element, F: Fold<T>> Kernel for Block<'_, T, F> {
 
 /// All of `x` folded: in blocks of [`BLOCK`], whose totals are joined as a balanced tree.
 pub(crate) fn all<T: Element, F: Fold<T>>(x: &[T], f: F) -> T {
+    if x.len() >= 2 * SERIAL {
+        return tree(x.len(), BLOCK, |n| n < 2 * SERIAL, |range| all(&x[range], f), |a, b| f.join(a, b));
+    }
     if x.len() <= BLOCK {
         return dispatch(Block(x, f));
     }
     let half = (x.len() / 2).next_multiple_of(BLOCK);
     let (a, b) = x.split_at(half);
-    if x.len() >= 2 * SERIAL {
-        let (a, b) = rayon::join(|| all(a, f), || all(b, f));
-        f.join(a, b)
-    } else {
-        f.join(all(a, f), all(b, f))
-    }
+    f.join(all(a, f), all(b, f))
 }
 
 struct Columns<'a, T, F> {
@@ -185,16 +184,31 @@ fn columns<T: Element, F: Fold<T>>(x: &[T], inner: usize, first: usize, out: &mu
         out.fill(f.neutral());
         return dispatch(Columns { x, inner, first, out, f });
     }
-    let (a, b) = x.split_at((rows / 2).next_multiple_of(ROWS) * inner);
-    let mut second = vec![f.neutral(); out.len()];
-    if rows * out.len() >= 2 * SERIAL {
-        rayon::join(|| columns(a, inner, first, out, f), || columns(b, inner, first, &mut second, f));
-    } else {
-        columns(a, inner, first, out, f);
-        columns(b, inner, first, &mut second, f);
+    let width = out.len();
+    let is_serial = |rows: usize| rows <= ROWS || rows * width < 2 * SERIAL;
+    if !is_serial(rows) {
+        let leaf = |rows: Range<usize>| {
+            let mut totals = vec![f.neutral(); width];
+            columns(&x[rows.start * inner..rows.end * inner], inner, first, &mut totals, f);
+            totals
+        };
+        let joined = |mut a: Vec<T>, b: Vec<T>| {
+            join_all(&mut a, &b, f);
+            a
+        };
+        return out.copy_from_slice(&tree(rows, ROWS, is_serial, leaf, joined));
     }
-    for (o, &v) in out.iter_mut().zip(&second) {
-        *o = f.join(*o, v);
+    let (a, b) = x.split_at((rows / 2).next_multiple_of(ROWS) * inner);
+    let mut second = vec![f.neutral(); width];
+    columns(a, inner, first, out, f);
+    columns(b, inner, first, &mut second, f);
+    join_all(out, &second, f);
+}
+
+/// Joins each of `b` to its like in `a`.
+fn join_all<T: Element, F: Fold<T>>(a: &mut [T], b: &[T], f: F) {
+    for (a, &b) in a.iter_mut().zip(b) {
+        *a = f.join(*a, b);
     }
 }
 
@@ -218,7 +232,7 @@ pub(crate) fn middle<T: Element, F: Fold<T>>(x: &[T], n: usize, inner: usize, ou
     let parallel = x.len() >= SERIAL;
     if inner == 1 {
         let per_task = if parallel { ((1 << 14) / n).max(1) } else { out.len() };
-        out.par_chunks_mut(per_task).zip(x.par_chunks(per_task * n)).for_each(|(out, x)| rows(x, n, out, f));
+        (chunks_mut(out, per_task), chunks(x, per_task * n)).each(|_, (out, x)| rows(x, n, out, f));
         return;
     }
     // One task some planes, and within a plane a strip of columns: a wide one, which is read in order, where rows are enough to be cut.
@@ -227,16 +241,16 @@ pub(crate) fn middle<T: Element, F: Fold<T>>(x: &[T], n: usize, inner: usize, ou
         (true, true) => 4096.min(inner),
         (true, false) => 512.min(inner),
     };
-    let plane = |(x, out): (&[T], &mut [T])| {
+    let plane = |x: &[T], out: &mut [T]| {
         for (s, out) in out.chunks_mut(strip).enumerate() {
             columns(x, inner, s * strip, out, f);
         }
     };
     if !parallel {
-        out.chunks_mut(inner).zip(x.chunks(n * inner)).for_each(|(out, x)| plane((x, out)));
+        out.chunks_mut(inner).zip(x.chunks(n * inner)).for_each(|(out, x)| plane(x, out));
     } else if out.len() == inner {
-        out.par_chunks_mut(strip).enumerate().for_each(|(s, out)| columns(x, inner, s * strip, out, f));
+        chunks_mut(out, strip).each(|s, out| columns(x, inner, s * strip, out, f));
     } else {
-        out.par_chunks_mut(inner).zip(x.par_chunks(n * inner)).for_each(|(out, x)| plane((x, out)));
+        (chunks_mut(out, inner), chunks(x, n * inner)).each(|_, (out, x)| plane(x, out));
     }
 }

@@ -1,10 +1,10 @@
 //! Rows of logits: the logarithm of the sum of their exponentials, and cross-entropy with its gradient. A row is read again while it
 //! is in the first-level cache, and no exponential is written to memory but the gradient's.
 
+use super::parallel::{Parts, chunks, chunks_mut};
 use super::reduce::{self, BLOCK, Fold, Max, Sum, block};
 use super::simd::{Kernel, dispatch};
 use crate::element::Float;
-use rayon::prelude::*;
 
 /// Elements that a task takes, about; below four times as many, a second thread does not pay.
 const TASK: usize = 1 << 14;
@@ -67,7 +67,7 @@ pub fn log_sum_exp<T: Float>(x: &[T], n: usize, out: &mut [T]) {
         return out.fill(-T::INFINITY);
     }
     let rows = rows_of_task(n, out.len());
-    out.par_chunks_mut(rows).zip(x.par_chunks(rows * n)).for_each(|(out, x)| {
+    (chunks_mut(out, rows), chunks(x, rows * n)).each(|_, (out, x)| {
         if n <= BLOCK {
             return dispatch(Rows { x, n, out });
         }
@@ -114,7 +114,7 @@ pub fn cross_entropy_backward<T: Float>(x: &[T], n: usize, lse: &[T], labels: &[
         return;
     }
     let rows = rows_of_task(n, lse.len());
-    let given = lse.par_chunks(rows).zip(labels.par_chunks(rows)).zip(g.par_chunks(rows));
-    let all = out.par_chunks_mut(rows * n).zip(x.par_chunks(rows * n)).zip(given);
-    all.for_each(|((out, x), ((lse, labels), g))| dispatch(Gradient { x, n, lse, labels, g, out }));
+    let given = (chunks(lse, rows), chunks(labels, rows), chunks(g, rows));
+    let all = (chunks_mut(out, rows * n), chunks(x, rows * n), given);
+    all.each(|_, (out, x, (lse, labels, g))| dispatch(Gradient { x, n, lse, labels, g, out }));
 }

@@ -1,7 +1,7 @@
 //! Walking buffers by shape and strides.
 
+use super::parallel::{Parts, chunks_mut, items};
 use crate::element::Element;
-use rayon::prelude::*;
 use smallvec::SmallVec;
 
 /// Axes as (size, stride in each of `N` operands), outermost first.
@@ -264,20 +264,20 @@ pub fn gather<T: Element>(data: &[T], shape: &[usize], strides: &[isize], offset
     if out.len() < 1 << 16 {
         task((0, out));
     } else {
-        blocks.split(out).into_par_iter().for_each(task);
+        items(blocks.split(out)).each(|_, part| task(part));
     }
 }
 
 /// [`gather`] where axis number `axis` of the row-major `out`, of `rows` indices with `below` elements
 /// each, has stride 1, and the innermost, of `cols` indices, stride `step`. `dims` are the other axes.
-fn transposed<T: Element>(
+fn transposed<'o, T: Element>(
     data: &[T],
     offset: isize,
     dims: &[(usize, [isize; 1])],
     axis: usize,
     (rows, below): (usize, usize),
     (cols, step): (usize, isize),
-    out: &mut [T],
+    out: &'o mut [T],
 ) {
     const ROWS: usize = 64;
     let (outer, between) = dims.split_at(axis);
@@ -293,13 +293,13 @@ fn transposed<T: Element>(
         out.chunks_mut(plane).enumerate().for_each(|(p, out)| part(p, 0, out));
     } else if plane <= super::map::CHUNK {
         let planes = super::map::CHUNK / plane;
-        out.par_chunks_mut(planes * plane).enumerate().for_each(|(i, out)| {
+        chunks_mut(out, planes * plane).each(|i, out| {
             out.chunks_mut(plane).enumerate().for_each(|(p, out)| part(i * planes + p, 0, out));
         });
     } else {
-        out.par_chunks_mut(plane).enumerate().for_each(|(p, out)| {
-            out.par_chunks_mut(ROWS * below).enumerate().for_each(|(i, out)| part(p, i * ROWS, out));
-        });
+        let rows =
+            |(p, out): (usize, &'o mut [T])| out.chunks_mut(ROWS * below).enumerate().map(move |(i, out)| (p, i * ROWS, out));
+        items(out.chunks_mut(plane).enumerate().flat_map(rows)).each(|_, (p, first, out)| part(p, first, out));
     }
 }
 

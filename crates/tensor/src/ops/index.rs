@@ -2,9 +2,9 @@
 
 use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
+use crate::parallel::{Parts, chunks_mut};
 use crate::shape::{Axis, Shape, Strides};
 use crate::tensor::Tensor;
-use rayon::prelude::*;
 
 /// Rows of fewer elements in all are not worth a second thread.
 const SERIAL: usize = 1 << 16;
@@ -44,13 +44,13 @@ impl<T: Element> Tensor<T> {
         let x = x.as_slice().expect("contiguous");
         Self::build_for("gather", index.shape.clone(), |out| {
             let width = places.width.max(1);
-            let row = |(row, out): (usize, &mut [T])| {
+            let row = |row: usize, out: &mut [T]| {
                 places.of_row(row).zip(out).for_each(|(from, y)| *y = x[from]);
             };
             if out.len() < SERIAL {
-                out.chunks_exact_mut(width).enumerate().for_each(row);
+                out.chunks_exact_mut(width).enumerate().for_each(|(i, out)| row(i, out));
             } else {
-                out.par_chunks_exact_mut(width).enumerate().with_min_len((SERIAL / 4 / width).max(1)).for_each(row);
+                chunks_mut(out, width).each_at_least(SERIAL / 4 / width, row);
             }
         })
     }
@@ -73,14 +73,14 @@ impl<T: Element> Tensor<T> {
             if out.is_empty() {
                 return;
             }
-            let row = |(row, out): (usize, &mut [T])| {
+            let row = |row: usize, out: &mut [T]| {
                 let (plane, i) = (row / index.len(), index[row % index.len()] as usize);
                 out.copy_from_slice(&x[(plane * n + i) * inner..][..inner]);
             };
             if out.len() < SERIAL {
-                out.chunks_exact_mut(inner).enumerate().for_each(row);
+                out.chunks_exact_mut(inner).enumerate().for_each(|(i, out)| row(i, out));
             } else {
-                out.par_chunks_exact_mut(inner).enumerate().with_min_len((SERIAL / 4 / inner).max(1)).for_each(row);
+                chunks_mut(out, inner).each_at_least(SERIAL / 4 / inner, row);
             }
         })
     }

@@ -3,9 +3,9 @@
 use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::lu::{self, NoPivot};
+use crate::parallel::{Parts, chunks, chunks_mut};
 use crate::shape::{Shape, broadcast_shapes};
 use crate::tensor::Tensor;
-use rayon::prelude::*;
 use std::fmt;
 
 /// Batches of less work than this are not worth a second thread.
@@ -102,7 +102,7 @@ impl<T: Float> Tensor<T> {
         let found: Vec<_> = if matrices.len() * n < SERIAL {
             matrices.chunks_exact_mut(size).map(factor).collect()
         } else {
-            matrices.par_chunks_exact_mut(size).map(factor).collect()
+            chunks_mut(matrices, size).map_at_least(1, |_, matrix| factor(matrix))
         };
         let named =
             |(matrix, found): (usize, Result<_, _>)| found.map_err(|at| LinalgError { shape: self.shape.clone(), matrix, at });
@@ -175,7 +175,7 @@ impl<T: Float> Lu<T> {
             if systems.len() * n < SERIAL {
                 systems.chunks_exact_mut(n * columns).zip(&which).for_each(solve);
             } else {
-                systems.par_chunks_exact_mut(n * columns).zip(&which).for_each(solve);
+                (chunks_mut(systems, n * columns), chunks(&which, 1)).each(|_, (b, i)| solve((b, &i[0])));
             }
         }
         x

@@ -4,9 +4,9 @@ use crate::element::{Element, Float, Num};
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::reduce::{self, Fold, Max, Min, Prod, Sum};
 use crate::kernels::softmax::log_sum_exp;
+use crate::parallel::{Parts, chunks, chunks_mut};
 use crate::shape::{Axes, Axis, AxisList, Shape, reduced_shape};
 use crate::tensor::Tensor;
-use rayon::prelude::*;
 
 impl<T: Element> Tensor<T> {
     /// Folds the (sorted, resolved) axes, runs of neighbours at a time, the innermost run first.
@@ -141,7 +141,8 @@ impl<T: Num> Tensor<T> {
             let best = reduce::all(row, f);
             row.iter().position(|&v| v == best || v.is_nan()).expect("the extreme is an element") as i64
         };
-        let found = rows.as_slice().expect("contiguous").par_chunks_exact(n).with_min_len((1 << 14) / n).map(first).collect();
+        let rows = chunks(rows.as_slice().expect("contiguous"), n);
+        let found = rows.map_at_least((1 << 14) / n, |_, row| first(row));
         Tensor::from_vec(found, reduced_shape(&self.shape, &[axis], false))
     }
 
@@ -157,8 +158,7 @@ impl<T: Num> Tensor<T> {
         let (n, inner) = (self.shape[axis], self.shape[axis + 1..].iter().product::<usize>());
         let mut out = self.copy_for("cumsum");
         if n * inner > 0 {
-            let planes = out.as_mut_slice().par_chunks_exact_mut(n * inner).with_min_len((1 << 14) / (n * inner));
-            planes.for_each(|plane| {
+            chunks_mut(out.as_mut_slice(), n * inner).each_at_least((1 << 14) / (n * inner), |_, plane| {
                 for i in inner..plane.len() {
                     let before = plane[i - inner];
                     plane[i] = plane[i].add_wrapping(before);

@@ -2,9 +2,9 @@
 
 use crate::element::Num;
 use crate::error::{OrPanic, ShapeError};
+use crate::parallel::{Parts, chunks, chunks_mut};
 use crate::shape::{Axis, AxisList};
 use crate::tensor::Tensor;
-use rayon::prelude::*;
 use std::cmp::Ordering;
 
 /// Fewer elements are not worth a second thread.
@@ -75,7 +75,7 @@ impl<T: Num> Tensor<T> {
             if rows.len() < SERIAL {
                 rows.chunks_exact(n).zip(out.chunks_exact_mut(k)).for_each(task);
             } else {
-                rows.par_chunks_exact(n).zip(out.par_chunks_exact_mut(k)).for_each(task);
+                (chunks(rows, n), chunks_mut(out, k)).each(|_, part| task(part));
             }
         });
         let mut back: AxisList = (0..self.rank() - 1).collect();

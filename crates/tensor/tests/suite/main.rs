@@ -15,6 +15,7 @@ mod linalg;
 mod math;
 mod matmul;
 mod operators;
+mod parallel;
 mod pool;
 mod recurrent;
 mod reduce;

@@ -7,8 +7,8 @@ use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::{Gemm, Mat};
+use crate::kernels::parallel::{Parts, chunks_mut};
 use crate::kernels::simd::{Kernel, dispatch};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Most parts that a sum over pictures is cut into; fixed, so that the sum does not depend on the threads.
@@ -186,7 +186,7 @@ fn each_image<T: Float>(out: &mut [T], size: usize, f: impl Fn(usize, &mut [T], 
     if out.len() == size {
         return f(0, out, true);
     }
-    out.par_chunks_mut(size).enumerate().for_each(|(n, out)| f(n, out, false));
+    chunks_mut(out, size).each(|n, out| f(n, out, false));
 }
 
 pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
@@ -256,7 +256,7 @@ pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
         return weight_grad_of(g, 0..g.batch, x, gy, gw, true);
     }
     let mut partial = Buffer::stale(parts * gw.len());
-    partial.as_mut_slice().par_chunks_mut(gw.len()).enumerate().for_each(|(part, gw)| {
+    chunks_mut(partial.as_mut_slice(), gw.len()).each(|part, gw| {
         weight_grad_of(g, part * images..((part + 1) * images).min(g.batch), x, gy, gw, false);
     });
     // The parts, joined in their order.

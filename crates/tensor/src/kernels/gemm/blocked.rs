@@ -8,9 +8,9 @@ use super::{Gemm, Mat};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
+use crate::kernels::parallel::{self, Parts, items};
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Bytes of a panel of B, two vectors wide, that is read for every tile. The second-level cache feeds the tile's loop as fast
@@ -88,7 +88,7 @@ pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
                 with_vectors(Part { block: &block, cut: &cut, index: i, c: unsafe { to.get().add(left) } });
             };
             if threads && cut.tasks() > 1 {
-                (0..cut.tasks()).into_par_iter().with_max_len(1).for_each(task);
+                parallel::run(cut.tasks(), &task);
             } else {
                 (0..cut.tasks()).for_each(task);
             }
@@ -111,7 +111,7 @@ fn pack<T: Float>(b: Mat<'_, T>, [k, n]: [usize; 2], [terms, width]: [usize; 2],
         }
     }
     if tasks.len() > 1 && threads {
-        tasks.into_par_iter().for_each(with_vectors);
+        items(tasks).each(|_, task| with_vectors(task));
     } else {
         tasks.into_iter().for_each(with_vectors);
     }
@@ -132,7 +132,7 @@ fn pack_left<T: Float>(a: Mat<'_, T>, tiles: Tiles, k: usize, terms: usize) -> B
             out = rest;
         }
     }
-    tasks.into_par_iter().for_each(with_vectors);
+    items(tasks).each(|_, task| with_vectors(task));
     packed
 }
 

@@ -13,10 +13,10 @@ pub(crate) use packed::Packed;
 
 use super::epilogue::Epilogue;
 use super::gemv;
+use super::parallel::{Parts, chunks_mut};
 use super::strided::{Dims, place};
 use crate::buffer::Buffer;
 use crate::element::Float;
-use rayon::prelude::*;
 
 /// A strided matrix inside a slice: `data[offset + i * row + j * col]`.
 #[derive(Clone, Copy)]
@@ -177,7 +177,7 @@ impl<T: Float> Gemm<'_, T> {
         }
         let terms = k.div_ceil(TASKS).next_multiple_of(256).max(TERMS);
         let mut parts = vec![T::zero(); k.div_ceil(terms) * m * n];
-        parts.par_chunks_exact_mut(m * n).enumerate().for_each(|(i, c)| {
+        chunks_mut(&mut parts, m * n).each(|i, c| {
             let first = i * terms;
             let k = terms.min(k - first);
             let (a, b) = (a.from(0, first), b.from(first, 0));
@@ -235,16 +235,15 @@ pub fn batched<T: Float>(mut batch: Dims<2>, mut g: Gemm<'_, T>) {
         return;
     }
     let Gemm { m, k, n, a, b, beta, end, .. } = g;
-    let one = |(i, c): (usize, &mut [T])| {
+    let one = |i: usize, c: &mut [T]| {
         let [da, db] = place(&batch, i);
         let (a, b) = (a.moved(da), b.moved(db));
         Gemm { m, k, n, a, b, beta, end, c, ldc: n }.run_parallel();
     };
     let work = (m * n).saturating_mul(k.max(1));
     if work.saturating_mul(count) < SERIAL {
-        g.c.chunks_exact_mut(m * n).enumerate().for_each(one);
+        g.c.chunks_exact_mut(m * n).enumerate().for_each(|(i, c)| one(i, c));
     } else {
-        let least = (SERIAL / 4 / work).max(1);
-        g.c.par_chunks_exact_mut(m * n).enumerate().with_min_len(least).for_each(one);
+        chunks_mut(g.c, m * n).each_at_least(SERIAL / 4 / work, one);
     }
 }

@@ -3,8 +3,8 @@
 
 use super::{Given, Sizes, each, groups_mut, is_there, keep_masked, rows_mut};
 use crate::element::Float;
+use crate::kernels::parallel::{Parts, chunks, chunks_mut};
 use crate::kernels::simd::{Kernel, dispatch, prefetch_run};
-use rayon::prelude::*;
 
 /// One step of some rows. `gates` becomes `r`, `z`, `n` and `b₃`.
 struct Step<'a, T> {
@@ -160,8 +160,8 @@ pub fn gru_gates<T: Float>(hidden: usize, [p, b, before]: [&[T]; 3], h: &mut [T]
         return;
     }
     let (rows, bias) = (rows_of_task(h.len(), hidden), vec![T::zero(); 3 * hidden]);
-    let given = p.par_chunks(3 * hidden * rows).zip(b.par_chunks(3 * hidden * rows)).zip(before.par_chunks(hidden * rows));
-    h.par_chunks_mut(hidden * rows).zip(given).for_each(|(h, ((share, recurrent), h_before))| {
+    let given = [chunks(p, 3 * hidden * rows), chunks(b, 3 * hidden * rows), chunks(before, hidden * rows)];
+    (chunks_mut(h, hidden * rows), given).each(|_, (h, [share, recurrent, h_before])| {
         let gates = &mut *vec![T::zero(); 4 * h.len()];
         dispatch(Step { share, recurrent, bias: &bias, gates, h_before, h, hidden });
     });
@@ -174,10 +174,9 @@ pub fn gru_gates_backward<T: Float>(hidden: usize, [p, b, before]: [&[T]; 3], [d
         return;
     }
     let (rows, bias) = (rows_of_task(dh.len(), hidden), vec![T::zero(); 3 * hidden]);
-    let given = p.par_chunks(3 * hidden * rows).zip(b.par_chunks(3 * hidden * rows)).zip(before.par_chunks(hidden * rows));
-    let out =
-        dp.par_chunks_mut(3 * hidden * rows).zip(db.par_chunks_mut(3 * hidden * rows)).zip(dh.par_chunks_mut(hidden * rows));
-    out.zip(given).for_each(|(((dp, db), dh), ((share, recurrent), h_before))| {
+    let given = [chunks(p, 3 * hidden * rows), chunks(b, 3 * hidden * rows), chunks(before, hidden * rows)];
+    let out = [chunks_mut(dp, 3 * hidden * rows), chunks_mut(db, 3 * hidden * rows), chunks_mut(dh, hidden * rows)];
+    (out, given).each(|_, ([dp, db, dh], [share, recurrent, h_before])| {
         let (h, gates) = (&mut *vec![T::zero(); dh.len()], &mut *vec![T::zero(); 4 * dh.len()]);
         dispatch(Step { share, recurrent, bias: &bias, gates, h_before, h, hidden });
         dispatch(Back { gates, h_before, mask: None, dp, db, dh, hidden, before: 0 });

@@ -19,9 +19,9 @@ pub use lstm::{Kept as LstmKept, lstm_backward, lstm_forward};
 use super::epilogue::Epilogue;
 use super::fused::load;
 use super::gemm::{Gemm, Mat, Packed};
+use super::parallel::{Parts, items};
 use super::simd::{Kernel, dispatch};
 use crate::element::Float;
-use rayon::prelude::*;
 
 /// Rows of a batch that one task takes. Fixed, so that sums are the same on any number of threads; the rows of a few
 /// registers' height, and two tasks for a batch of 32.
@@ -77,7 +77,7 @@ impl<'a, T: Float> Given<'a, T> {
         if steps * batch * hidden * self.width() < SERIAL {
             parts.into_iter().enumerate().for_each(|(i, part)| task(group(i), part));
         } else {
-            parts.into_par_iter().enumerate().for_each(|(i, part)| task(group(i), part));
+            items(parts).each(|i, part| task(group(i), part));
         }
     }
 

@@ -7,8 +7,8 @@ mod square;
 use super::Geometry;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
+use crate::kernels::parallel::{Parts, chunks, chunks_mut};
 use crate::kernels::simd::{Kernel, dispatch};
-use rayon::prelude::*;
 
 /// A tap's place: output rows `top..bottom`, columns `left..right`, and the input pixel of the first of them.
 struct Tap {
@@ -141,7 +141,7 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y
         return square::forward::<T, 5>(g, x, w, end, y);
     }
     let taps = g.patch();
-    y.par_chunks_mut(g.out_plane()).enumerate().for_each(|(i, y)| {
+    chunks_mut(y, g.out_plane()).each(|i, y| {
         let (c, x) = (i % g.channels, &x[i * g.plane()..(i + 1) * g.plane()]);
         dispatch(Forward(Plane { g, x, w: &w[c * taps..(c + 1) * taps], y: &mut *y }));
         end.finish(c, g.out_plane(), y);
@@ -156,7 +156,7 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
         return square::input_grad::<T, 5>(g, gy, w, gx);
     }
     let taps = g.patch();
-    gx.par_chunks_mut(g.plane()).zip(gy.par_chunks(g.out_plane())).enumerate().for_each(|(i, (gx, gy))| {
+    (chunks_mut(gx, g.plane()), chunks(gy, g.out_plane())).each(|i, (gx, gy)| {
         let c = i % g.channels;
         dispatch(InputGrad(Plane { g, x: gy, w: &w[c * taps..(c + 1) * taps], y: gx }));
     });
@@ -169,7 +169,7 @@ pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     if square::fits::<5>(g) {
         return square::weight_grad::<T, 5>(g, x, gy, gw);
     }
-    gw.par_chunks_mut(g.patch()).enumerate().for_each(|(c, gw)| {
+    chunks_mut(gw, g.patch()).each(|c, gw| {
         gw.fill(T::zero());
         for n in 0..g.batch {
             let plane = n * g.channels + c;

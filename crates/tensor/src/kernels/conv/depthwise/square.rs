@@ -5,9 +5,9 @@ use super::super::Geometry;
 use super::plane::{Kind, Plane, ROWS, View};
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
+use crate::kernels::parallel::{Parts, chunks, chunks_mut};
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, prefetch_run, with_vectors};
-use rayon::prelude::*;
 
 /// Planes that make a task have so many pixels between them, at least.
 const TASK: usize = 1 << 13;
@@ -46,7 +46,7 @@ pub fn grads<T: Float, const K: usize>(g: &Geometry, [x, gy, w]: [&[T]; 3], gx: 
 fn backward<T: Float, const K: usize>(g: &Geometry, x: &[T], gy: &[T], input: Option<(&[T], Shared<T>)>, gw: &mut [T]) {
     assert!(gw.len() == g.channels * K * K && x.len() == g.batch * g.image() && gy.len() == g.batch * g.out_image());
     let channels = (g.channels / TASKS).clamp(1, CHANNELS);
-    gw.par_chunks_mut(channels * K * K).enumerate().for_each(|(i, gw)| {
+    chunks_mut(gw, channels * K * K).each(|i, gw| {
         with_vectors(Backward::<T, K> { g, first: i * channels, x, gy, input, gw });
     });
 }
@@ -80,7 +80,7 @@ unsafe fn taps<T: Float, V: Vector<T>, const K: usize>(w: &[T], channel: usize, 
 fn convolve<T: Float, const K: usize>(plane: Plane, filters: Filters<'_, T>, x: &[T], y: &mut [T]) {
     let (from, to) = plane.pixels();
     let planes = (TASK / to).max(1);
-    y.par_chunks_mut(planes * to).zip(x.par_chunks(planes * from)).enumerate().for_each(|(i, (y, x))| {
+    (chunks_mut(y, planes * to), chunks(x, planes * from)).each(|i, (y, x)| {
         with_vectors(Planes::<T, K> { plane, filters, first: i * planes, x, y });
     });
 }

@@ -15,9 +15,9 @@ use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::micro::{Left, Offsets, Target, Tiles, is_low, micro_at, tiles};
 use crate::kernels::gemm::{Mat, PackLeft};
+use crate::kernels::parallel;
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
-use rayon::prelude::*;
 
 /// Input channels above which patches are packed instead.
 const CHANNELS: usize = 4;
@@ -107,7 +107,7 @@ fn convolve<T: Float>(sizes: &Sizes, x: &[T], w: Mat<'_, T>, end: Epilogue<'_, T
     let rows = height.div_ceil(parts);
     let from = sizes.inputs * sizes.from[0] * sizes.from[1];
     let (to, padded) = (Shared::of(y), &Padded::new(sizes, rows, widths::<T>().0));
-    (0..images * parts).into_par_iter().for_each(|task| {
+    parallel::run(images * parts, &|task| {
         let (n, top) = (task / parts, task % parts * rows);
         let x = &x[n * from..(n + 1) * from];
         let rows = top.min(height)..(top + rows).min(height);

@@ -4,8 +4,8 @@
 use super::{Geometry, Sizes, pad};
 use crate::buffer::Buffer;
 use crate::element::Float;
+use crate::kernels::parallel::{Parts, chunks_mut};
 use crate::kernels::simd::{Vector, VectorKernel, with_vectors};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Parts that pictures are cut into; fixed, so that the sum does not depend on the threads.
@@ -15,7 +15,7 @@ const PARTS: usize = 8;
 pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     let (sizes, images) = (Sizes::of(g), g.batch.div_ceil(PARTS));
     let mut parts = Buffer::stale(g.batch.div_ceil(images) * gw.len());
-    parts.as_mut_slice().par_chunks_mut(gw.len()).enumerate().for_each(|(i, gw)| {
+    chunks_mut(parts.as_mut_slice(), gw.len()).each(|i, gw| {
         let images = i * images..((i + 1) * images).min(g.batch);
         with_vectors(Pictures { sizes: &sizes, images, x, gy, gw });
     });

@@ -7,9 +7,9 @@ use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::micro::{Left, Right, Target, micro, tiles};
+use crate::kernels::parallel::{self, Parts, chunks_mut};
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Filters' planes of more bytes than this do not stay in a core's cache from one block of tiles to the next.
@@ -57,7 +57,7 @@ pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
     assert!(y.len() == sizes.batch * sizes.outputs * sizes.to[0] * sizes.to[1]);
     let panel = P * P * sizes.inputs * 2 * lanes;
     let mut filters = Buffer::stale(panel * sizes.outputs.div_ceil(2 * lanes));
-    filters.as_mut_slice().par_chunks_mut(panel).enumerate().for_each(|(i, out)| {
+    chunks_mut(filters.as_mut_slice(), panel).each(|i, out| {
         with_vectors(Planes::<T, R, P> { w, order, first: i * 2 * lanes, out });
     });
     let channels = sizes.inputs.next_multiple_of(lanes);
@@ -69,11 +69,12 @@ pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
     let block = all.div_ceil(count);
     let (x, y) = (x.as_ptr(), Shared::of(y));
     let work = Work { sizes, x, y, filters: filters.as_slice(), end, channels, tiles: block * cols };
-    let blocks = (0..all.div_ceil(block)).map(|i| i * block..((i + 1) * block).min(all));
+    let (blocks, rows) = (all.div_ceil(block), |i: usize| i * block..((i + 1) * block).min(all));
     if large {
-        blocks.for_each(|rows| shared_block::<T, M, R, P>(&work, rows));
+        (0..blocks).for_each(|i| shared_block::<T, M, R, P>(&work, rows(i)));
     } else {
-        blocks.collect::<Vec<_>>().into_par_iter().with_max_len(1).for_each(|rows| {
+        parallel::run(blocks, &|i| {
+            let rows = rows(i);
             let mut planes = Buffer::stale(Points::<T>::size(P * P, work.tiles, channels));
             let inputs = Points::by_tile(Shared::of(planes.as_mut_slice()), P * P, channels);
             with_vectors(MapInputs::<T, M, P> { work: &work, rows: rows.clone(), first: rows.start, to: inputs });
@@ -86,11 +87,11 @@ pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
 fn shared_block<T: Float, const M: usize, const R: usize, const P: usize>(work: &Work<'_, T>, rows: Range<usize>) {
     let mut planes = Buffer::stale(Points::<T>::size(P * P, work.tiles, work.channels));
     let inputs = Points::by_tile(Shared::of(planes.as_mut_slice()), P * P, work.channels);
-    rows.clone().into_par_iter().for_each(|row| {
+    rows.clone().each(|_, row| {
         with_vectors(MapInputs::<T, M, P> { work, rows: row..row + 1, first: rows.start, to: inputs });
     });
     let panels = work.sizes.outputs.div_ceil(2 * widths::<T>().0);
-    (0..panels).into_par_iter().with_max_len(1).for_each(|panel| {
+    parallel::run(panels, &|panel| {
         with_vectors(Multiply::<T, M, P> { work, rows: rows.clone(), panels: panel..panel + 1, inputs });
     });
 }

@@ -7,9 +7,9 @@ use super::{Points, Sizes};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::gemm::micro::{Left, Right, Target, micro, tiles};
+use crate::kernels::parallel::{self, Parts, chunks_mut};
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Planes of the gradient with more bytes than this do not stay in a core's cache beside those of a block of tiles.
@@ -57,13 +57,13 @@ pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(siz
         sum_of_rows::<T, M, P>(&work, 0..all, planes(sums.as_mut_slice()), true);
     } else {
         let length = all.div_ceil(parts);
-        sums.as_mut_slice().par_chunks_exact_mut(size).enumerate().with_max_len(1).for_each(|(i, sum)| {
+        chunks_mut(sums.as_mut_slice(), size).each(|i, sum| {
             sum_of_rows::<T, M, P>(&work, (i * length).min(all)..((i + 1) * length).min(all), planes(sum), false);
         });
         add_parts(sums.as_mut_slice(), size);
     }
     let (planes, out) = (planes(sums.as_mut_slice()), Shared::of(gw));
-    (0..sizes.inputs).into_par_iter().with_min_len(8).for_each(|channel| {
+    (0..sizes.inputs).each_at_least(8, |_, channel| {
         with_vectors(Gradient::<T, R, P> { planes, filters: sizes.outputs, channels: sizes.inputs, channel, out });
     });
 }
@@ -71,7 +71,7 @@ pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(siz
 /// Adds all parts to the first, in their order.
 fn add_parts<T: Float>(sums: &mut [T], size: usize) {
     let (first, rest) = sums.split_at_mut(size);
-    first.par_chunks_mut(1 << 12).enumerate().for_each(|(i, sum)| {
+    chunks_mut(first, 1 << 12).each(|i, sum| {
         for part in rest.chunks_exact(size) {
             sum.iter_mut().zip(&part[i << 12..]).for_each(|(s, &v)| *s += v);
         }
@@ -102,8 +102,8 @@ fn sum_of_rows<T: Float, const M: usize, const P: usize>(work: &Work<'_, T>, row
         let tiles = block.len() * across;
         let multiply = |point| with_vectors(Multiply { work, point, tiles, inputs, gradients, sums, fresh });
         if threads {
-            block.into_par_iter().for_each(|row| map(row..row + 1));
-            (0..P * P).into_par_iter().with_max_len(1).for_each(multiply);
+            block.each(|_, row| map(row..row + 1));
+            parallel::run(P * P, &multiply);
         } else {
             map(block);
             (0..P * P).for_each(multiply);
