@@ -2,7 +2,8 @@
 
 use crate::checkpoint::replay;
 use crate::custom::{Nodes, nodes_since};
-use crate::mode::{MODE, enable_grad, no_grad};
+use crate::cut::{Cut, End, ends_under, listed};
+use crate::mode::{MODE, enable_grad, unrecorded};
 use crate::op::Pull;
 use crate::seeing;
 use crate::tape::{Node, Rule};
@@ -33,6 +34,8 @@ pub struct GradError(pub(crate) String);
 #[derive(Clone, Debug)]
 pub struct Grads<T: Float = f32> {
     by_id: HashMap<u64, Tensor<T>>,
+    /// Where the tape ended on the way.
+    ends: Vec<Cut>,
 }
 
 impl<T: Float> Grads<T> {
@@ -62,8 +65,14 @@ impl<T: Float> Grads<T> {
         self.by_id.insert(id, grad);
     }
 
+    /// Why there is no gradient with respect to `x`: for the message of whoever wants one.
+    pub fn why_missing(&self, x: &Var<T>) -> String {
+        why_missing(x, &self.ends)
+    }
+
     /// Adds another pass's gradients to these, as over micro-batches.
     pub fn accumulate(&mut self, other: Grads<T>) {
+        add_ends(&mut self.ends, &other.ends);
         for (id, g) in other.by_id {
             match self.by_id.remove(&id) {
                 Some(sum) => self.by_id.insert(id, sum + &g),
@@ -92,16 +101,42 @@ impl<T: Float> Index<&Var<T>> for Grads<T> {
     #[track_caller]
     fn index(&self, x: &Var<T>) -> &Tensor<T> {
         self.get(x).unwrap_or_else(|| {
-            panic!("no gradient for this variable of shape {}: {}", x.shape(), why_missing(x));
+            panic!("no gradient for this variable of shape {}: {}", x.shape(), self.why_missing(x));
         })
     }
 }
 
-fn why_missing<T: Float>(x: &Var<T>) -> &'static str {
-    match &x.node {
-        None => "it is a constant; make it with Var::leaf",
-        Some(n) if n.is_leaf() => "the result does not depend on it",
+/// Why a result has no gradient with respect to `x`, when the tape under it ended at `ends`.
+fn why_missing<T: Float>(x: &Var<T>, ends: &[Cut]) -> String {
+    let on = match &x.node {
+        None if x.cut.is_some() => return format!("it is {}", x.cut),
+        None => return "it is a constant; make it with Var::leaf".into(),
+        Some(node) if node.is_leaf() => "the result does not depend on it",
         Some(_) => "it is an intermediate result; call retain_grad() on it before backward, if the result depends on it",
+    };
+    if ends.is_empty() { on.into() } else { format!("{on}; on the way from the result the tape ends at {}", listed(ends)) }
+}
+
+fn add_ends(ends: &mut Vec<Cut>, more: &[Cut]) {
+    more.iter().for_each(|end| {
+        if !ends.contains(end) {
+            ends.push(*end);
+        }
+    });
+}
+
+/// Why `y` does not depend on `x`: where its tape ends.
+fn why_independent<T: Float>(y: &Var<T>, x: &Var<T>) -> String {
+    match (&x.node, &y.node) {
+        (None, _) => why_missing(x, &[]),
+        (_, None) if y.cut.is_some() => format!("y is a constant, computed from {}", y.cut),
+        (_, None) => "y is a constant: it was computed from nothing on the tape, or from plain tensors (value(), item())".into(),
+        (_, Some(root)) => match ends_under(nodes_since(root, 0).0.into_values()) {
+            ends if ends.is_empty() => "no op on the tape of y has it as an input; what is computed from its value() as a plain \
+                                        tensor does not count"
+                .into(),
+            ends => format!("the tape of y ends before it, at {}", listed(&ends)),
+        },
     }
 }
 
@@ -136,21 +171,25 @@ impl<T: Float> Var<T> {
             self.shape()
         );
         let Some(node) = self.node else {
-            panic!("backward: the result is a constant: it was computed from no leaf, or inside no_grad")
+            if self.cut.is_some() {
+                panic!("backward: the result is a constant, computed from {}", self.cut)
+            }
+            panic!("backward: the result is a constant: it was computed from no leaf, or from plain tensors (value(), item())")
         };
         drop(self.value);
-        let mut by_id = HashMap::new();
-        let walked = no_grad(|| {
+        let (mut by_id, mut ends) = (HashMap::new(), Vec::new());
+        let walked = unrecorded(|| {
             walk(node, Var::constant(gy), GradMode::Plain, &Wanted::All, |node, g| {
                 if node.is_leaf() || node.retains_grad() {
                     by_id.insert(node.id, g.value.clone());
                 }
+                add_ends(&mut ends, node.ends());
             })
         });
         if let Err(error) = walked {
             panic!("backward: {error}");
         }
-        Grads { by_id }
+        Grads { by_id, ends }
     }
 }
 
@@ -172,6 +211,7 @@ impl<T: Float> Var<T> {
 /// assert_eq!(ddy.item(), 12.0);
 /// # Ok::<(), gradus_autograd::GradError>(())
 /// ```
+#[track_caller]
 pub fn grad<T: Float>(y: &Var<T>, xs: &[&Var<T>], mode: GradMode) -> Result<Vec<Var<T>>, GradError> {
     if y.value.numel() != 1 {
         return Err(GradError(format!("grad: y has shape {}; a scalar is wanted, or use grad_with", y.shape())));
@@ -185,13 +225,19 @@ pub fn grad<T: Float>(y: &Var<T>, xs: &[&Var<T>], mode: GradMode) -> Result<Vec<
 /// # Errors
 /// When the shapes of `y` and `gy` differ, `y` does not depend on one of `xs`, or a rule on the way has no gradient to
 /// give.
+#[track_caller]
 pub fn grad_with<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode: GradMode) -> Result<Vec<Var<T>>, GradError> {
     if y.shape() != gy.shape() {
         return Err(GradError(format!("grad: a gradient of shape {} for a result of shape {}", gy.shape(), y.shape())));
     }
-    let unreachable =
-        |i: usize| GradError(format!("grad: y does not depend on xs[{i}] (shape {}): {}", xs[i].shape(), why_missing(xs[i])));
-    let grads = gradients(y, gy, xs, mode)?;
+    let unreachable = |i: usize| {
+        GradError(format!("grad: y does not depend on xs[{i}] (shape {}): {}", xs[i].shape(), why_independent(y, xs[i])))
+    };
+    let mut grads = gradients(y, gy, xs, mode)?;
+    if mode == GradMode::Plain {
+        let cut = Cut::here(End::PlainGrad);
+        grads.iter_mut().flatten().for_each(|g| g.cut = cut);
+    }
     grads.into_iter().enumerate().map(|(i, g)| g.ok_or_else(|| unreachable(i))).collect()
 }
 
@@ -204,7 +250,7 @@ pub(crate) fn gradients<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode:
     if let Some(root) = &y.node {
         let leads = leading_to(root, &found);
         if leads.contains(&root.id) {
-            let seed = if mode == GradMode::Plain { gy.detach() } else { gy.clone() };
+            let seed = if mode == GradMode::Plain { gy.untracked() } else { gy.clone() };
             let wanted = Wanted::Leading(RefCell::new(leads));
             let mut run = || {
                 walk(root.clone(), seed.clone(), mode, &wanted, |node, g| {
@@ -214,7 +260,7 @@ pub(crate) fn gradients<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode:
                 })
             };
             match mode {
-                GradMode::Plain => no_grad(run),
+                GradMode::Plain => unrecorded(run),
                 GradMode::Differentiable => enable_grad(&mut run),
             }?;
         }
@@ -364,11 +410,17 @@ pub(crate) fn checked<T: Float>(node: &Node<T>, input: &Node<T>, g: Option<Var<T
     };
     assert!(
         g.shape() == &input.shape,
-        "the rule of `{}` (called at {}) gave a gradient of shape {} for an input of shape {}",
+        "the rule of `{}` (called at {}) gave a gradient of shape {} for an input of shape {}{}",
         node.name,
         node.at,
         g.shape(),
-        input.shape
+        input.shape,
+        if broadcasts(&input.shape, g.shape()) { "; the input was broadcast: add its gradient up by sum_to" } else { "" }
     );
     g
+}
+
+/// Whether the one shape broadcasts to the other.
+fn broadcasts(from: &[usize], to: &[usize]) -> bool {
+    from.len() <= to.len() && from.iter().rev().zip(to.iter().rev()).all(|(a, b)| a == b || *a == 1)
 }

@@ -7,6 +7,7 @@
 
 use crate::backward::GradError;
 use crate::custom::{Nodes, nodes_since};
+use crate::cut::ends_under;
 use crate::journal::Journal;
 use crate::mode::{enable_grad, is_grad_enabled};
 use crate::samples::{Case, OpSample, draw};
@@ -89,10 +90,15 @@ fn record_segment<T: Float, S: Clone + Send + Sync + 'static>(
     let start = next_id();
     let (y, journal) = Journal::write(|| segment(state));
     let Some(root) = y.node.as_ref().filter(|root| root.id >= start) else { return y };
-    let reads = nodes_since(root, start).1.into_values().map(|node| Some(node.clone())).collect();
+    let (inner, outer) = nodes_since(root, start);
+    let (reads, ends) = (outer.into_values().map(|node| Some(node.clone())).collect(), ends_under(inner.into_values()));
     let again = move || journal.replay(|| segment(&mut before.clone()));
     // To whoever looks, the segment's own ops have shown themselves.
-    record(NAME, reads, y.value.clone(), false, Rule::Replay(Box::new(again)), Location::caller())
+    let y = record(NAME, reads, y.value.clone(), false, Rule::Replay(Box::new(again)), Location::caller());
+    if let Some(node) = y.node.as_ref().filter(|_| !ends.is_empty()) {
+        let _ = node.extras().ends.set(ends);
+    }
+    y
 }
 
 /// Records the segment of a checkpoint's node anew: its result's node. `see` is shown all that was recorded.

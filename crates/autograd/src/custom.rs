@@ -1,12 +1,110 @@
 //! Rules of one's own: a whole computation under one rule, and rules that can be differentiated only once.
 
-use crate::mode::no_grad;
+use crate::mode::{is_grad_enabled, unrecorded};
 use crate::op::{Pull, op, op_with_output};
 use crate::tape::{Node, next_id};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Records an operation of one's own: the value that `forward` computes from the inputs' values, with its rule.
+///
+/// The rule turns the gradient of the result ([`Pull::gy`]) into one for each input, each of its input's shape, as that of an
+/// [`op`] does. Written in ops on [`Var`]s, it is differentiable again, to any order.
+///
+/// ```
+/// use gradus_autograd::{Var, custom_op};
+/// /// `x · eˣ`, which is its own derivative but for `eˣ`.
+/// fn xexp(x: &Var<f64>) -> Var<f64> {
+///     let at = x.clone();
+///     custom_op("xexp", [x], |[x]| x * x.exp(), move |p| [Some(p.gy() * (&at + 1.0) * at.exp())])
+/// }
+/// let x = Var::leaf([1.0].into());
+/// assert_eq!(xexp(&x).backward()[&x].item(), 2.0 * 1f64.exp());
+/// ```
+///
+/// A variable that `forward` captures instead of listing it would lose its gradient without a word. So its value cannot be read
+/// there:
+///
+/// ```should_panic
+/// use gradus_autograd::{Var, custom_op};
+/// let (x, w) = (Var::leaf([1.0f64].into()), Var::leaf([2.0].into()));
+/// let kept = w.clone();
+/// custom_op("scale", [&x], |[x]| x * w.value(), move |p| [Some(p.gy() * &kept)]);
+/// ```
+///
+/// What is meant to be a constant is handed in as one: by [`Var::detach`], or as a tensor whose value was taken before.
+///
+/// # Panics
+/// When `forward` reads the value of a variable on the tape that is not among `inputs`.
+#[doc(alias("autograd.Function", "custom_gradient"))]
+#[track_caller]
+pub fn custom_op<T: Float, const N: usize>(
+    name: &'static str,
+    inputs: [&Var<T>; N],
+    forward: impl FnOnce([&Tensor<T>; N]) -> Tensor<T>,
+    pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+) -> Var<T> {
+    let y = closed(name, &inputs, || forward(inputs.map(|x| &x.value)));
+    op(name, inputs, y, pullback)
+}
+
+thread_local! {
+    /// Inside the forward pass of an op of one's own, the number of the first node that is its own; else 0. What is older may not be
+    /// read.
+    static CLOSED: Cell<u64> = const { Cell::new(0) };
+    /// That op's name, and the nodes of its inputs.
+    static OPEN: RefCell<(&'static str, Vec<u64>)> = const { RefCell::new(("", Vec::new())) };
+}
+
+/// Runs the forward pass of an op that may read `inputs` and what it makes itself.
+fn closed<T: Float, R>(name: &'static str, inputs: &[&Var<T>], forward: impl FnOnce() -> R) -> R {
+    struct Restore(u64, (&'static str, Vec<u64>));
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CLOSED.set(self.0);
+            OPEN.replace(std::mem::take(&mut self.1));
+        }
+    }
+    if !is_grad_enabled() {
+        // No gradient is recorded, and none is lost.
+        return forward();
+    }
+    let open = (name, inputs.iter().filter_map(|x| x.id()).collect());
+    let _restore = Restore(CLOSED.replace(next_id()), OPEN.replace(open));
+    forward()
+}
+
+/// The value of `x` is read: not inside an op that would lose its gradient.
+#[inline]
+#[track_caller]
+pub(crate) fn reads<T: Float>(x: &Var<T>) {
+    let closed = CLOSED.get();
+    if closed != 0
+        && let Some(node) = &x.node
+        && node.id < closed
+    {
+        refuse_unlisted(node);
+    }
+}
+
+#[cold]
+#[track_caller]
+fn refuse_unlisted<T: Float>(node: &Node<T>) {
+    let (name, listed) = OPEN.with_borrow(|(name, inputs)| (*name, inputs.contains(&node.id)));
+    assert!(
+        listed,
+        "`{name}` at {}: {UNLISTED}: `{}` of shape {} made at {}; make it an input, or detach() it",
+        std::panic::Location::caller(),
+        node.name,
+        node.shape,
+        node.at
+    );
+}
+
+const UNLISTED: &str = "the forward pass reads a variable that is not among its inputs, whose gradient would be lost";
 
 /// Gives a computation a rule of its own, in place of the rules of the ops that it is made of: for gradients that are
 /// cheaper, more stable or other than what automatic differentiation finds (`jax.custom_vjp`,
@@ -42,8 +140,8 @@ pub fn custom_vjp<T: Float, const N: usize>(
     pullback: impl Fn(&mut Pull<'_, T>, [&Var<T>; N]) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
     let start = next_id();
-    let constants = inputs.map(Var::detach);
-    let y = forward(constants.each_ref());
+    let constants = inputs.map(Var::untracked);
+    let y = closed(name, &inputs, || forward(constants.each_ref()));
     check_closed(&format!("custom_vjp of `{name}`"), &y, start);
     let kept = inputs.map(Var::clone);
     op_with_output(name, inputs, y.into_value(), move |p| pullback(p, kept.each_ref()))
@@ -56,10 +154,7 @@ pub(crate) fn check_closed<T: Float>(name: &str, y: &Var<T>, start: u64) {
     let Some(root) = &y.node else { return };
     let (_, outer) = nodes_since(root, start);
     let found = outer.last_key_value().map_or_else(String::new, |(_, n)| format!(": `{}` made at {}", n.name, n.at));
-    panic!(
-        "{name}: the forward pass reads a variable that is not among its inputs, whose gradient would be lost{found}; make it \
-         an input, or detach() it"
-    );
+    panic!("{name}: {UNLISTED}{found}; make it an input, or detach() it");
 }
 
 /// Nodes by their numbers.
@@ -81,7 +176,7 @@ pub(crate) fn nodes_since<T: Float>(root: &Arc<Node<T>>, start: u64) -> (Nodes<'
 
 /// A variable that stands for a place on the tape, where no value is read.
 fn place<T: Float>(node: &Arc<Node<T>>) -> Var<T> {
-    Var { value: Tensor::from_vec(vec![], [0]), node: Some(node.clone()) }
+    Var::on_tape(Tensor::from_vec(vec![], [0]), node.clone())
 }
 
 /// Recorded behind a gradient that must not be differentiated. It has no derivative that samples could check.
@@ -110,7 +205,7 @@ impl<T: Float> Pull<'_, T> {
     /// # Ok::<(), gradus_autograd::GradError>(())
     /// ```
     pub fn once_differentiable<G: AsMut<[Option<Var<T>>]>>(&self, rule: impl FnOnce() -> G) -> G {
-        let mut grads = no_grad(rule);
+        let mut grads = unrecorded(rule);
         if !self.is_differentiable() {
             return grads;
         }

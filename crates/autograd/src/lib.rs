@@ -17,6 +17,7 @@ mod backward;
 mod calculus;
 mod checkpoint;
 mod custom;
+mod cut;
 mod derivatives;
 mod dual;
 mod fixed_point;
@@ -36,7 +37,7 @@ mod var;
 pub use backward::{GradError, GradMode, Grads, grad, grad_with};
 pub use calculus::{Calculus, Val};
 pub use checkpoint::{checkpoint, checkpoint_with_rng};
-pub use custom::custom_vjp;
+pub use custom::{custom_op, custom_vjp};
 pub use derivatives::{
     Push, Vars, directional_derivative, gauss_newton_product, hessian, hvp, jacfwd, jacobian, jacrev, jvp, nth_derivative,
     per_example_grads, value_and_grad, vjp,
@@ -53,6 +54,7 @@ pub use param::{Buffer, Param};
 pub use path::{Path, path_matches};
 pub use seeing::anomaly::{Anomaly, Pass, ValueRange, detect_anomaly};
 pub use seeing::profile::{Profile, ProfileRow, profile, record_function};
+pub use seeing::recorded::recorded_ops;
 pub use seeing::tape::{Tape, TapeEntry};
 pub use tape::live_nodes;
 pub use var::Var;

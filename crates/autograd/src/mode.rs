@@ -1,5 +1,6 @@
 //! Whether a thread records its ops, and who looks at them.
 
+use crate::cut::{Cut, End};
 use crate::seeing::Seeing;
 use std::cell::Cell;
 
@@ -7,12 +8,14 @@ use std::cell::Cell;
 #[derive(Clone, Copy)]
 pub(crate) struct Mode {
     pub recording: bool,
+    /// Where recording was switched off.
+    pub cut: Cut,
     /// Who looks at them.
     pub seeing: Seeing,
 }
 
 thread_local! {
-    pub(crate) static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, seeing: Seeing::NOBODY }) };
+    pub(crate) static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, cut: Cut::NONE, seeing: Seeing::NOBODY }) };
 }
 
 /// Whether operations of this thread are recorded.
@@ -21,20 +24,20 @@ pub fn is_grad_enabled() -> bool {
     MODE.get().recording
 }
 
-struct Restore(bool);
+struct Restore(bool, Cut);
 
 impl Restore {
     /// Switches recording, until dropped.
-    fn after(recording: bool) -> Self {
+    fn after(recording: bool, cut: Cut) -> Self {
         let before = MODE.get();
-        MODE.set(Mode { recording, ..before });
-        Self(before.recording)
+        MODE.set(Mode { recording, cut, ..before });
+        Self(before.recording, before.cut)
     }
 }
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        MODE.set(Mode { recording: self.0, ..MODE.get() });
+        MODE.set(Mode { recording: self.0, cut: self.1, ..MODE.get() });
     }
 }
 
@@ -60,8 +63,15 @@ impl Drop for Restore {
 /// ```
 ///
 /// A function that does not know whether it runs inside `no_grad` hands the state on with [`set_grad_enabled`].
+#[track_caller]
 pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
     set_grad_enabled(false, f)
+}
+
+/// As [`no_grad`], for the walks of this crate: whoever began one says what its results are cut from.
+pub(crate) fn unrecorded<R>(f: impl FnOnce() -> R) -> R {
+    let _restore = Restore::after(false, Cut::NONE);
+    f()
 }
 
 /// Runs `f` with recording on, inside a [`no_grad`].
@@ -84,7 +94,9 @@ pub fn enable_grad<R>(f: impl FnOnce() -> R) -> R {
 /// assert!(doubled(&xs).iter().all(Var::requires_grad));
 /// assert!(!no_grad(|| doubled(&xs)).iter().any(Var::requires_grad));
 /// ```
+#[track_caller]
 pub fn set_grad_enabled<R>(enabled: bool, f: impl FnOnce() -> R) -> R {
-    let _restore = Restore::after(enabled);
+    let cut = if enabled { Cut::NONE } else { Cut::here(End::NoGrad) };
+    let _restore = Restore::after(enabled, cut);
     f()
 }

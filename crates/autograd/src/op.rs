@@ -1,6 +1,7 @@
 //! Recording an op: the one way onto the tape, and what a rule is given on the way back.
 
 use crate::backward::{GradMode, Queue, Wanted};
+use crate::cut::{Cut, ends_of};
 use crate::mode::MODE;
 use crate::seeing;
 use crate::tape::{Factor, Inputs, Node, Rule, nodes_of, record};
@@ -93,6 +94,12 @@ impl<T: Float> Pull<'_, T> {
 /// The rule turns the gradient of the result ([`Pull::gy`]) into a gradient for each input, each of its
 /// input's shape. Written with ops on [`Var`]s, it is differentiable again, to any order.
 ///
+/// **The value must depend on nothing on the tape but `inputs`.** It is handed over finished, and nobody can see what it was
+/// computed from: in `op("f", [&x], x.value() * w.value(), ..)`, `w` gets no gradient through `f`, and no error says so.
+/// [`custom_op`](crate::custom_op) computes the value from its inputs and refuses any other variable: prefer it, and keep `op` for a
+/// value that is there already. The gradient checker finds a parameter or an argument that is read so, as its gradient is not the
+/// difference quotient.
+///
 /// When no input is on the tape, or inside [`no_grad`](crate::no_grad), the result is a constant and the rule is dropped.
 ///
 /// ```
@@ -141,10 +148,10 @@ fn record_few<T: Float, const N: usize>(
     pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
     if !records(name, &inputs, &y, Location::caller()) {
-        return Var::constant(y);
+        return Var::cut_at(y, cut_of(&inputs));
     }
     let rule = Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p))));
-    seen(record(name, nodes_of(&inputs), y, keep_output, rule, Location::caller()))
+    seen(noted(record(name, nodes_of(&inputs), y, keep_output, rule, Location::caller()), &inputs))
 }
 
 /// As [`op`], for any number of inputs known at run time only.
@@ -178,14 +185,14 @@ fn record_many<T: Float>(
     pullback: impl Fn(&mut Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
 ) -> Var<T> {
     if !records(name, inputs, &y, Location::caller()) {
-        return Var::constant(y);
+        return Var::cut_at(y, cut_of(inputs));
     }
     let rule = move |p: &mut Pull<'_, T>, grads: &mut Vec<Option<Var<T>>>| {
         grads.extend(pullback(p));
         let (given, wanted) = (grads.len(), p.node.inputs.len());
         assert!(given == wanted, "the rule of `{name}` (called at {}) gave {given} gradients for {wanted} inputs", p.node.at);
     };
-    seen(record(name, nodes_of(inputs), y, keep_output, Rule::Pullback(Box::new(rule)), Location::caller()))
+    seen(noted(record(name, nodes_of(inputs), y, keep_output, Rule::Pullback(Box::new(rule)), Location::caller()), inputs))
 }
 
 /// Whether the op is to be recorded; whoever looks on is shown it.
@@ -211,15 +218,43 @@ pub(crate) fn op_scaled<T: Float>(
     let (mode, at) = (MODE.get(), Location::caller());
     // The operand is read after the call.
     let read = mode.seeing.reads_values().then(|| x.clone());
-    let Var { value, node } = x;
+    let Var { value, node, cut } = x;
     let y = f(value);
     if mode.seeing.is_on() {
         seeing::see_forward(mode.seeing, name, read.as_ref().as_slice(), &y, at);
     }
-    let Some(node) = node.filter(|_| mode.recording) else { return Var::constant(y) };
+    let Some(node) = node else { return Var::cut_at(y, cut) };
+    if !mode.recording {
+        return Var::cut_at(y, mode.cut);
+    }
     let mut inputs = Inputs::new();
     inputs.push(Some(node));
     seen(record(name, inputs, y, false, Rule::Scaled(factor), at))
+}
+
+/// Where the tape ended of an op's result that is not recorded.
+#[inline]
+fn cut_of<T: Float>(inputs: &[&Var<T>]) -> Cut {
+    if inputs.iter().any(|x| x.node.is_some()) {
+        return MODE.get().cut;
+    }
+    inputs.iter().fold(Cut::NONE, |cut, x| cut.or(x.cut))
+}
+
+/// A new node, which knows where the tapes of its constant inputs ended.
+#[inline]
+fn noted<T: Float>(y: Var<T>, inputs: &[&Var<T>]) -> Var<T> {
+    if inputs.iter().any(|x| x.cut.is_some()) {
+        note_ends(&y, inputs);
+    }
+    y
+}
+
+#[cold]
+fn note_ends<T: Float>(y: &Var<T>, inputs: &[&Var<T>]) {
+    if let Some(node) = &y.node {
+        let _ = node.extras().ends.set(ends_of(inputs));
+    }
 }
 
 /// Shows a new node to whoever looks on.
@@ -228,7 +263,7 @@ fn seen<T: Float>(y: Var<T>) -> Var<T> {
     if MODE.get().seeing.is_on()
         && let Some(node) = &y.node
     {
-        seeing::see_node(node);
+        seeing::see_node(&y, node);
     }
     y
 }

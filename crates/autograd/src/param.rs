@@ -1,5 +1,6 @@
 //! What training changes: parameters, which have gradients, and buffers, which have not.
 
+use crate::cut::{Cut, End};
 use crate::journal;
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
@@ -37,6 +38,12 @@ impl<T: Float> Param<T> {
         self.frozen.is_none()
     }
 
+    /// The number of this parameter's leaf, whether it is frozen or not: its identity.
+    pub fn number(&self) -> u64 {
+        let leaf = self.frozen.as_ref().unwrap_or(&self.var);
+        leaf.id().unwrap_or(u64::MAX)
+    }
+
     /// Freezes or unfreezes: a frozen parameter is a constant, for which no gradient is computed.
     pub fn set_trainable(&mut self, trainable: bool) {
         match (trainable, self.frozen.take()) {
@@ -45,7 +52,7 @@ impl<T: Float> Param<T> {
                 self.var = leaf;
             }
             (false, None) => {
-                let constant = self.var.detach();
+                let constant = Var::cut_at(self.var.value.clone(), Cut::here(End::Frozen));
                 let mut leaf = std::mem::replace(&mut self.var, constant);
                 // Only the identity waits; a second handle on the value would make every write copy it.
                 leaf.value = Tensor::from_vec(vec![], [0]);

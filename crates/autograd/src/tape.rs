@@ -1,6 +1,7 @@
 //! The tape: numbered nodes.
 
 use crate::backward::GradMode;
+use crate::cut::Cut;
 use crate::derivatives::Forward;
 use crate::op::Pull;
 use crate::seeing::recorder::Cost;
@@ -88,6 +89,8 @@ pub(crate) struct Extras<T: Float> {
     pub forward: OnceLock<Forward<T>>,
     /// What the op took, when it ran inside a profile.
     pub cost: OnceLock<Arc<Cost>>,
+    /// Where the tapes of its constant inputs ended.
+    pub ends: OnceLock<Vec<Cut>>,
 }
 
 impl<T: Float> Extras<T> {
@@ -117,6 +120,11 @@ impl<T: Float> Node<T> {
         }
     }
 
+    /// Whether a gradient passes it in one step.
+    pub fn has_rule(&self) -> bool {
+        matches!(self.rule, Some(Rule::Pullback(_) | Rule::Scaled(_)))
+    }
+
     pub fn is_leaf(&self) -> bool {
         self.rule.is_none()
     }
@@ -126,8 +134,11 @@ impl<T: Float> Node<T> {
         let Some(value) = &self.output else {
             panic!("the rule of `{}` reads its output: make the op with `op_with_output`", self.name)
         };
-        let node = (mode == GradMode::Differentiable).then(|| self.clone());
-        Var { value: Tensor::clone(value), node }
+        let value = Tensor::clone(value);
+        match mode {
+            GradMode::Differentiable => Var::on_tape(value, self.clone()),
+            GradMode::Plain => Var::constant(value),
+        }
     }
 
     pub fn extras(&self) -> &Extras<T> {
@@ -137,12 +148,19 @@ impl<T: Float> Node<T> {
                 hooks: Mutex::new(Vec::new()),
                 forward: OnceLock::new(),
                 cost: OnceLock::new(),
+                ends: OnceLock::new(),
             })
         })
     }
 
     pub fn cost(&self) -> Option<&Cost> {
         Some(self.extras.get()?.cost.get()?)
+    }
+
+    /// Where the tapes of its constant inputs ended.
+    #[inline]
+    pub fn ends(&self) -> &[Cut] {
+        self.extras.get().and_then(|extras| extras.ends.get()).map_or(&[], Vec::as_slice)
     }
 
     pub fn forward_rule(&self) -> Option<&Forward<T>> {
@@ -253,5 +271,5 @@ pub(crate) fn record<T: Float>(
         symmetric: AtomicBool::new(false),
         extras: OnceLock::new(),
     });
-    Var { value: y, node: Some(node) }
+    Var::on_tape(y, node)
 }

@@ -1,5 +1,7 @@
 //! Variables: tensors that remember how they were made.
 
+use crate::custom;
+use crate::cut::{Cut, End};
 use crate::tape::{Hook, Node};
 use gradus_tensor::{Element, Float, Shape, Tensor};
 use std::fmt;
@@ -23,6 +25,8 @@ use std::sync::Arc;
 pub struct Var<T: Float = f32> {
     pub(crate) value: Tensor<T>,
     pub(crate) node: Option<Arc<Node<T>>>,
+    /// Of a constant, where the tape ended that it was cut from.
+    pub(crate) cut: Cut,
 }
 
 impl<T: Float> Var<T> {
@@ -30,22 +34,49 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn leaf(value: Tensor<T>) -> Self {
         let node = Node::leaf(value.shape().clone(), Location::caller());
-        Self { value, node: Some(Arc::new(node)) }
+        Self::on_tape(value, Arc::new(node))
     }
 
     /// A value that no derivative is taken through; also `tensor.into()`.
     pub fn constant(value: Tensor<T>) -> Self {
-        Self { value, node: None }
+        Self { value, node: None, cut: Cut::NONE }
     }
 
-    /// The value.
     #[inline]
+    pub(crate) fn on_tape(value: Tensor<T>, node: Arc<Node<T>>) -> Self {
+        Self { value, node: Some(node), cut: Cut::NONE }
+    }
+
+    /// A constant whose tape ended there.
+    #[inline]
+    pub(crate) fn cut_at(value: Tensor<T>, cut: Cut) -> Self {
+        Self { value, node: None, cut }
+    }
+
+    /// The same value as a constant that this crate works with: no place where a user's tape ends.
+    pub(crate) fn untracked(&self) -> Self {
+        Self::cut_at(self.value.clone(), self.cut)
+    }
+
+    /// The value: a plain tensor. What is computed from it is a constant to derivatives.
+    ///
+    /// # Panics
+    /// Inside the forward pass of a [`custom_op`](crate::custom_op) or a [`custom_vjp`](crate::custom_vjp), when this is on the
+    /// tape and not one of its inputs: its gradient would be lost.
+    #[inline]
+    #[track_caller]
     pub fn value(&self) -> &Tensor<T> {
+        custom::reads(self);
         &self.value
     }
 
     /// The value, without the place on the tape; reuses the buffer when nobody else holds it.
+    ///
+    /// # Panics
+    /// As [`value`](Self::value).
+    #[track_caller]
     pub fn into_value(self) -> Tensor<T> {
+        custom::reads(&self);
         self.value
     }
 
@@ -66,7 +97,7 @@ impl<T: Float> Var<T> {
     /// When there are more, or none.
     #[track_caller]
     pub fn item(&self) -> T {
-        self.value.item()
+        self.value().item()
     }
 
     /// Whether this is on the tape: a leaf, or computed from one.
@@ -87,8 +118,9 @@ impl<T: Float> Var<T> {
 
     /// The same value as a constant: derivatives stop here (`jax.lax.stop_gradient`, `tf.stop_gradient`).
     #[doc(alias = "stop_gradient")]
+    #[track_caller]
     pub fn detach(&self) -> Self {
-        Self::constant(self.value.clone())
+        Self::cut_at(self.value.clone(), if self.requires_grad() { Cut::here(End::Detach) } else { self.cut })
     }
 
     /// Makes [`backward`](Self::backward) report this intermediate variable's gradient as well.
@@ -124,6 +156,9 @@ impl<T: Float> Var<T> {
     fn expect_node(&self, what: &str) -> &Arc<Node<T>> {
         match &self.node {
             Some(node) => node,
+            None if self.cut.is_some() => {
+                panic!("{what}: no gradient reaches this variable of shape {}: it is {}", self.shape(), self.cut)
+            }
             None => panic!("{what}: this variable of shape {} is a constant, no gradient reaches it", self.shape()),
         }
     }

@@ -9,7 +9,7 @@
 use super::recorded::Recorded;
 use crate::backward::{GradMode, Wanted, checked, gradients};
 use crate::checkpoint::replay;
-use crate::mode::{enable_grad, no_grad};
+use crate::mode::{enable_grad, unrecorded};
 use crate::op::Pull;
 use crate::tape::{Node, Rule};
 use crate::var::Var;
@@ -112,7 +112,7 @@ impl<T: Float> Recorded<T> {
             push_along(&self.nodes, &mut tangents, mode);
         };
         match mode {
-            GradMode::Plain => no_grad(&mut run),
+            GradMode::Plain => unrecorded(&mut run),
             GradMode::Differentiable => enable_grad(&mut run),
         }
         self.outputs.iter().map(|y| tangents.get(&y.id()?).cloned()).collect()
@@ -206,7 +206,7 @@ fn differentiated_pullback<T: Float>(node: &Arc<Node<T>>, us: &Tangents<T>, mode
 }
 
 /// What the node's rule makes of the gradient `gy`, for the inputs of which a gradient is needed.
-fn pull_back<T: Float>(node: &Arc<Node<T>>, gy: &Var<T>, mode: GradMode, needs: SmallVec<[bool; 2]>) -> Tangents<T> {
+pub(crate) fn pull_back<T: Float>(node: &Arc<Node<T>>, gy: &Var<T>, mode: GradMode, needs: SmallVec<[bool; 2]>) -> Tangents<T> {
     let Some(rule) = &node.rule else { return SmallVec::new() };
     let wanted = Wanted::Inputs(needs);
     let mut pull = Pull { gy: Some(gy.clone()), node, mode, wanted: &wanted, waiting: None, refused: None };

@@ -32,5 +32,5 @@ pub use products::{gauss_newton_product, hvp};
 pub use vars::Vars;
 pub use vjp::{value_and_grad, vjp};
 
-pub(crate) use forward::Forward;
+pub(crate) use forward::{Forward, pull_back};
 pub(crate) use recorded::samples;

@@ -30,7 +30,7 @@ pub(super) fn record<X: Vars, Y: Vars<Elem = X::Elem>>(f: impl FnOnce(&X) -> Y, 
     let outputs = y.as_vars().to_vec();
     let (nodes, tracked) = stretch(&inputs, &outputs);
     let recorded = Recorded { inputs, outputs, nodes, tracked };
-    let released = y.as_vars().iter().map(|y| if tracked && is_grad_enabled() { y.clone() } else { y.detach() });
+    let released = y.as_vars().iter().map(|y| if tracked && is_grad_enabled() { y.clone() } else { y.untracked() });
     (y.with_vars(released.collect()), recorded)
 }
 

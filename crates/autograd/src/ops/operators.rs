@@ -22,7 +22,7 @@ macro_rules! between_vars {
             fn $f(self, other: Var<T>) -> Var<T> {
                 if self.node.is_none() && other.node.is_none() {
                     // Constants: let the tensors reuse the buffer that is handed over.
-                    return Var::constant($trait::$f(&self.value, other.value));
+                    return Var::cut_at($trait::$f(&self.value, other.value), self.cut.or(other.cut));
                 }
                 Var::$f(self, &other)
             }
@@ -32,7 +32,7 @@ macro_rules! between_vars {
             #[track_caller]
             fn $f(self, other: &Var<T>) -> Var<T> {
                 if self.node.is_none() && other.node.is_none() {
-                    return Var::constant($trait::$f(self.value, &other.value));
+                    return Var::cut_at($trait::$f(self.value, &other.value), self.cut.or(other.cut));
                 }
                 Var::$f(&self, other)
             }
@@ -42,7 +42,7 @@ macro_rules! between_vars {
             #[track_caller]
             fn $f(self, other: Var<T>) -> Var<T> {
                 if self.node.is_none() && other.node.is_none() {
-                    return Var::constant($trait::$f(self.value, other.value));
+                    return Var::cut_at($trait::$f(self.value, other.value), self.cut.or(other.cut));
                 }
                 Var::$f(&self, &other)
             }

@@ -2,6 +2,7 @@
 //! derivatives of any order, and the samples that it is checked on.
 
 use crate::calculus::{Calculus, Val, power};
+use crate::cut::{Cut, End};
 use crate::op::{Pull, op, op_with_output};
 use crate::ops::no_nan::times_gradient;
 use crate::samples::{Case, OpSample, draw};
@@ -128,14 +129,20 @@ impl<T: Float> Calculus for Var<T> {
         Var::powf(self, p)
     }
     fn sign(&self) -> Self {
-        Var::constant(self.value().sign())
+        step(self, self.value().sign())
     }
     fn within(&self, low: f64, high: f64) -> Self {
-        Var::constant(self.value().map(move |v| Val(v).within(low, high).0))
+        step(self, self.value().map(move |v| Val(v).within(low, high).0))
     }
     fn step(&self) -> Self {
-        Var::constant(self.value().map(|v| Val(v).step().0))
+        step(self, self.value().map(|v| Val(v).step().0))
     }
+}
+
+/// The value of a step function at `x`: a constant.
+#[track_caller]
+fn step<T: Float>(x: &Var<T>, y: Tensor<T>) -> Var<T> {
+    Var::cut_at(y, if x.requires_grad() { Cut::here(End::Step) } else { x.cut })
 }
 
 /// What the arguments of `d(x, y)` say is read.

@@ -6,6 +6,7 @@ mod kind;
 mod layout;
 mod memory;
 pub(crate) mod profile;
+pub(crate) mod recorded;
 pub(crate) mod recorder;
 mod report;
 mod svg;
@@ -28,6 +29,8 @@ impl Seeing {
     pub const ANOMALIES: Self = Self(1);
     /// Inside [`profile`](crate::profile).
     pub const COSTS: Self = Self(2);
+    /// Inside [`recorded_ops`](crate::recorded_ops).
+    pub const OPS: Self = Self(4);
 
     #[inline]
     pub fn is_on(self) -> bool {
@@ -80,7 +83,10 @@ pub(crate) fn see_forward<T: Float>(
 
 /// The op that ran last has its node.
 #[cold]
-pub(crate) fn see_node<T: Float>(node: &Node<T>) {
+pub(crate) fn see_node<T: Float>(y: &Var<T>, node: &Node<T>) {
+    if MODE.get().seeing.has(Seeing::OPS) {
+        recorded::see(y);
+    }
     if let Some(cost) = recorder::take_cost() {
         // A new node has none yet.
         let _ = node.extras().cost.set(cost);

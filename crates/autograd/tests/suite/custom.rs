@@ -1,7 +1,7 @@
 //! Rules of one's own: whole computations under one rule, rules that refuse a second derivative, straight-through
 //! estimators.
 
-use gradus_autograd::{GradMode, Var, custom_vjp, grad, grad_with, no_grad, op, op_of_many};
+use gradus_autograd::{GradMode, Var, custom_op, custom_vjp, grad, grad_with, no_grad, op, op_of_many};
 use gradus_check::check;
 use gradus_tensor::{Rng, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -199,4 +199,75 @@ fn nothing_of_a_custom_forward_pass_stays() {
     let x = leaf([1.0, 2.0]);
     let y = custom_vjp("deep", [&x], |[x]| (0..50).fold(x.clone(), |x, _| x.tanh()), |p, _| [Some(p.gy().clone())]);
     assert_eq!(y.tape().len(), 2);
+}
+
+/// `Σ w x` of each row, of listed inputs.
+fn weighted(x: &Var<f64>, w: &Var<f64>) -> Var<f64> {
+    let (kept_x, kept_w) = (x.clone(), w.clone());
+    custom_op(
+        "weighted",
+        [x, w],
+        |[x, w]| x * w,
+        move |p| [Some(p.gy() * &kept_w), Some((p.gy() * &kept_x).sum_to(kept_w.shape()))],
+    )
+}
+
+#[test]
+fn an_op_of_ones_own_computes_its_value_from_its_inputs() {
+    let (x, w) = (random([3, 2], 5), Tensor::from([0.5, -2.0]));
+    check(|v| weighted(&v[0], &v[1]), [x.clone(), w.clone()]).unwrap();
+    let y = weighted(&Var::leaf(x.clone()), &Var::constant(w.clone()));
+    assert_eq!((y.value(), y.tape()[1].name), (&(&x * &w), "weighted"));
+    assert!(y.tape()[1].at.file().ends_with("custom.rs"));
+    assert!(!weighted(&Var::constant(x), &Var::constant(w)).requires_grad());
+}
+
+#[test]
+fn a_value_that_is_read_beside_the_inputs_is_refused() {
+    let (x, w) = (leaf([1.0, 2.0]), leaf([3.0, 4.0]));
+    let rule = |p: &mut gradus_autograd::Pull<'_, f64>| [Some(p.gy().clone())];
+    let refused = |message: String, kind: &str, line: u32| {
+        let place = format!("`f` at {}:{line}:", file!());
+        assert!(message.starts_with(&place), "`{message}` does not start with `{place}`");
+        assert!(message.contains("is not among its inputs, whose gradient would be lost"), "{message}");
+        assert!(message.contains(&format!("`{kind}` of shape")) && message.ends_with("or detach() it"), "{message}");
+    };
+    refused(panic_of(|| custom_op("f", [&x], |[x]| x * w.value(), rule)), "leaf", line!());
+    let made = &w * 2.0;
+    refused(panic_of(|| custom_op("f", [&x], |[x]| x * made.value(), rule)), "mul_scalar", line!());
+    refused(panic_of(|| custom_op("f", [&x], |[x]| x * w.sum(..).item(), rule)), "leaf", line!());
+    refused(panic_of(|| custom_op("f", [&x], |[x]| x * w.clone().into_value(), rule)), "leaf", line!());
+    let constant = |w: &Var<f64>| Var::constant(w.value().clone());
+    let rebuilt = panic_of(|| custom_vjp("f", [&x], |[x]| x * constant(&w), |p, _| [Some(p.gy().clone())]));
+    refused(rebuilt, "leaf", line!() - 2);
+    let parameter = gradus_autograd::Param::new(Tensor::from([3.0, 4.0]));
+    refused(panic_of(|| custom_op("f", [&x], |[x]| x * parameter.value(), rule)), "leaf", line!());
+    // An op within reads for itself; what it reads of the op around it is still refused.
+    let inner = |x: &Tensor<f64>| custom_op("f", [&Var::leaf(x.clone())], |[v]| v * w.value(), rule).into_value();
+    refused(panic_of(|| custom_op("g", [&x], |[x]| inner(x), rule)), "leaf", line!() - 1);
+    // Where nothing is recorded, no gradient is lost.
+    assert_eq!(no_grad(|| custom_op("f", [&x], |[x]| x * w.value(), rule)).value().to_vec(), [3.0, 8.0]);
+    // After a refusal values are read as ever.
+    assert_eq!(w.value().to_vec(), [3.0, 4.0]);
+}
+
+#[test]
+fn what_is_an_input_or_a_constant_or_its_own_may_be_read() {
+    let (x, w) = (leaf([1.0, 2.0]), leaf([3.0, 4.0]));
+    let rule = |p: &mut gradus_autograd::Pull<'_, f64>| [Some(p.gy().clone())];
+    let detached = custom_op("f", [&x], |[x]| x * w.detach().value(), rule);
+    let captured = custom_op("f", [&x], |_| x.value() * 3.0, rule);
+    let own = custom_op(
+        "f",
+        [&x],
+        |[x]| {
+            let (a, at) = (Var::leaf(x.clone()), x.clone());
+            let slope = a.square().sum(..).backward()[&a].clone();
+            slope + Var::leaf(at).exp().value()
+        },
+        rule,
+    );
+    assert_eq!(detached.value().to_vec(), [3.0, 8.0]);
+    assert_eq!(captured.value().to_vec(), [3.0, 6.0]);
+    assert_eq!(own.value().to_vec(), [2.0 + 1f64.exp(), 4.0 + 2f64.exp()]);
 }

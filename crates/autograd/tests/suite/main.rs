@@ -5,6 +5,7 @@ mod anomaly;
 mod checkpoint;
 mod custom;
 mod derivatives;
+mod ends;
 mod implicit;
 mod ops;
 mod parts;
