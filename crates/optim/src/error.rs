@@ -17,7 +17,7 @@ impl OptimError {
     /// The paths of the parameters that the error is about.
     pub fn paths(&self) -> Vec<&str> {
         match &*self.0 {
-            Kind::MissingGradient { paths } | Kind::NotFinite { paths } => paths.iter().map(String::as_str).collect(),
+            Kind::MissingGradient { paths, .. } | Kind::NotFinite { paths } => paths.iter().map(String::as_str).collect(),
             Kind::GradientShape { path, .. } | Kind::ShapeChanged { path, .. } => vec![path],
             _ => Vec::new(),
         }
@@ -26,9 +26,9 @@ impl OptimError {
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum Kind {
-    #[error("no gradient for the trainable parameters [{}]: the loss does not depend on them. Freeze them (set_trainable(false), \
+    #[error("no gradient for the trainable parameters [{}]: {why}. Freeze them (set_trainable(false), \
         or a frozen group), or say allow_missing(true)", .paths.join(", "))]
-    MissingGradient { paths: Vec<String> },
+    MissingGradient { paths: Vec<String>, why: String },
     #[error("the gradients of the parameters [{}] are not finite", .paths.join(", "))]
     NotFinite { paths: Vec<String> },
     #[error("the gradient of {path} has shape {got}, the parameter {wanted}")]

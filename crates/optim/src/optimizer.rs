@@ -319,7 +319,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
 
     /// Checks every gradient before any weight is touched; drops those of frozen parameters.
     fn check<M: Module<T> + ?Sized>(&self, model: &mut M, grads: &mut Grads<T>) -> Result<(), OptimError> {
-        let (mut missing, mut infinite, mut mis_shaped) = (Vec::new(), Vec::new(), None);
+        let (mut missing, mut why, mut infinite, mut mis_shaped) = (Vec::new(), None::<String>, Vec::new(), None);
         model.visit_mut(&mut Path::default(), &mut |path, param| {
             let slot = &self.slots[path.as_str()];
             if !trains(slot, param) {
@@ -329,7 +329,10 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
             let path = || path.as_str().to_string();
             match grads.get(param) {
                 None if self.allow_missing => {}
-                None => missing.push(path()),
+                None => {
+                    why.get_or_insert_with(|| grads.why_missing(param));
+                    missing.push(path());
+                }
                 Some(g) if g.shape() != param.shape() => {
                     let (got, wanted) = (g.shape().clone(), param.shape().clone());
                     mis_shaped = Some(Kind::GradientShape { path: path(), got, wanted });
@@ -339,7 +342,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
             }
         });
         if !missing.is_empty() {
-            return Err(Kind::MissingGradient { paths: missing }.into());
+            return Err(Kind::MissingGradient { paths: missing, why: why.unwrap_or_default() }.into());
         }
         if !infinite.is_empty() {
             return Err(Kind::NotFinite { paths: infinite }.into());
