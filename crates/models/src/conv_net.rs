@@ -3,7 +3,11 @@
 use gradus_autograd::Var;
 use gradus_derive::Module;
 use gradus_nn::{Layer, Mode, Sequential, Summary, SummaryRow};
+use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, Shape};
+
+/// The parts of a [`ConvNet`], for messages.
+const PARTS: Parts = Parts::Fixed(&[("features", ""), ("pool", ""), ("classifier", "")]);
 
 /// A network for pictures `[N, C, H, W]`: maps of features, a way from maps to vectors, and a classifier of these.
 ///
@@ -44,7 +48,10 @@ impl<T: Float> ConvNet<T> {
     pub fn summary(&self, input_shape: impl Into<Shape>) -> Summary {
         let mut shape = input_shape.into();
         let mut rows = Vec::new();
-        for (part, layers) in [("features", &self.features), ("pool", &self.pool), ("classifier", &self.classifier)] {
+        let scope = Scope::enter(PARTS);
+        let parts = [("features", &self.features), ("pool", &self.pool), ("classifier", &self.classifier)];
+        for (i, (part, layers)) in parts.into_iter().enumerate() {
+            scope.part(i);
             let of_part = layers.summary(shape.clone()).rows;
             shape = of_part.last().map_or(shape, |row| row.output_shape.clone());
             rows.extend(of_part.into_iter().map(|row| SummaryRow { name: format!("{part}.{}", row.name), ..row }));
@@ -62,7 +69,12 @@ impl<T: Float> ConvNet<T> {
 impl<T: Float> Layer<T> for ConvNet<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        let maps = self.features.forward(x, mode);
-        self.classifier.forward(&self.pool.forward(&maps, mode), mode)
+        let scope = Scope::enter(PARTS);
+        let mut y = x.clone();
+        for (i, part) in [&self.features, &self.pool, &self.classifier].into_iter().enumerate() {
+            scope.part(i);
+            y = part.forward(&y, mode);
+        }
+        y
     }
 }

@@ -7,6 +7,7 @@ use gradus_data::DataError;
 use gradus_data::transforms::{Compose, Normalize};
 use gradus_derive::Module;
 use gradus_nn::{BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Init, Layer, Linear, Mode, ReLU6, Sequential};
+use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, Rng};
 use std::path::Path;
 
@@ -51,12 +52,20 @@ impl<T: Float> Block<T> {
 
 impl<T: Float> Layer<T> for Block<T> {
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        let scope =
+            Scope::enter(Parts::Fixed(&[("expand_conv", "Conv2d"), ("depthwise_conv", "Conv2d"), ("project_conv", "Conv2d")]));
         let wide = match (&self.expand_conv, &self.bn0) {
-            (Some(conv), Some(norm)) => norm.forward(&conv.forward(x, mode), mode).relu6(),
+            (Some(conv), Some(norm)) => {
+                scope.part(0);
+                norm.forward(&conv.forward(x, mode), mode).relu6()
+            }
             _ => x.clone(),
         };
+        scope.part(1);
         let filtered = self.bn1.forward(&self.depthwise_conv.forward(&wide, mode), mode).relu6();
+        scope.part(2);
         let y = self.bn2.forward(&self.project_conv.forward(&filtered, mode), mode);
+        drop(scope);
         if self.adds { x + y } else { y }
     }
 }

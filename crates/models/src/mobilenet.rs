@@ -7,6 +7,7 @@ use gradus_data::DataError;
 use gradus_data::transforms::Compose;
 use gradus_derive::Module;
 use gradus_nn::{BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Init, Layer, Linear, Mode, ReLU6, Sequential};
+use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, Rng};
 use std::path::Path;
 
@@ -39,7 +40,10 @@ impl<T: Float> InvertedResidual<T> {
 
 impl<T: Float> Layer<T> for InvertedResidual<T> {
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        let scope = Scope::enter(Parts::Fixed(&[("conv", "")]));
+        scope.part(0);
         let y = self.conv.forward(x, mode);
+        drop(scope);
         if self.adds { x + y } else { y }
     }
 }

@@ -1,7 +1,9 @@
 //! What a layer is.
 
 use gradus_autograd::{Module, Var};
+use gradus_tensor::scope::{Part, Parts, Scope};
 use gradus_tensor::{Float, Rng};
+use std::sync::Arc;
 
 /// Whether a forward pass is for training, and what randomness it may draw from. Training without
 /// randomness to draw from cannot be expressed, so dropout cannot be forgotten.
@@ -21,6 +23,11 @@ impl Mode<'_> {
 }
 
 /// A module that turns one variable into another.
+///
+/// An error inside a forward pass names the layer, what it expected and what it got, and the user's line. In a container, the layer
+/// has its path from there: ``Linear `features.3` at src/net.rs:41: expected input [.., 3], got [4, 5]``. A layer of one's own may
+/// refuse an input by a [`ShapeError`](gradus_tensor::ShapeError) under its own name, and give its parts names by
+/// [`named_scope`](crate::named_scope). `#[track_caller]` on its `forward` makes the user's line that which calls it.
 ///
 /// ```
 /// use gradus_autograd::{Param, Var};
@@ -63,11 +70,16 @@ pub trait Layer<T: Float = f32>: Module<T> + Send + Sync {
     }
 }
 
+/// A call through `dyn` does not know its caller's line: the scope does.
 impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
+    #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        let _scope = Scope::enter(Parts::None);
         (**self).forward(x, mode)
     }
+    #[track_caller]
     fn forward_relu(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        let _scope = Scope::enter(Parts::None);
         (**self).forward_relu(x, mode)
     }
     fn is_relu(&self) -> bool {
@@ -76,4 +88,38 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
     fn kind(&self) -> String {
         (**self).kind()
     }
+}
+
+/// Runs `f` as the part `name` of the layer that runs: an error in it has the name in its path, as one of a
+/// [`Sequential`](crate::Sequential)'s layers has. For structs and containers of one's own, whose fields' names no error could
+/// know otherwise (`jax.named_scope`, `tf.name_scope`).
+///
+/// ```
+/// use gradus_autograd::Var;
+/// use gradus_nn::{Layer, Linear, Mode, Module, named_scope};
+/// # extern crate gradus_autograd as gradus;
+/// # use gradus_tensor::{Rng, Tensor};
+/// #[derive(Module)]
+/// struct Net {
+///     encoder: Linear,
+///     decoder: Linear,
+/// }
+/// impl Layer for Net {
+///     fn forward(&self, x: &Var, mode: &mut Mode) -> Var {
+///         let code = named_scope("encoder", || self.encoder.forward(x, mode)).tanh();
+///         named_scope("decoder", || self.decoder.forward(&code, mode))
+///     }
+/// }
+/// let rng = &mut Rng::seed(0);
+/// let net = Net { encoder: Linear::new(4, 2, rng), decoder: Linear::new(3, 4, rng) };
+/// let run = || net.forward(&Tensor::ones([1, 4]).into(), &mut Mode::Eval);
+/// let error = std::panic::catch_unwind(run).unwrap_err();
+/// assert!(error.downcast_ref::<String>().unwrap().starts_with("Linear `decoder`"));
+/// ```
+#[track_caller]
+pub fn named_scope<R>(name: impl Into<String>, f: impl FnOnce() -> R) -> R {
+    let part = Part { name: name.into(), kind: String::new() };
+    let scope = Scope::enter(Parts::Listed(Arc::new(vec![part])));
+    scope.part(0);
+    f()
 }

@@ -32,13 +32,14 @@ mod losses;
 pub mod metrics;
 mod penalty;
 mod recurrent;
+mod refuse;
 mod sequential;
 
 pub use attention::*;
 pub use gradus_autograd::Module;
 pub use gradus_derive::Module;
 pub use init::Init;
-pub use layer::{Layer, Mode};
+pub use layer::{Layer, Mode, named_scope};
 pub use layers::*;
 pub use losses::*;
 pub use metrics::{Accuracy, Direction, Metric};

@@ -1,8 +1,9 @@
 //! What is added to a loss to keep weights or activations small.
 
 use crate::layer::{Layer, Mode};
+use crate::refuse::refuse;
 use gradus_autograd::{Module, Param, Path, Var, Visitor, is_checkpointing, is_grad_enabled, path_matches};
-use gradus_tensor::{Float, OrPanic, ShapeError};
+use gradus_tensor::Float;
 use std::any::Any;
 use std::cell::RefCell;
 
@@ -193,12 +194,16 @@ impl<T: Float, L: Layer<T>> Layer<T> for ActivityPenalty<L> {
         let y = self.layer.forward(x, mode);
         let collected = COLLECTED.with_borrow(|lists| !lists.is_empty());
         let problem = match (collected, is_grad_enabled() && !is_checkpointing()) {
-            (_, false) => "in training within `no_grad` or a checkpoint, where what is recorded is not kept",
-            (false, _) => "in training outside of `collect_penalties`; the penalty would be lost",
+            (_, false) => {
+                "expected training outside of `no_grad` and checkpoints, got it within `no_grad` or a checkpoint, where what is recorded is not kept"
+            }
+            (false, _) => {
+                "expected training inside of `collect_penalties`, got it outside of `collect_penalties`, where the penalty would be lost"
+            }
             _ => "",
         };
         if mode.is_train() && !problem.is_empty() {
-            Err(ShapeError::new("activity_penalty", problem)).or_panic()
+            refuse("ActivityPenalty", problem)
         }
         if collected {
             let samples = y.shape().first().copied().unwrap_or(1).max(1);

@@ -3,6 +3,7 @@
 use crate::layer::{Layer, Mode};
 use crate::layers::checkpoint::{changeable, run_checkpointed};
 use gradus_autograd::{Module, Param, Path, Var, Visitor, no_grad};
+use gradus_tensor::scope::{Part, Parts, Scope};
 use gradus_tensor::{Float, Shape, Tensor, thousands};
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +23,9 @@ use std::sync::Arc;
 /// ```
 #[derive(Default)]
 pub struct Sequential<T: Float = f32> {
-    entries: Vec<(String, Arc<dyn Layer<T>>)>,
+    layers: Vec<Arc<dyn Layer<T>>>,
+    /// Their names and kinds.
+    parts: Arc<Vec<Part>>,
     segments: Segments,
 }
 
@@ -38,14 +41,14 @@ enum Segments {
 impl<T: Float> Sequential<T> {
     /// An empty list.
     pub fn new() -> Self {
-        Self { entries: Vec::new(), segments: Segments::None }
+        Self { layers: Vec::new(), parts: Arc::default(), segments: Segments::None }
     }
 
     /// Appends a layer; its name is its number.
     #[must_use]
     #[allow(clippy::should_implement_trait)] // Keras' name for it; lists of layers have no sum
     pub fn add(self, layer: impl Layer<T> + 'static) -> Self {
-        let name = self.entries.len().to_string();
+        let name = self.len().to_string();
         self.push(name, layer)
     }
 
@@ -59,7 +62,8 @@ impl<T: Float> Sequential<T> {
         let name = name.into();
         assert!(!name.contains('.'), "the layer name `{name}` has a dot in it; dots separate the parts of a path");
         assert!(self.get(&name).is_none(), "there already is a layer `{name}`");
-        self.entries.push((name, Arc::new(layer)));
+        Arc::make_mut(&mut self.parts).push(Part { name, kind: layer.kind() });
+        self.layers.push(Arc::new(layer));
         self
     }
 
@@ -112,7 +116,8 @@ impl<T: Float> Sequential<T> {
     #[track_caller]
     pub fn split_at(mut self, index: usize) -> (Self, Self) {
         assert!(index <= self.len(), "split_at({index}) of a list of {} layers", self.len());
-        let rest = Self { entries: self.entries.split_off(index), segments: self.segments };
+        let parts = Arc::make_mut(&mut self.parts).split_off(index);
+        let rest = Self { layers: self.layers.split_off(index), parts: Arc::new(parts), segments: self.segments };
         (self, rest)
     }
 
@@ -123,31 +128,32 @@ impl<T: Float> Sequential<T> {
     #[must_use]
     #[track_caller]
     pub fn chain(mut self, rest: Self) -> Self {
-        for (name, _) in &rest.entries {
+        for Part { name, .. } in &*rest.parts {
             assert!(self.get(name).is_none(), "chain: there is a layer `{name}` in both lists");
         }
-        self.entries.extend(rest.entries);
+        self.layers.extend(rest.layers);
+        Arc::make_mut(&mut self.parts).extend(rest.parts.iter().cloned());
         self
     }
 
     /// The layer under `name`.
     pub fn get(&self, name: &str) -> Option<&dyn Layer<T>> {
-        self.entries.iter().find(|(n, _)| n == name).map(|(_, l)| &**l)
+        self.iter().find(|(n, _)| *n == name).map(|(_, layer)| layer)
     }
 
     /// How many layers there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.layers.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.layers.is_empty()
     }
 
     /// The layers with their names, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &dyn Layer<T>)> {
-        self.entries.iter().map(|(n, l)| (n.as_str(), &**l))
+        self.parts.iter().map(|part| part.name.as_str()).zip(self.layers.iter().map(|layer| &**layer))
     }
 
     /// What each layer makes of one sample of `input_shape` (without the batch axis), as Keras prints it:
@@ -161,7 +167,9 @@ impl<T: Float> Sequential<T> {
         shape.insert(0, 1);
         let mut x = Var::constant(Tensor::zeros(shape));
         let mut rows = Vec::with_capacity(self.len());
-        for (name, layer) in self.iter() {
+        let scope = Scope::enter(Parts::Listed(self.parts.clone()));
+        for (i, (name, layer)) in self.iter().enumerate() {
+            scope.part(i);
             x = no_grad(|| layer.forward(&x, &mut Mode::Eval));
             let (parameters, trainable) = (layer.num_parameters(), layer.num_trainable());
             let output_shape = x.shape().iter().skip(1).copied().collect();
@@ -173,13 +181,13 @@ impl<T: Float> Sequential<T> {
 
 impl<T: Float> Module<T> for Sequential<T> {
     fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
-        for (name, layer) in &self.entries {
-            path.at(name, |path| layer.visit(path, v));
+        for (part, layer) in self.parts.iter().zip(&self.layers) {
+            path.at(&part.name, |path| layer.visit(path, v));
         }
     }
     fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&Path, &mut Param<T>)) {
-        for (name, layer) in &mut self.entries {
-            path.at(name, |path| changeable(layer, path).visit_mut(path, f));
+        for (part, layer) in self.parts.iter().zip(&mut self.layers) {
+            path.at(&part.name, |path| changeable(layer, path).visit_mut(path, f));
         }
     }
 }
@@ -194,21 +202,33 @@ impl<T: Float> Layer<T> for Sequential<T> {
             Segments::Count(count) => count.min(n),
         }
         .max(1);
+        // The segments' own scopes do not know the user's line.
+        let _scope = if segments > 1 { Some(Scope::enter(Parts::None)) } else { None };
         let mut x = x.clone();
         for s in 1..segments {
-            let layers = self.entries[n * (s - 1) / segments..n * s / segments].to_vec();
-            x = run_checkpointed(&x, mode, move |x, mode| run(&layers, x.clone(), mode));
+            let first = n * (s - 1) / segments;
+            let (layers, parts) = (self.layers[first..n * s / segments].to_vec(), self.parts.clone());
+            x = run_checkpointed(&x, mode, move |x, mode| run(&layers, (&parts, first), x.clone(), mode));
         }
-        run(&self.entries[n * (segments - 1) / segments..], x, mode)
+        let first = n * (segments - 1) / segments;
+        run(&self.layers[first..], (&self.parts, first), x, mode)
     }
 }
 
 /// Each output is handed on and let go at once: what the tape does not need is free for the next layer. A ReLU's work is done by
-/// the layer before it.
-fn run<T: Float>(layers: &[(String, Arc<dyn Layer<T>>)], mut x: Var<T>, mode: &mut Mode) -> Var<T> {
-    let mut layers = layers.iter().map(|(_, layer)| layer).peekable();
-    while let Some(layer) = layers.next() {
-        let relu = layers.next_if(|next| next.is_relu()).is_some();
+/// the layer before it. The layers are the `parts` from number `first` on.
+#[track_caller]
+fn run<T: Float>(
+    layers: &[Arc<dyn Layer<T>>],
+    (parts, first): (&Arc<Vec<Part>>, usize),
+    mut x: Var<T>,
+    mode: &mut Mode,
+) -> Var<T> {
+    let scope = Scope::enter(Parts::Listed(parts.clone()));
+    let mut layers = layers.iter().enumerate().peekable();
+    while let Some((i, layer)) = layers.next() {
+        scope.part(first + i);
+        let relu = layers.next_if(|(_, next)| next.is_relu()).is_some();
         x = if relu { layer.forward_relu(&x, mode) } else { layer.forward(&x, mode) };
     }
     x

@@ -1,5 +1,6 @@
 //! What goes wrong with shapes, and how it is reported.
 
+use crate::scope::{self, Place};
 use std::fmt;
 use std::panic::Location;
 
@@ -17,17 +18,31 @@ use std::panic::Location;
 pub struct ShapeError {
     op: &'static str,
     detail: String,
+    /// A parameter of the layer that refuses, which tells its path in a model.
+    parameter: Option<u64>,
 }
 
 impl ShapeError {
     /// An error of the operation `op`; `detail` says what differs and what would have fitted.
     pub fn new(op: &'static str, detail: impl Into<String>) -> Self {
-        Self { op, detail: detail.into() }
+        Self { op, detail: detail.into(), parameter: None }
+    }
+
+    /// The error of a layer, one of whose parameters is the leaf of this number: in a model whose parameters are known, the
+    /// message has the layer's path.
+    #[must_use]
+    pub fn of_parameter(self, id: Option<u64>) -> Self {
+        Self { parameter: id, ..self }
     }
 
     /// The operation that refused its operands.
     pub fn op(&self) -> &'static str {
         self.op
+    }
+
+    /// What differs, and what would have fitted.
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 }
 
@@ -46,9 +61,10 @@ impl fmt::Debug for ShapeError {
 impl std::error::Error for ShapeError {}
 
 /// Unwraps a check on behalf of a fluent method: panics as
-/// `matmul at src/net.rs:41: inner sizes differ: [32, 784] x [512, 10]`.
+/// `matmul at src/net.rs:41: inner sizes differ: [32, 784] x [512, 10]`, and inside a layer of a model as
+/// ``matmul in `features.3` (Attention) at ..``.
 pub trait OrPanic<T> {
-    /// The value, or a panic that names the op and the caller's line.
+    /// The value, or a panic that names the op, the layer, and the user's line.
     fn or_panic(self) -> T;
 }
 
@@ -65,6 +81,16 @@ impl<T> OrPanic<T> for Result<T, ShapeError> {
 
 #[cold]
 #[track_caller]
-fn fail(err: &ShapeError, at: &Location<'_>) -> ! {
-    panic!("{} at {}:{}: {}", err.op, at.file(), at.line(), err.detail)
+fn fail(err: &ShapeError, at: &'static Location<'static>) -> ! {
+    let Place { path, kind, at } = scope::place(err.parameter, at);
+    let line = at.map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+    // Types are written like this, ops like_this.
+    let is_the_layer = kind == err.op || (kind.is_empty() && err.op.starts_with(char::is_uppercase));
+    let layer = match (path.as_str(), kind.as_str()) {
+        ("", _) => String::new(),
+        (path, _) if is_the_layer => format!(" `{path}`"),
+        (path, "") => format!(" in `{path}`"),
+        (path, kind) => format!(" in `{path}` ({kind})"),
+    };
+    panic!("{}{layer}{line}: {}", err.op, err.detail)
 }

@@ -24,6 +24,7 @@ pub mod kernels;
 mod ops;
 mod real;
 mod rng;
+pub mod scope;
 pub mod shape;
 mod tensor;
 mod view;

@@ -5,12 +5,14 @@ use crate::error::TrainError;
 use crate::fit::Fit;
 use crate::history::History;
 use crate::run::Callback;
-use gradus_autograd::no_grad;
+use gradus_autograd::{Module, no_grad};
 use gradus_data::{Dataset, TensorDataset};
 use gradus_nn::metrics::RunningMean;
 use gradus_nn::{Layer, Loss, Metric, Mode, Penalty, collect_penalties};
 use gradus_optim::{Optimizer, Rule};
+use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Element, Tensor};
+use std::sync::Arc;
 
 /// A data set that a trainer can learn from: batches of inputs `[N, ..]` and targets.
 pub trait TrainData<Y>: Dataset<Batch = (Tensor<f32>, Y)> + Clone + Send + 'static {}
@@ -104,7 +106,9 @@ where
     /// # Errors
     /// When a data set is empty or fails, the batch size is 0, a label is no class, the loss is not finite, a parameter
     /// gets no gradient, or a file cannot be written.
+    #[track_caller]
     pub fn fit(&mut self, train: &impl TrainData<Y>, valid: &impl TrainData<Y>, fit: Fit) -> Result<History, TrainError> {
+        let _scope = scope(&self.net);
         if valid.is_empty() {
             return Err(TrainError::new("fit: the validation data set is empty"));
         }
@@ -116,7 +120,9 @@ where
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
+    #[track_caller]
     pub fn fit_without_validation(&mut self, train: &impl TrainData<Y>, fit: Fit) -> Result<History, TrainError> {
+        let _scope = scope(&self.net);
         self.run(train, fit, |_| Ok(Vec::new()))
     }
 
@@ -124,7 +130,9 @@ where
     ///
     /// # Errors
     /// When the data set is empty or fails, or the batch size is 0.
+    #[track_caller]
     pub fn evaluate(&mut self, data: &impl TrainData<Y>, batch: usize) -> Result<Vec<(String, f64)>, TrainError> {
+        let _scope = scope(&self.net);
         let Self { net, loss, penalties, metrics, .. } = self;
         metrics.iter_mut().for_each(|m| m.reset());
         let mut total = RunningMean::new();
@@ -147,11 +155,13 @@ where
     ///
     /// # Errors
     /// When there is no input, or the batch size is 0.
+    #[track_caller]
     pub fn predict(&self, inputs: &Tensor<f32>, batch: usize) -> Result<Tensor<f32>, TrainError> {
         let n = inputs.shape().first().copied().unwrap_or(0);
         if n == 0 || batch == 0 {
             return Err(TrainError::new(format!("predict: {n} inputs in batches of {batch}; wanted 1 or more of both")));
         }
+        let _scope = scope(&self.net);
         let outputs: Vec<Tensor<f32>> = inputs.split(batch, 0).into_iter().map(|x| output(&self.net, x)).collect();
         Ok(Tensor::concat(&outputs.iter().collect::<Vec<_>>(), 0))
     }
@@ -161,7 +171,9 @@ where
     ///
     /// # Errors
     /// When the data set is empty or fails, or the batch size is 0.
+    #[track_caller]
     pub fn predict_all(&self, data: &impl TrainData<Y>, batch: usize) -> Result<Tensor<f32>, TrainError> {
+        let _scope = scope(&self.net);
         let outputs = data.batches(batch).prefetch(2).map(|item| Ok(output(&self.net, item?.0)));
         let outputs = outputs.collect::<Result<Vec<_>, TrainError>>()?;
         Ok(Tensor::concat(&outputs.iter().collect::<Vec<_>>(), 0))
@@ -185,11 +197,13 @@ where
 ///
 /// # Errors
 /// When the data set is empty or fails, or the batch size is 0.
+#[track_caller]
 pub fn extract_features<U: Element>(
     layer: &impl Layer<f32>,
     data: &impl TrainData<Tensor<U>>,
     batch: usize,
 ) -> Result<TensorDataset<f32, U>, TrainError> {
+    let _scope = scope(layer);
     let (mut features, mut targets) = (Vec::new(), Vec::new());
     for item in data.batches(batch).prefetch(2) {
         let (x, y) = item?;
@@ -198,6 +212,13 @@ pub fn extract_features<U: Element>(
     }
     let (features, targets): (Vec<_>, Vec<_>) = (features.iter().collect(), targets.iter().collect());
     Ok(TensorDataset::new(Tensor::concat(&features, 0), Tensor::concat(&targets, 0))?)
+}
+
+/// What an error in a forward pass knows of the model, and of the line that began the training.
+#[track_caller]
+fn scope(net: &impl Module<f32>) -> Scope {
+    let paths = net.named_parameters().into_iter().map(|(path, param)| (param.number(), path)).collect();
+    Scope::enter(Parts::Model(Arc::new(paths)))
 }
 
 fn output(layer: &impl Layer<f32>, x: Tensor<f32>) -> Tensor<f32> {

@@ -5,6 +5,7 @@ use crate::init;
 use crate::layer::{Layer, Mode};
 use crate::layers::Linear;
 use crate::recurrent::Sequence;
+use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
@@ -117,7 +118,7 @@ impl<T: Float> MultiHeadAttention<T> {
         if keys.len() != values.len() || [keys.batch(), values.batch()] != [queries.batch(); 2] {
             let all = [queries, keys, values].map(|s| [s.len(), s.batch()]);
             let detail = format!("steps and batch {all:?} of queries, keys and values; wanted as many keys as values");
-            Err(ShapeError::new("multi_head_attention", detail)).or_panic()
+            Err(ShapeError::new("MultiHeadAttention", detail)).or_panic()
         }
         let [q, k, v] = [queries, keys, values].map(Sequence::zero_padding);
         let mask = self.mask(&q, &k, mask).or_panic();
@@ -158,7 +159,7 @@ impl<T: Float> MultiHeadAttention<T> {
             Some(m) if *m.shape() == [batch, queries, keys] => Some(m.unsqueeze(1)),
             Some(m) => {
                 let detail = format!("mask {}; wanted [{queries}, {keys}] or [{batch}, {queries}, {keys}]", m.shape());
-                return Err(ShapeError::new("multi_head_attention", detail));
+                return Err(ShapeError::new("MultiHeadAttention", detail));
             }
             None => None,
         };
@@ -171,6 +172,11 @@ impl<T: Float> MultiHeadAttention<T> {
 impl<T: Float> Layer<T> for MultiHeadAttention<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        let width = self.width();
+        if x.rank() != 3 || x.shape()[2] != width || x.shape()[1] == 0 {
+            let param = self.in_proj_weight.as_ref().unwrap_or(&self.in_proj_bias);
+            refuse_input_of("MultiHeadAttention", Some(param), format_args!("[N, T, {width}] with 1 step or more"), x)
+        }
         let x = Sequence::new(x);
         self.attend(&x, &x, &x, None, mode).0.data()
     }

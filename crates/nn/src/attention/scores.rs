@@ -6,7 +6,16 @@ use crate::layers::Linear;
 use crate::recurrent::Sequence;
 use gradus_autograd::{Module, Var};
 use gradus_derive::Module;
+use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError};
+
+/// Runs the dense layer `key` (0) or `query` (1).
+#[track_caller]
+fn named<R>(part: usize, f: impl FnOnce() -> R) -> R {
+    let scope = Scope::enter(Parts::Fixed(&[("key", "Linear"), ("query", "Linear")]));
+    scope.part(part);
+    f()
+}
 
 /// Reads from a memory, a step of which weighs as much as the softmax of its score says. A type of one's own has but to say
 /// the scores.
@@ -95,7 +104,8 @@ impl<T: Float> BilinearAttention<T> {
 impl<T: Float> Attention<T> for BilinearAttention<T> {
     #[track_caller]
     fn scores(&self, queries: &Var<T>, keys: &Var<T>) -> Var<T> {
-        queries.matmul(&self.key.forward(keys, &mut Mode::Eval).transpose(1, 2))
+        let key = named(0, || self.key.forward(keys, &mut Mode::Eval));
+        queries.matmul(&key.transpose(1, 2))
     }
 }
 
@@ -132,8 +142,8 @@ impl<T: Float> AdditiveAttention<T> {
 impl<T: Float> Attention<T> for AdditiveAttention<T> {
     #[track_caller]
     fn scores(&self, queries: &Var<T>, keys: &Var<T>) -> Var<T> {
-        let queries = self.query.forward(queries, &mut Mode::Eval).unsqueeze(2);
-        let keys = self.key.forward(keys, &mut Mode::Eval).unsqueeze(1);
+        let queries = named(1, || self.query.forward(queries, &mut Mode::Eval)).unsqueeze(2);
+        let keys = named(0, || self.key.forward(keys, &mut Mode::Eval)).unsqueeze(1);
         self.score.forward(&(queries + keys).tanh(), &mut Mode::Eval).squeeze(3)
     }
 }

@@ -1,10 +1,11 @@
 //! Activations as layers; each is the method of the same name on [`Var`].
 
 use crate::layer::{Layer, Mode};
+use crate::refuse::{refuse_input, refuse_input_of};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
 use gradus_tensor::shape::Axis;
-use gradus_tensor::{Float, OrPanic, Shape, ShapeError};
+use gradus_tensor::{Float, OrPanic, Shape};
 
 macro_rules! activations {
     ($($(#[$doc:meta])* $name:ident => $f:ident;)*) => {$(
@@ -13,6 +14,7 @@ macro_rules! activations {
         pub struct $name;
 
         impl<T: Float> Layer<T> for $name {
+            #[track_caller]
             fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
                 x.$f()
             }
@@ -25,6 +27,7 @@ macro_rules! activations {
 pub struct ReLU;
 
 impl<T: Float> Layer<T> for ReLU {
+    #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
         x.relu()
     }
@@ -78,6 +81,7 @@ macro_rules! activations_with_numbers {
         }
 
         impl<T: Float> Layer<T> for $name {
+            #[track_caller]
             fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
                 x.$f($(self.$field),+)
             }
@@ -132,6 +136,7 @@ activations_with_numbers! {
 pub struct Tanhshrink;
 
 impl<T: Float> Layer<T> for Tanhshrink {
+    #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
         x - x.tanh()
     }
@@ -166,7 +171,7 @@ impl<T: Float> Layer<T> for PReLU<T> {
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
         let slopes = self.weight.shape()[0];
         if slopes != 1 && (x.rank() < 2 || x.shape()[1] != slopes) {
-            Err(ShapeError::new("prelu", format!("input {}; wanted [N, {slopes}, ..] for {slopes} slopes", x.shape()))).or_panic()
+            refuse_input_of("PReLU", Some(&self.weight), format_args!("[N, {slopes}, ..]"), x)
         }
         let each: Shape = (0..x.rank()).map(|a| if a == 1 { slopes } else { 1 }).collect();
         // At 0 the slope is that of the negative side, as in PyTorch: `relu` has 0 there, `clamp` 1.
@@ -184,10 +189,10 @@ pub struct GLU(/** The axis; negative counts from the back. */ pub isize);
 impl<T: Float> Layer<T> for GLU {
     #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-        let axis = self.0.resolve("glu", x.rank()).or_panic();
+        let axis = self.0.resolve("GLU", x.rank()).or_panic();
         let size = x.shape()[axis];
         if !size.is_multiple_of(2) {
-            Err(ShapeError::new("glu", format!("axis {axis} of input {} cannot be halved", x.shape()))).or_panic()
+            refuse_input("GLU", format_args!("with an even size along axis {axis}"), x)
         }
         x.slice(axis, ..size / 2) * x.slice(axis, size / 2..).sigmoid()
     }
@@ -198,7 +203,9 @@ impl<T: Float> Layer<T> for GLU {
 pub struct Softmin(/** The axis; negative counts from the back. */ pub isize);
 
 impl<T: Float> Layer<T> for Softmin {
+    #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        self.0.resolve("Softmin", x.rank()).or_panic();
         (-x).softmax(self.0)
     }
 }
@@ -208,7 +215,9 @@ impl<T: Float> Layer<T> for Softmin {
 pub struct Softmax(/** The axis; negative counts from the back. */ pub isize);
 
 impl<T: Float> Layer<T> for Softmax {
+    #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        self.0.resolve("Softmax", x.rank()).or_panic();
         x.softmax(self.0)
     }
 }
@@ -218,7 +227,9 @@ impl<T: Float> Layer<T> for Softmax {
 pub struct LogSoftmax(/** The axis; negative counts from the back. */ pub isize);
 
 impl<T: Float> Layer<T> for LogSoftmax {
+    #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        self.0.resolve("LogSoftmax", x.rank()).or_panic();
         x.log_softmax(self.0)
     }
 }

@@ -1,9 +1,13 @@
 //! Containers whose layers run beside each other on the same input.
 
 use crate::layer::{Layer, Mode};
+use crate::refuse::refuse;
 use gradus_autograd::{Module, Param, Path, Var, Visitor};
 use gradus_derive::Module;
-use gradus_tensor::{Float, OrPanic, ShapeError};
+use gradus_tensor::scope::{Part, Parts, Scope};
+use gradus_tensor::shape::Axis;
+use gradus_tensor::{Float, OrPanic, Shape};
+use std::sync::Arc;
 
 /// `y = body(x) + shortcut(x)`, the shortcut being `x` itself unless there is one (He et al. 2016). Paths of parameters are
 /// `body.…` and `shortcut.…`.
@@ -31,31 +35,41 @@ use gradus_tensor::{Float, OrPanic, ShapeError};
 pub struct Residual<T: Float = f32> {
     body: Box<dyn Layer<T>>,
     shortcut: Option<Box<dyn Layer<T>>>,
+    /// Of both, for messages.
+    #[module(skip)]
+    parts: Arc<Vec<Part>>,
 }
 
 impl<T: Float> Residual<T> {
     /// `body(x) + x`.
     pub fn new(body: impl Layer<T> + 'static) -> Self {
-        Self { body: Box::new(body), shortcut: None }
+        let parts = Arc::new(vec![Part { name: "body".into(), kind: body.kind() }]);
+        Self { body: Box::new(body), shortcut: None, parts }
     }
 
     /// With a layer in the place of `x` itself, which makes the body's shape of it.
     #[must_use]
     pub fn shortcut(self, shortcut: impl Layer<T> + 'static) -> Self {
-        Self { shortcut: Some(Box::new(shortcut)), ..self }
+        let parts = self.parts.iter().take(1).cloned();
+        let parts = parts.chain([Part { name: "shortcut".into(), kind: shortcut.kind() }]).collect();
+        Self { shortcut: Some(Box::new(shortcut)), parts: Arc::new(parts), ..self }
     }
 }
 
 impl<T: Float> Layer<T> for Residual<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+        let scope = Scope::enter(Parts::Listed(self.parts.clone()));
+        scope.part(0);
         let y = self.body.forward(x, mode);
+        scope.part(1);
         let beside = self.shortcut.as_ref().map_or_else(|| x.clone(), |shortcut| shortcut.forward(x, mode));
+        drop(scope);
         // A sum would broadcast.
         if y.shape() != beside.shape() {
             let (y, beside) = (y.shape(), beside.shape());
-            let detail = format!("the body makes {y} of {}, the shortcut {beside}; wanted the same shape", x.shape());
-            Err(ShapeError::new("residual", detail)).or_panic()
+            let detail = format!("expected body and shortcut of one shape, got {y} and {beside} of input {}", x.shape());
+            refuse("Residual", detail)
         }
         y + beside
     }
@@ -80,13 +94,15 @@ impl<T: Float> Layer<T> for Residual<T> {
 /// On the forward pass, when there is no branch, or their outputs differ in another axis.
 #[doc(alias = "Concatenate")]
 pub struct Concat<T: Float = f32> {
-    branches: Vec<(String, Box<dyn Layer<T>>)>,
+    branches: Vec<Box<dyn Layer<T>>>,
+    /// The branches' names and kinds.
+    parts: Arc<Vec<Part>>,
     axis: isize,
 }
 
 impl<T: Float> Default for Concat<T> {
     fn default() -> Self {
-        Self { branches: Vec::new(), axis: 1 }
+        Self { branches: Vec::new(), parts: Arc::default(), axis: 1 }
     }
 }
 
@@ -119,21 +135,36 @@ impl<T: Float> Concat<T> {
     pub fn push(mut self, name: impl Into<String>, branch: impl Layer<T> + 'static) -> Self {
         let name = name.into();
         assert!(!name.contains('.'), "the branch name `{name}` has a dot in it; dots separate the parts of a path");
-        assert!(self.branches.iter().all(|(taken, _)| *taken != name), "there already is a branch `{name}`");
-        self.branches.push((name, Box::new(branch)));
+        assert!(self.parts.iter().all(|part| part.name != name), "there already is a branch `{name}`");
+        Arc::make_mut(&mut self.parts).push(Part { name, kind: branch.kind() });
+        self.branches.push(Box::new(branch));
         self
+    }
+}
+
+impl<T: Float> Concat<T> {
+    /// That the outputs can be laid one after the other.
+    #[track_caller]
+    fn check(&self, outputs: &[Var<T>]) {
+        let Some(first) = outputs.first() else { refuse("Concat", "expected 1 branch or more, got none") };
+        let axis = self.axis.resolve("Concat", first.rank()).or_panic();
+        let but_axis = |y: &Var<T>| y.shape().iter().enumerate().filter(|(a, _)| *a != axis).map(|(_, n)| *n).collect::<Shape>();
+        if outputs.iter().any(|y| y.rank() != first.rank() || but_axis(y) != but_axis(first)) {
+            let got: Vec<String> = outputs.iter().map(|y| y.shape().to_string()).collect();
+            refuse("Concat", format!("expected outputs that differ along axis {axis} only, got {}", got.join(", ")))
+        }
     }
 }
 
 impl<T: Float> Module<T> for Concat<T> {
     fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
-        for (name, branch) in &self.branches {
-            path.at(name, |path| branch.visit(path, v));
+        for (part, branch) in self.parts.iter().zip(&self.branches) {
+            path.at(&part.name, |path| branch.visit(path, v));
         }
     }
     fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&Path, &mut Param<T>)) {
-        for (name, branch) in &mut self.branches {
-            path.at(name, |path| branch.visit_mut(path, f));
+        for (part, branch) in self.parts.iter().zip(&mut self.branches) {
+            path.at(&part.name, |path| branch.visit_mut(path, f));
         }
     }
 }
@@ -142,9 +173,13 @@ impl<T: Float> Layer<T> for Concat<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
         let mut outputs = Vec::with_capacity(self.branches.len());
-        for (_, branch) in &self.branches {
+        let scope = Scope::enter(Parts::Listed(self.parts.clone()));
+        for (i, branch) in self.branches.iter().enumerate() {
+            scope.part(i);
             outputs.push(branch.forward(x, mode));
         }
+        drop(scope);
+        self.check(&outputs);
         Var::concat(&outputs.iter().collect::<Vec<_>>(), self.axis)
     }
 }

@@ -1,9 +1,10 @@
 //! Dropout.
 
 use crate::layer::{Layer, Mode};
+use crate::refuse::{axes, refuse_input};
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
+use gradus_tensor::{Float, Shape, Tensor};
 
 /// In training, zeroes each element with probability `p` and divides the others by `1 - p`; in evaluation, passes
 /// through (Srivastava et al. 2014).
@@ -25,6 +26,7 @@ impl Dropout {
 }
 
 impl<T: Float> Layer<T> for Dropout {
+    #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
         match mode {
             Mode::Eval => x.clone(),
@@ -65,8 +67,7 @@ macro_rules! spatial_dropout {
             #[track_caller]
             fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
                 if x.rank() != $rank {
-                    Err(ShapeError::new($op, format!("input {}; wanted {} axes, the second the channels", x.shape(), $rank)))
-                        .or_panic()
+                    refuse_input(stringify!($name), axes("C", $rank), x)
                 }
                 match mode {
                     Mode::Train(rng) if self.p > 0.0 => {

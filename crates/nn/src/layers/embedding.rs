@@ -1,6 +1,7 @@
 //! Embeddings: a row of numbers for each index.
 
 use crate::init;
+use crate::refuse::refuse;
 use gradus_autograd::{Param, Var, op};
 use gradus_derive::Module;
 use gradus_tensor::{Float, Rng, Shape, Tensor};
@@ -61,6 +62,9 @@ impl<T: Float> Embedding<T> {
         let mut shape: Shape = indices.shape().clone();
         shape.push(width);
         let flat = indices.reshape([-1]);
+        if let Some((place, index)) = outside(&flat, rows) {
+            refuse("Embedding", format!("expected indices from 0 to {}, got {index} at position {place}", rows as i64 - 1))
+        }
         let y = self.weight.value().index_select(0, &flat);
         let padding = self.padding.map(|index| flat.eq(index as f64).unsqueeze(1));
         let y = op("embedding", [&*self.weight], y, move |p| {
@@ -75,4 +79,12 @@ impl<T: Float> Embedding<T> {
         });
         y.reshape(&shape)
     }
+}
+
+/// The first of the indices that is not one of `rows`, and where it is.
+fn outside(indices: &Tensor<i64>, rows: usize) -> Option<(usize, i64)> {
+    let outside = |index: &i64| usize::try_from(*index).map_or(true, |index| index >= rows);
+    let indices = indices.contiguous();
+    let all = indices.as_slice()?;
+    all.iter().position(outside).map(|place| (place, all[place]))
 }

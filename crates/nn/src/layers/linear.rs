@@ -2,6 +2,7 @@
 
 use crate::init::{Init, default_parameters, redraw};
 use crate::layer::{Layer, Mode};
+use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
 use gradus_tensor::{Float, Rng};
@@ -16,6 +17,9 @@ use gradus_tensor::{Float, Rng};
 /// let y = layer.forward(&Tensor::ones([4, 3]).into(), &mut Mode::Eval);
 /// assert_eq!(*y.shape(), [4, 2]);
 /// ```
+///
+/// # Panics
+/// On the forward pass, when the input's last axis has another size than `in`.
 #[derive(Clone, Debug, Module)]
 pub struct Linear<T: Float = f32> {
     /// `[out, in]`.
@@ -46,13 +50,26 @@ impl<T: Float> Linear<T> {
         redraw(&mut self.weight, self.bias.as_mut(), init, rng);
         self
     }
+
+    #[track_caller]
+    #[inline]
+    fn check(&self, x: &Var<T>) {
+        let inputs = self.weight.shape()[1];
+        if x.shape().last() != Some(&inputs) {
+            refuse_input_of("Linear", Some(&self.weight), format_args!("[.., {inputs}]"), x)
+        }
+    }
 }
 
 impl<T: Float> Layer<T> for Linear<T> {
+    #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        self.check(x);
         x.linear(&self.weight, self.bias.as_deref())
     }
+    #[track_caller]
     fn forward_relu(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        self.check(x);
         x.linear_relu(&self.weight, self.bias.as_deref())
     }
 }

@@ -2,9 +2,10 @@
 
 use super::conv::{PerAxis, both_sides};
 use crate::layer::{Layer, Mode};
+use crate::refuse::{axes, refuse, refuse_input};
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+use gradus_tensor::{Float, Tensor};
 
 /// What an edge holds.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +20,7 @@ enum Edge {
 #[track_caller]
 fn with_edge<T: Float, const N: usize>(op: &'static str, x: &Var<T>, padding: [[usize; 2]; N], edge: Edge) -> Var<T> {
     if x.rank() != N + 2 {
-        let axes = ["L", "H, W", "D, H, W"][N - 1];
-        Err(ShapeError::new(op, format!("input {}; wanted [N, C, {axes}]", x.shape()))).or_panic()
+        refuse_input(op, axes("C", N + 2), x)
     }
     let mut y = x.clone();
     for (a, [before, after]) in padding.into_iter().enumerate() {
@@ -38,8 +38,8 @@ fn with_edge<T: Float, const N: usize>(op: &'static str, x: &Var<T>, padding: [[
             Edge::Circular => n,
         };
         if before.max(after) > most {
-            let detail = format!("padding [{before}, {after}] of axis {} of input {}; at most {most}", a + 2, x.shape());
-            Err(ShapeError::new(op, detail)).or_panic()
+            let got = format!("[{before}, {after}] (input {})", x.shape());
+            refuse(op, format!("expected padding of at most {most} along axis {}, got {got}", a + 2))
         }
         if before + after == 0 {
             continue;
@@ -97,7 +97,7 @@ macro_rules! pads {
 
 pads! {
     /// An edge of zeros around sequences `[N, C, L]`.
-    ZeroPad1d, "zero_pad1d", 1, Zeros;
+    ZeroPad1d, "ZeroPad1d", 1, Zeros;
     /// An edge of zeros around pictures `[N, C, H, W]`.
     ///
     /// ```
@@ -106,25 +106,25 @@ pads! {
     /// let y = ZeroPad2d::sides([[0, 1], [2, 0]]).forward(&Tensor::<f32>::ones([1, 1, 1, 1]).into(), &mut Mode::Eval);
     /// assert_eq!(*y.value(), Tensor::from([[[[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]]]));
     /// ```
-    ZeroPad2d, "zero_pad2d", 2, Zeros;
+    ZeroPad2d, "ZeroPad2d", 2, Zeros;
     /// An edge of zeros around volumes `[N, C, D, H, W]`.
-    ZeroPad3d, "zero_pad3d", 3, Zeros;
+    ZeroPad3d, "ZeroPad3d", 3, Zeros;
     /// An edge around sequences `[N, C, L]` that mirrors them, without the outermost element: `c b | a b c | b a`.
-    ReflectionPad1d, "reflection_pad1d", 1, Reflection;
+    ReflectionPad1d, "ReflectionPad1d", 1, Reflection;
     /// An edge around pictures `[N, C, H, W]` that mirrors them, without the outermost pixel: `c b | a b c | b a`.
-    ReflectionPad2d, "reflection_pad2d", 2, Reflection;
+    ReflectionPad2d, "ReflectionPad2d", 2, Reflection;
     /// An edge around volumes `[N, C, D, H, W]` that mirrors them, without the outermost element: `c b | a b c | b a`.
-    ReflectionPad3d, "reflection_pad3d", 3, Reflection;
+    ReflectionPad3d, "ReflectionPad3d", 3, Reflection;
     /// An edge around sequences `[N, C, L]` that repeats the outermost element: `a a | a b c | c c`.
-    ReplicationPad1d, "replication_pad1d", 1, Replication;
+    ReplicationPad1d, "ReplicationPad1d", 1, Replication;
     /// An edge around pictures `[N, C, H, W]` that repeats the outermost pixel: `a a | a b c | c c`.
-    ReplicationPad2d, "replication_pad2d", 2, Replication;
+    ReplicationPad2d, "ReplicationPad2d", 2, Replication;
     /// An edge around volumes `[N, C, D, H, W]` that repeats the outermost element: `a a | a b c | c c`.
-    ReplicationPad3d, "replication_pad3d", 3, Replication;
+    ReplicationPad3d, "ReplicationPad3d", 3, Replication;
     /// An edge around sequences `[N, C, L]` that goes on at the other end: `b c | a b c | a b`.
-    CircularPad1d, "circular_pad1d", 1, Circular;
+    CircularPad1d, "CircularPad1d", 1, Circular;
     /// An edge around pictures `[N, C, H, W]` that goes on at the other end: `b c | a b c | a b`.
-    CircularPad2d, "circular_pad2d", 2, Circular;
+    CircularPad2d, "CircularPad2d", 2, Circular;
     /// An edge around volumes `[N, C, D, H, W]` that goes on at the other end: `b c | a b c | a b`.
-    CircularPad3d, "circular_pad3d", 3, Circular;
+    CircularPad3d, "CircularPad3d", 3, Circular;
 }

@@ -1,6 +1,7 @@
 //! Layers that compute little: other shapes, nothing, or any closure.
 
 use crate::layer::{Layer, Mode};
+use crate::refuse::refuse_input;
 use gradus_autograd::{Module, Param, Path, Var, Visitor};
 use gradus_derive::Module;
 use gradus_tensor::Float;
@@ -10,7 +11,11 @@ use gradus_tensor::Float;
 pub struct Flatten;
 
 impl<T: Float> Layer<T> for Flatten {
+    #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+        if x.rank() < 2 {
+            refuse_input("Flatten", "[N, ..] of 2 axes or more", x)
+        }
         x.flatten(1)
     }
 }

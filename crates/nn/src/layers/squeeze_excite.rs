@@ -2,9 +2,11 @@
 
 use super::{Conv2d, ReLU, Sigmoid};
 use crate::layer::{Layer, Mode};
+use crate::refuse::{axes, refuse_input_of};
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, OrPanic, Rng, ShapeError};
+use gradus_tensor::scope::{Parts, Scope};
+use gradus_tensor::{Float, Rng};
 
 /// `y = x · gate(fc2(activation(fc1(mean of each plane))))` for pictures `[N, C, H, W]`: each channel is scaled by what all
 /// channels hold on average (Hu, Shen and Sun 2018). Paths and layouts of parameters are torchvision's.
@@ -57,11 +59,18 @@ impl<T: Float> SqueezeExcite<T> {
 impl<T: Float> Layer<T> for SqueezeExcite<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        if x.rank() != 4 {
-            Err(ShapeError::new("squeeze_excite", format!("input {}; wanted [N, C, H, W]", x.shape()))).or_panic()
+        let channels = self.fc1.weight.shape()[1];
+        if x.rank() != 4 || x.shape()[1] != channels {
+            refuse_input_of("SqueezeExcite", Some(&self.fc1.weight), axes(channels, 4), x)
         }
-        let squeezed = self.fc1.forward(&x.mean_keep([2, 3]), mode);
-        let excited = self.fc2.forward(&self.activation.forward(&squeezed, mode), mode);
-        x * self.gate.forward(&excited, mode)
+        const PARTS: Parts = Parts::Fixed(&[("fc1", "Conv2d"), ("activation", ""), ("fc2", "Conv2d"), ("gate", "")]);
+        let scope = Scope::enter(PARTS);
+        let mut y = x.mean_keep([2, 3]);
+        let parts: [&dyn Layer<T>; 4] = [&self.fc1, &*self.activation, &self.fc2, &*self.gate];
+        for (i, part) in parts.into_iter().enumerate() {
+            scope.part(i);
+            y = part.forward(&y, mode);
+        }
+        x * y
     }
 }

@@ -1,10 +1,13 @@
 //! A layer at each step of a sequence.
 
 use crate::layer::{Layer, Mode};
-use crate::recurrent::Sequence;
+use crate::recurrent::{Sequence, sequence_of};
+use crate::refuse::refuse;
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
+use gradus_tensor::scope::{Part, Parts, Scope};
+use gradus_tensor::{Float, Shape, Tensor};
+use std::sync::Arc;
 
 /// A layer applied to each step by itself: `[N, T, ..]` becomes `[N, T, ..]`, with all steps as one batch.
 ///
@@ -18,12 +21,16 @@ use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
 #[derive(Module)]
 pub struct TimeDistributed<T: Float = f32> {
     layer: Box<dyn Layer<T>>,
+    /// Of the layer, for messages.
+    #[module(skip)]
+    parts: Arc<Vec<Part>>,
 }
 
 impl<T: Float> TimeDistributed<T> {
     /// Of this layer.
     pub fn new(layer: impl Layer<T> + 'static) -> Self {
-        Self { layer: Box::new(layer) }
+        let parts = Arc::new(vec![Part { name: "layer".into(), kind: layer.kind() }]);
+        Self { layer: Box::new(layer), parts }
     }
 
     /// The layer's outputs at the steps that are there, and 0 at the others, which the layer never sees.
@@ -36,21 +43,28 @@ impl<T: Float> TimeDistributed<T> {
         let flat: Shape = [steps].into_iter().chain(shape[2..].iter().copied()).collect();
         let flat = x.steps().reshape(&flat);
         let Some(mask) = x.mask() else {
-            return self.back(x, &self.layer.forward(&flat, mode), steps);
+            return self.back(x, &self.of_flat(&flat, mode), steps);
         };
         let there: Vec<i64> = (0..).zip(mask.to_vec()).filter_map(|(i, there)| there.then_some(i)).collect();
         let count = there.len();
         let rows = Tensor::from_vec(there, [count]);
-        let y = self.layer.forward(&flat.index_select(0, &rows), mode);
+        let y = self.of_flat(&flat.index_select(0, &rows), mode);
         let all: Shape = [steps].into_iter().chain(y.shape().iter().skip(1).copied()).collect();
         self.back(x, &Var::constant(Tensor::zeros(all)).index_add(0, &rows, &y), steps)
+    }
+
+    #[track_caller]
+    fn of_flat(&self, flat: &Var<T>, mode: &mut Mode) -> Var<T> {
+        let scope = Scope::enter(Parts::Listed(self.parts.clone()));
+        scope.part(0);
+        self.layer.forward(flat, mode)
     }
 
     /// One output a step as steps again.
     #[track_caller]
     fn back(&self, x: &Sequence<T>, y: &Var<T>, steps: usize) -> Sequence<T> {
         if y.rank() == 0 || y.shape()[0] != steps {
-            Err(ShapeError::new("time_distributed", format!("outputs {} of {steps} steps", y.shape()))).or_panic()
+            refuse("TimeDistributed", format!("expected outputs [{steps}, ..], one a step, got {}", y.shape()))
         }
         let shape: Shape = [x.len(), x.batch()].into_iter().chain(y.shape()[1..].iter().copied()).collect();
         x.with_steps(y.reshape(&shape))
@@ -60,6 +74,6 @@ impl<T: Float> TimeDistributed<T> {
 impl<T: Float> Layer<T> for TimeDistributed<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.over(&Sequence::new(x), mode).data()
+        self.over(&sequence_of("TimeDistributed", x), mode).data()
     }
 }

@@ -2,9 +2,10 @@
 
 use super::along::product_along;
 use crate::layer::{Layer, Mode};
+use crate::refuse::refuse;
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+use gradus_tensor::{Float, Tensor};
 
 /// What lies between the pixels that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +71,9 @@ impl Upsample {
     /// The size along each axis, and how many pixels of the input lie to one of the output.
     #[track_caller]
     fn sizes(&self, input: &[usize]) -> Vec<(usize, f64)> {
-        let wrong = |detail: String| ShapeError::new("upsample", detail);
         if !(3..=5).contains(&input.len()) {
-            Err(wrong(format!("input {input:?}; wanted [N, C, L], [N, C, H, W] or [N, C, D, H, W]"))).or_panic()
+            let expected = "[N, C, L], [N, C, H, W] or [N, C, D, H, W]";
+            refuse("Upsample", format!("expected input {expected}, got {input:?}"))
         }
         let sizes: Vec<(usize, f64)> = match &self.target {
             Target::Scale(scale) => input[2..].iter().map(|&n| ((n as f64 * scale) as usize, 1.0 / scale)).collect(),
@@ -80,12 +81,12 @@ impl Upsample {
                 size.iter().zip(&input[2..]).map(|(&size, &n)| (size, n as f64 / size as f64)).collect()
             }
             Target::Size(size) => {
-                Err(wrong(format!("input {input:?} to size {size:?}; wanted as many axes and 2 more"))).or_panic()
+                refuse("Upsample", format!("expected input of {} axes for size {size:?}, got {input:?}", size.len() + 2))
             }
         };
         if input[2..].contains(&0) || sizes.iter().any(|(size, _)| *size == 0) {
             let sizes: Vec<usize> = sizes.iter().map(|(size, _)| *size).collect();
-            Err(wrong(format!("input {input:?} to size {sizes:?}; wanted 1 or more along each axis"))).or_panic()
+            refuse("Upsample", format!("expected 1 or more along each axis, got input {input:?} to size {sizes:?}"))
         }
         sizes
     }

@@ -2,11 +2,15 @@
 
 use super::cell::{Cell, CellState};
 use super::driver::{Recurrent, Unfold};
-use super::sequence::Sequence;
+use super::sequence::{Sequence, sequence_of};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Module, Param, Path, Var, Visitor};
 use gradus_tensor::Float;
-use std::sync::{Mutex, MutexGuard};
+use gradus_tensor::scope::{Part, Parts, Scope};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// The parts of a [`Bidirectional`], for messages.
+const DIRECTIONS: Parts = Parts::Fixed(&[("forward", ""), ("backward", "")]);
 
 /// How the two directions of a [`Bidirectional`] layer become one output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,22 +100,32 @@ impl<T: Float, C: Cell<T>> Unfold<T> for Bidirectional<C> {
 
     #[track_caller]
     fn unfold_from(&self, x: &Sequence<T>, state: &Self::State, mode: &mut Mode) -> (Sequence<T>, Self::State) {
+        let scope = Scope::enter(DIRECTIONS);
+        scope.part(0);
         let (a, first) = self.forward.unfold_from(x, &state.0, mode);
+        scope.part(1);
         let (b, second) = self.backward.unfold_from(x, &state.1, mode);
+        drop(scope);
         let merged = self.merged(a.steps(), b.steps());
         (x.with_steps(merged), (first, second))
     }
 
     #[track_caller]
     fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
-        self.merged(&self.forward.read(x, mode), &self.backward.read(x, mode))
+        let scope = Scope::enter(DIRECTIONS);
+        scope.part(0);
+        let a = self.forward.read(x, mode);
+        scope.part(1);
+        let b = self.backward.read(x, mode);
+        drop(scope);
+        self.merged(&a, &b)
     }
 }
 
 impl<T: Float, C: Cell<T>> Layer<T> for Bidirectional<C> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.unfold(&x.into(), mode).0.data()
+        self.unfold(&sequence_of("Bidirectional", x), mode).0.data()
     }
 }
 
@@ -129,6 +143,8 @@ impl<T: Float, C: Cell<T>> Layer<T> for Bidirectional<C> {
 /// ```
 pub struct Stacked<U> {
     layers: Vec<U>,
+    /// The layers' names.
+    parts: Arc<Vec<Part>>,
     dropout: f64,
     residual: bool,
 }
@@ -136,7 +152,10 @@ pub struct Stacked<U> {
 impl<U> Stacked<U> {
     /// Of these layers, the lowest first.
     pub fn new(layers: impl IntoIterator<Item = U>) -> Self {
-        Self { layers: layers.into_iter().collect(), dropout: 0.0, residual: false }
+        let layers: Vec<U> = layers.into_iter().collect();
+        let part = |i: usize| Part { name: i.to_string(), kind: String::new() };
+        let parts = Arc::new((0..layers.len()).map(part).collect());
+        Self { layers, parts, dropout: 0.0, residual: false }
     }
 
     /// With dropout between layers, but not after the last (`dropout` of `torch.nn.LSTM`).
@@ -174,13 +193,13 @@ impl<U> Stacked<U> {
 
 impl<T: Float, U: Unfold<T>> Module<T> for Stacked<U> {
     fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
-        for (i, layer) in self.layers.iter().enumerate() {
-            path.at(&i.to_string(), |path| layer.visit(path, v));
+        for (part, layer) in self.parts.iter().zip(&self.layers) {
+            path.at(&part.name, |path| layer.visit(path, v));
         }
     }
     fn visit_mut(&mut self, path: &mut Path, f: &mut dyn FnMut(&Path, &mut Param<T>)) {
-        for (i, layer) in self.layers.iter_mut().enumerate() {
-            path.at(&i.to_string(), |path| layer.visit_mut(path, f));
+        for (part, layer) in self.parts.iter().zip(&mut self.layers) {
+            path.at(&part.name, |path| layer.visit_mut(path, f));
         }
     }
 }
@@ -198,7 +217,9 @@ impl<T: Float, U: Unfold<T>> Unfold<T> for Stacked<U> {
         assert!(layers == states, "stacked: states of {states} layers for {layers} layers");
         let mut x = x.clone();
         let mut last = Vec::with_capacity(layers);
+        let scope = Scope::enter(Parts::Listed(self.parts.clone()));
         for (i, (layer, first)) in self.layers.iter().zip(state).enumerate() {
+            scope.part(i);
             x = self.dropped(x, i, mode);
             let (y, after) = layer.unfold_from(&x, first, mode);
             x = if self.residual && i > 0 { y.with_steps(y.steps() + x.steps()) } else { y };
@@ -211,7 +232,9 @@ impl<T: Float, U: Unfold<T>> Unfold<T> for Stacked<U> {
     #[track_caller]
     fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
         let mut x = x.clone();
+        let scope = Scope::enter(Parts::Listed(self.parts.clone()));
         for (i, layer) in self.layers.iter().enumerate() {
+            scope.part(i);
             x = self.dropped(x, i, mode);
             if i + 1 == self.layers.len() && !(self.residual && i > 0) {
                 return layer.read(&x, mode);
@@ -226,7 +249,7 @@ impl<T: Float, U: Unfold<T>> Unfold<T> for Stacked<U> {
 impl<T: Float, U: Unfold<T>> Layer<T> for Stacked<U> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.unfold(&x.into(), mode).0.data()
+        self.unfold(&sequence_of("Stacked", x), mode).0.data()
     }
 }
 
@@ -293,6 +316,6 @@ impl<T: Float, U: Unfold<T>> Module<T> for Stateful<U, T> {
 impl<T: Float, U: Unfold<T>> Layer<T> for Stateful<U, T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.unfold(&x.into(), mode).data()
+        self.unfold(&sequence_of("Stateful", x), mode).data()
     }
 }

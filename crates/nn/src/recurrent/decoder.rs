@@ -8,7 +8,12 @@ use crate::layer::{Layer, Mode};
 use crate::layers::{Embedding, Linear};
 use gradus_autograd::Var;
 use gradus_derive::Module;
+use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+
+/// The parts of a [`Decoder`], for messages.
+const PARTS: Parts =
+    Parts::Fixed(&[("embedding", "Embedding"), ("recurrent", ""), ("attention", ""), ("combine", "Linear"), ("head", "Linear")]);
 
 /// A recurrent network over tokens whose every step attends to a memory:
 ///
@@ -69,11 +74,17 @@ impl<T: Float, D: Unfold<T>, A: Attention<T>> Decoder<D, A, T> {
         mode: &mut Mode,
     ) -> (Decoded<T>, Encoded<T, D::State>) {
         check_tokens(tokens, encoded.memory.batch()).or_panic();
+        let scope = Scope::enter(PARTS);
+        scope.part(0);
         let read = Sequence::new(self.embedding.embed(tokens));
+        scope.part(1);
         let (outputs, state) = self.recurrent.unfold_from(&read, &encoded.state, mode);
         let outputs = outputs.data();
+        scope.part(2);
         let (context, weights) = self.attention.attend(&outputs, &encoded.memory);
+        scope.part(3);
         let combined = self.combine.forward(&Var::concat(&[&context, &outputs], -1), mode).tanh();
+        scope.part(4);
         let logits = Sequence::new(self.head.forward(&combined, mode));
         (Decoded { logits, weights }, Encoded { memory: encoded.memory.clone(), state })
     }
@@ -106,6 +117,6 @@ impl<T: Float, D: Unfold<T>, A: Attention<T>> Decoder<D, A, T> {
 pub(super) fn check_tokens(tokens: &Tensor<i64>, batch: usize) -> Result<(), ShapeError> {
     match tokens.shape()[..] {
         [n, steps] if n == batch && steps > 0 => Ok(()),
-        _ => Err(ShapeError::new("decoder", format!("tokens {}; wanted [{batch}, T]", tokens.shape()))),
+        _ => Err(ShapeError::new("Decoder", format!("tokens {}; wanted [{batch}, T]", tokens.shape()))),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::backprop::{Backprop, Pass};
 use super::cell::{Cell, CellState};
-use super::sequence::Sequence;
+use super::sequence::{Sequence, sequence_of};
 use crate::layer::{Layer, Mode};
 use crate::layers::checkpoint::changeable;
 use gradus_autograd::{Module, Param, Path, Var, Visitor};
@@ -190,6 +190,6 @@ fn kept<T: Float>(shape: &[usize], p: f64, rng: &mut gradus_tensor::Rng) -> Var<
 impl<T: Float, C: Cell<T>> Layer<T> for Recurrent<C> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.unfold(&x.into(), mode).0.data()
+        self.unfold(&sequence_of("Recurrent", x), mode).0.data()
     }
 }

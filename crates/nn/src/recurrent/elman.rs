@@ -36,7 +36,7 @@ pub struct Elman<T: Float = f32> {
 impl<T: Float> Elman<T> {
     /// From `inputs` numbers a step to `hidden` units.
     pub fn new(inputs: usize, hidden: usize, rng: &mut Rng) -> Self {
-        Self { gates: Gates::new("elman", 1, inputs, [hidden, hidden], rng), nonlinearity: Nonlinearity::Tanh }
+        Self { gates: Gates::new("Elman", 1, inputs, [hidden, hidden], rng), nonlinearity: Nonlinearity::Tanh }
     }
 
     /// With another function than the hyperbolic tangent.
@@ -81,7 +81,7 @@ impl<T: Float> Cell<T> for Elman<T> {
 
     #[track_caller]
     fn sequence(&self, xs: &Var<T>, h: &Var<T>, mask: Option<&Tensor<bool>>) -> Option<(Var<T>, Var<T>)> {
-        let share = self.gates.fused_share(xs, true)?;
+        let share = self.gates.fused_share(xs, h, true)?;
         let relu = self.nonlinearity == Nonlinearity::Relu;
         let states = share.elman_sequence(&self.gates.weight_hh, h, mask, relu);
         let last = states.select(0, xs.shape()[0] - 1);

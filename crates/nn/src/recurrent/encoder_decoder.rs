@@ -10,8 +10,12 @@ use crate::attention::Attention;
 use crate::layer::Mode;
 use gradus_autograd::{Var, no_grad};
 use gradus_derive::Module;
+use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, OrPanic, Rng, Tensor};
 use std::sync::Arc;
+
+/// The parts of an [`EncoderDecoder`], for messages.
+const PARTS: Parts = Parts::Fixed(&[("encoder", ""), ("decoder", "Decoder")]);
 
 /// From the encoder's last state to the decoder's first.
 type Bridge<E, D> = Arc<dyn Fn(&E) -> D + Send + Sync>;
@@ -90,6 +94,8 @@ impl<T: Float, E: Unfold<T>, D: Unfold<T>, A: Attention<T>> EncoderDecoder<E, D,
     /// What the decoder begins with.
     #[track_caller]
     pub fn encode(&self, source: &Sequence<T>, mode: &mut Mode) -> Encoded<T, D::State> {
+        let scope = Scope::enter(PARTS);
+        scope.part(0);
         let (memory, last) = self.encoder.unfold(source, mode);
         Encoded { memory, state: (self.bridge)(&last) }
     }
@@ -103,7 +109,10 @@ impl<T: Float, E: Unfold<T>, D: Unfold<T>, A: Attention<T>> EncoderDecoder<E, D,
         check_tokens(targets, source.batch()).or_panic();
         let start = Tensor::full([source.batch(), 1], self.decoder.start as i64);
         let read = Tensor::concat(&[&start, &targets.slice(1, ..targets.shape()[1] - 1)], 1);
-        self.decoder.decode(&read, &self.encode(source, mode), mode).0
+        let encoded = self.encode(source, mode);
+        let scope = Scope::enter(PARTS);
+        scope.part(1);
+        self.decoder.decode(&read, &encoded, mode).0
     }
 
     /// Tokens `[N, steps]` chosen one after the other, each step reading the one before, and the logits that they were chosen
@@ -112,6 +121,8 @@ impl<T: Float, E: Unfold<T>, D: Unfold<T>, A: Attention<T>> EncoderDecoder<E, D,
     pub fn free_running(&self, source: &Sequence<T>, steps: usize, sampler: Sampler, rng: &mut Rng) -> (Tensor<i64>, Decoded<T>) {
         let encoded = self.encode(source, &mut Mode::Eval);
         let mut chosen: Vec<Tensor<i64>> = Vec::with_capacity(steps);
+        let scope = Scope::enter(PARTS);
+        scope.part(1);
         let decoded = self.decoder.step_by_step(steps, encoded, &mut Mode::Eval, |_, logits, _| {
             chosen.push(sampler.choose(logits, rng));
             chosen[chosen.len() - 1].clone()
@@ -140,6 +151,8 @@ impl<T: Float, E: Unfold<T>, D: Unfold<T>, A: Attention<T>> EncoderDecoder<E, D,
         }
         check_tokens(targets, source.batch()).or_panic();
         let (encoded, draw) = (self.encode(source, &mut Mode::Train(rng)), Sampler::temperature(1.0));
+        let scope = Scope::enter(PARTS);
+        scope.part(1);
         self.decoder.step_by_step(targets.shape()[1], encoded, &mut Mode::Train(rng), |t, logits, mode| {
             let Mode::Train(rng) = mode else { unreachable!("it is given above") };
             let drawn = draw.choose(logits, rng);

@@ -3,9 +3,10 @@
 use crate::init::default_weight;
 use crate::layer::{Layer, Mode};
 use crate::layers::LayerNorm;
+use crate::refuse::{refuse, refuse_input_of};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
+use gradus_tensor::{Float, Rng, Tensor};
 
 /// Weights and biases of `gates` gates of `hidden` units each, under PyTorch's names; all start uniform on `±1/√hidden`.
 #[derive(Clone, Debug, Module)]
@@ -53,11 +54,12 @@ impl<T: Float> Gates<T> {
     /// The input's share of all steps, `[T, N, gates · hidden]`, for a fused sequence, which has no room for normalised
     /// products; with the bias of the state's share in it, where that is just added.
     #[track_caller]
-    pub fn fused_share(&self, xs: &Var<T>, both_biases: bool) -> Option<Var<T>> {
+    pub fn fused_share(&self, xs: &Var<T>, h: &Var<T>, both_biases: bool) -> Option<Var<T>> {
         if self.is_normalised() {
             return None;
         }
         self.check_input(xs);
+        self.check_state("state", xs.shape()[1], h, self.weight_hh.shape()[1]);
         let bias = if both_biases { &*self.bias_ih + &*self.bias_hh } else { (*self.bias_ih).clone() };
         Some(xs.linear(&self.weight_ih, Some(&bias)))
     }
@@ -88,7 +90,7 @@ impl<T: Float> Gates<T> {
     fn check_input(&self, x: &Var<T>) {
         let inputs = self.weight_ih.shape()[1];
         if x.shape().last() != Some(&inputs) {
-            Err(ShapeError::new(self.cell, format!("input {}; wanted [.., {inputs}]", x.shape()))).or_panic()
+            refuse_input_of(self.cell, Some(&self.weight_ih), format_args!("[.., {inputs}]"), x)
         }
     }
 
@@ -96,8 +98,7 @@ impl<T: Float> Gates<T> {
     #[track_caller]
     pub fn check_state(&self, what: &str, batch: usize, part: &Var<T>, width: usize) {
         if *part.shape() != [batch, width] {
-            let detail = format!("{what} {} for a batch of {batch}; wanted [{batch}, {width}]", part.shape());
-            Err(ShapeError::new(self.cell, detail)).or_panic()
+            refuse(self.cell, format!("expected {what} [{batch}, {width}] for a batch of {batch}, got {}", part.shape()))
         }
     }
 }

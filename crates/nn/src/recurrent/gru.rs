@@ -32,7 +32,7 @@ pub struct Gru<T: Float = f32> {
 impl<T: Float> Gru<T> {
     /// From `inputs` numbers a step to `hidden` units.
     pub fn new(inputs: usize, hidden: usize, rng: &mut Rng) -> Self {
-        Self { gates: Gates::new("gru", 3, inputs, [hidden, hidden], rng), reset_before: false }
+        Self { gates: Gates::new("Gru", 3, inputs, [hidden, hidden], rng), reset_before: false }
     }
 
     /// With the state reset before its product, as first published (Keras' `reset_after=False`):
@@ -100,7 +100,7 @@ impl<T: Float> Cell<T> for Gru<T> {
         if self.reset_before {
             return None;
         }
-        let share = self.gates.fused_share(xs, false)?;
+        let share = self.gates.fused_share(xs, h, false)?;
         let states = share.gru_sequence(&self.gates.weight_hh, &self.gates.bias_hh, h, mask);
         let last = states.select(0, xs.shape()[0] - 1);
         Some((states, last))

@@ -42,14 +42,14 @@ pub struct Lstm<T: Float = f32> {
 impl<T: Float> Lstm<T> {
     /// From `inputs` numbers a step to `hidden` units.
     pub fn new(inputs: usize, hidden: usize, rng: &mut Rng) -> Self {
-        let gates = Gates::new("lstm", 4, inputs, [hidden, hidden], rng);
+        let gates = Gates::new("Lstm", 4, inputs, [hidden, hidden], rng);
         Self { gates, weight_hr: None, peephole: None, norm_c: None }
     }
 
     /// From `inputs` numbers a step to `hidden` units, of which `h = W_hr (o tanh c)` makes `projection` outputs (Sak et al.
     /// 2014; `proj_size` of `torch.nn.LSTM`): a large memory with small products.
     pub fn with_projection(inputs: usize, hidden: usize, projection: usize, rng: &mut Rng) -> Self {
-        let gates = Gates::new("lstm", 4, inputs, [hidden, projection], rng);
+        let gates = Gates::new("Lstm", 4, inputs, [hidden, projection], rng);
         let weight_hr = Some(Param::new(default_weight([projection, hidden], hidden, rng)));
         Self { gates, weight_hr, peephole: None, norm_c: None }
     }
@@ -115,7 +115,8 @@ impl<T: Float> Cell<T> for Lstm<T> {
         if self.peephole.is_some() || self.weight_hr.is_some() {
             return None;
         }
-        let share = self.gates.fused_share(xs, true)?;
+        let share = self.gates.fused_share(xs, h, true)?;
+        self.gates.check_state("memory", xs.shape()[1], c, self.gates.hidden());
         let (states, memory) = share.lstm_sequence(&self.gates.weight_hh, h, c, mask);
         let last = states.select(0, xs.shape()[0] - 1);
         Some((states, (last, memory)))

@@ -35,3 +35,4 @@ pub use output::{Feedback, OutputRecurrence};
 pub use patterns::{HiddenRecurrence, SequenceToOne};
 pub use sampling::Sampler;
 pub use sequence::Sequence;
+pub(crate) use sequence::sequence_of;

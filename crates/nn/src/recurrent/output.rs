@@ -6,6 +6,7 @@ use crate::layer::{Layer, Mode};
 use crate::layers::Linear;
 use gradus_autograd::{Var, no_grad};
 use gradus_derive::Module;
+use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
 
 /// What a step that runs freely reads of the output before it.
@@ -133,7 +134,10 @@ impl<T: Float> OutputRecurrence<T> {
     }
 
     /// `U x + b` of all steps.
+    #[track_caller]
     fn projected(&self, x: &Sequence<T>) -> Var<T> {
+        let scope = Scope::enter(Parts::Fixed(&[("input", "Linear")]));
+        scope.part(0);
         self.input.forward(x.zero_padding().steps(), &mut Mode::Eval)
     }
 
@@ -166,7 +170,7 @@ impl<T: Float> OutputRecurrence<T> {
         let data = x.data();
         let wanted = [data.shape()[0], data.shape()[1], width];
         if *targets.shape() != wanted {
-            return Err(ShapeError::new("output_recurrence", format!("targets {}; wanted {wanted:?}", targets.shape())));
+            return Err(ShapeError::new("OutputRecurrence", format!("targets {}; wanted {wanted:?}", targets.shape())));
         }
         Ok(if x.is_time_major() { targets.clone() } else { targets.transpose(0, 1) })
     }

@@ -4,12 +4,16 @@
 
 use super::driver::{Recurrent, Unfold};
 use super::elman::Elman;
-use super::sequence::Sequence;
+use super::sequence::{Sequence, sequence_of};
 use crate::layer::{Layer, Mode};
 use crate::layers::Linear;
 use gradus_autograd::Var;
 use gradus_derive::Module;
+use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, Rng};
+
+/// The parts of both patterns, for messages.
+const PARTS: Parts = Parts::Fixed(&[("recurrent", ""), ("head", "Linear")]);
 
 /// An output at each step, from a hidden state that recurs (figure 10.3, equations 10.8 to 10.10): over an [`Elman`] cell,
 ///
@@ -67,7 +71,10 @@ impl<T: Float, U: Unfold<T>> HiddenRecurrence<U, T> {
     /// The outputs of all steps, `[.., out]`, from `state` on, and the state after the last. Those at padding are of no meaning.
     #[track_caller]
     pub fn unfold_from(&self, x: &Sequence<T>, state: &U::State, mode: &mut Mode) -> (Sequence<T>, U::State) {
+        let scope = Scope::enter(PARTS);
+        scope.part(0);
         let (h, state) = self.recurrent.unfold_from(x, state, mode);
+        scope.part(1);
         (h.with_steps(self.head.forward(h.steps(), mode)), state)
     }
 
@@ -104,7 +111,11 @@ impl<T: Float, U: Unfold<T>> SequenceToOne<U, T> {
     /// The output of each sequence, `[N, out]`, after its own last step.
     #[track_caller]
     pub fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
-        self.head.forward(&self.recurrent.read(x, mode), mode)
+        let scope = Scope::enter(PARTS);
+        scope.part(0);
+        let last = self.recurrent.read(x, mode);
+        scope.part(1);
+        self.head.forward(&last, mode)
     }
 }
 
@@ -118,13 +129,13 @@ impl<T: Float> SequenceToOne<Recurrent<Elman<T>>, T> {
 impl<T: Float, U: Unfold<T>> Layer<T> for HiddenRecurrence<U, T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.unfold(&x.into(), mode).0.data()
+        self.unfold(&sequence_of("HiddenRecurrence", x), mode).0.data()
     }
 }
 
 impl<T: Float, U: Unfold<T>> Layer<T> for SequenceToOne<U, T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.read(&x.into(), mode)
+        self.read(&sequence_of("SequenceToOne", x), mode)
     }
 }

@@ -1,5 +1,6 @@
 //! Sequences: steps of a batch, and which of them are there.
 
+use crate::refuse::refuse_input;
 use gradus_autograd::Var;
 use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
 
@@ -208,6 +209,15 @@ impl<T: Float> Sequence<T> {
 pub(super) fn broadcast_to_rank(mask: &Tensor<bool>, rank: usize) -> Tensor<bool> {
     let more = std::iter::repeat_n(1, rank - mask.rank());
     mask.reshape(mask.shape().iter().copied().chain(more).collect::<Shape>())
+}
+
+/// The input `[N, T, ..]` of a layer over sequences.
+#[track_caller]
+pub(crate) fn sequence_of<T: Float>(layer: &'static str, x: &Var<T>) -> Sequence<T> {
+    if x.rank() < 2 || x.shape()[1] == 0 {
+        refuse_input(layer, "[N, T, ..] with 1 step or more", x)
+    }
+    Sequence::new(x)
 }
 
 fn check_axes<T: Float>(x: &Var<T>, wanted: &str, time: usize) -> Result<(), ShapeError> {

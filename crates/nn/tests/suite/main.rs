@@ -1,11 +1,15 @@
 //! The tests of this crate, in one binary: linking is most of what they take to build.
 
+// What `#[derive(Module)]` writes names the crate `gradus`.
+extern crate gradus_autograd as gradus;
+
 mod attention;
 mod checkpoint;
 mod gradients;
 mod init;
 mod layers;
 mod losses;
+mod messages;
 mod metrics;
 mod patterns;
 mod penalty;

@@ -93,14 +93,14 @@ fn a_detached_state_stops_derivatives() {
 }
 
 #[test]
-#[should_panic(expected = "input [2, 4]; wanted [.., 3]")]
+#[should_panic(expected = "expected input [.., 3], got [2, 4]")]
 fn an_input_of_another_width_is_refused() {
     let cell = Gru::<f64>::new(3, 5, &mut Rng::seed(0));
     cell.step(&Tensor::ones([2, 4]).into(), &cell.initial_state(2));
 }
 
 #[test]
-#[should_panic(expected = "state [3, 5] for a batch of 2; wanted [2, 5]")]
+#[should_panic(expected = "expected state [2, 5] for a batch of 2, got [3, 5]")]
 fn a_state_of_another_batch_is_refused() {
     let cell = Lstm::<f64>::new(4, 5, &mut Rng::seed(0));
     cell.step(&Tensor::ones([2, 4]).into(), &cell.initial_state(3));

@@ -294,13 +294,13 @@ fn an_empty_row_of_a_mask_is_refused() {
 }
 
 #[test]
-#[should_panic(expected = "[N, T, ..] of shape [2, 0, 3] has no step")]
+#[should_panic(expected = "expected input [N, T, ..] with 1 step or more, got [2, 0, 3]")]
 fn no_step_is_refused() {
     gru(|r| r).forward(&input(2, 0).into(), &mut Mode::Eval);
 }
 
 #[test]
-#[should_panic(expected = "state [3, 4] for a batch of 2; wanted [2, 4]")]
+#[should_panic(expected = "expected state [2, 4] for a batch of 2, got [3, 4]")]
 fn a_state_of_another_batch_is_refused() {
     let driver = gru(|r| r);
     driver.unfold_from(&Sequence::new(input(2, 4)), &driver.initial_state(3), &mut Mode::Eval);

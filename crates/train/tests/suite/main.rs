@@ -6,6 +6,7 @@ extern crate gradus_autograd as gradus;
 mod callbacks;
 mod common;
 mod fit;
+mod messages;
 mod mismatch;
 mod monitor;
 mod phases;

@@ -3,8 +3,9 @@
 //! differentiable ops.
 
 use super::layer::with_bias;
-use gradus_autograd::Var;
-use gradus_tensor::{Conv2dOptions, Float, OrPanic, ShapeError};
+use crate::refuse::{axes, refuse, refuse_input_of};
+use gradus_autograd::{Param, Var};
+use gradus_tensor::{Conv2dOptions, Float};
 
 /// The filters' way over `N` axes, the zeros before and after each being known.
 #[derive(Clone, Copy, Debug)]
@@ -35,26 +36,16 @@ impl<const N: usize> Geometry<N> {
     }
 }
 
-/// The axes of the input, as messages write them.
-fn wanted<const N: usize>(channels: usize) -> String {
-    format!("[N, {channels}, {}]", ["L", "H, W", "D, H, W"][N - 1])
-}
-
-#[track_caller]
-fn refuse(op: &'static str, detail: String) -> ! {
-    Err::<std::convert::Infallible, _>(ShapeError::new(op, detail)).or_panic();
-    unreachable!("an error panics")
-}
-
 /// An input with the filters' axes and channels, and no option of 0.
 #[track_caller]
-fn check_input<const N: usize>(op: &'static str, x: &[usize], channels: usize, kernel: &[usize], g: &Geometry<N>) {
-    if x.len() != N + 2 || x[1] != channels {
-        refuse(op, format!("input {x:?}; wanted {}", wanted::<N>(channels)));
+fn check_input<T: Float, const N: usize>(op: &'static str, x: &Var<T>, channels: usize, w: &Param<T>, g: &Geometry<N>) {
+    if x.rank() != N + 2 || x.shape()[1] != channels {
+        refuse_input_of(op, Some(w), axes(channels, N + 2), x);
     }
+    let kernel = &w.shape()[2..];
     let Geometry { stride, dilation, .. } = g;
     if [kernel, stride, dilation].into_iter().flatten().any(|&n| n == 0) {
-        refuse(op, format!("kernel {kernel:?}, stride {stride:?}, dilation {dilation:?}; each must be 1 or more"));
+        refuse(op, format!("expected 1 or more each, got kernel {kernel:?}, stride {stride:?}, dilation {dilation:?}"));
     }
 }
 
@@ -63,7 +54,7 @@ fn check_input<const N: usize>(op: &'static str, x: &[usize], channels: usize, k
 pub(super) fn conv_relu<T: Float, const N: usize>(
     op: &'static str,
     x: &Var<T>,
-    w: &Var<T>,
+    w: &Param<T>,
     b: Option<&Var<T>>,
     g: Geometry<N>,
 ) -> Var<T> {
@@ -79,21 +70,21 @@ pub(super) fn conv_relu<T: Float, const N: usize>(
 
 /// That filters `w` fit the input `x`.
 #[track_caller]
-fn check<T: Float, const N: usize>(op: &'static str, x: &Var<T>, w: &Var<T>, g: &Geometry<N>) {
+fn check<T: Float, const N: usize>(op: &'static str, x: &Var<T>, w: &Param<T>, g: &Geometry<N>) {
     let kernel = &w.shape()[2..];
-    check_input(op, x.shape(), w.shape()[1] * g.groups, kernel, g);
+    check_input(op, x, w.shape()[1] * g.groups, w, g);
     for (a, &size) in x.shape()[2..].iter().enumerate() {
         let (reach, padding) = (g.reach(a, kernel[a]), g.padding[a]);
         if size + padding[0] + padding[1] < reach {
-            let detail = format!("a window of {reach} along axis {} of input {}, with padding {padding:?}", a + 2, x.shape());
-            refuse(op, format!("{detail}: too large"));
+            let expected = format!("{reach} or more, the window's size, along axis {}", a + 2);
+            refuse(op, format!("expected {expected}, got {size} and padding {padding:?} (input {})", x.shape()));
         }
     }
 }
 
 /// The convolution of `x`, `[N, C, ..]`, with filters `w`, `[F, C / groups, ..]`.
 #[track_caller]
-pub(super) fn conv<T: Float, const N: usize>(op: &'static str, x: &Var<T>, w: &Var<T>, g: Geometry<N>) -> Var<T> {
+pub(super) fn conv<T: Float, const N: usize>(op: &'static str, x: &Var<T>, w: &Param<T>, g: Geometry<N>) -> Var<T> {
     let (filters, kernel) = (w.shape()[0], w.shape()[2..].to_vec());
     check(op, x, w, &g);
     match N {
@@ -145,20 +136,20 @@ pub(super) struct Ends {
 pub(super) fn conv_transpose<T: Float, const N: usize>(
     op: &'static str,
     x: &Var<T>,
-    w: &Var<T>,
+    w: &Param<T>,
     g: Geometry<N>,
     ends: [Ends; N],
 ) -> Var<T> {
     let (filters, kernel) = (w.shape()[1] * g.groups, w.shape()[2..].to_vec());
-    check_input(op, x.shape(), w.shape()[0], &kernel, &g);
+    check_input(op, x, w.shape()[0], w, &g);
     let (batch, sizes) = (x.shape()[0], x.shape()[2..].to_vec());
     let mut out = Vec::with_capacity(N);
     for a in 0..N {
         let whole = sizes[a].saturating_sub(1) * g.stride[a] + g.reach(a, kernel[a]);
         let crop = ends[a].crop[0] + ends[a].crop[1];
         if sizes[a] == 0 || crop >= whole {
-            let detail = format!("{whole} places along axis {} of input {}, of which the padding takes {crop}", a + 2, x.shape());
-            refuse(op, detail);
+            let got = format!("{whole} places along axis {} (input {})", a + 2, x.shape());
+            refuse(op, format!("expected more places than the {crop} that the padding takes, got {got}"));
         }
         out.push(whole - crop);
     }

@@ -159,7 +159,7 @@ conv_layer! {
     /// let y = conv.forward(&Tensor::ones([5, 2, 16]).into(), &mut Mode::Eval);
     /// assert_eq!(*y.shape(), [5, 4, 8]);
     /// ```
-    Conv1d, "conv1d", 1,
+    Conv1d, "Conv1d", 1,
     /// `[F, C / groups, K]`.
 }
 conv_layer! {
@@ -173,7 +173,7 @@ conv_layer! {
     /// let y = conv.forward(&Tensor::ones([2, 1, 28, 28]).into(), &mut Mode::Eval);
     /// assert_eq!(*y.shape(), [2, 20, 28, 28]);
     /// ```
-    Conv2d, "conv2d", 2,
+    Conv2d, "Conv2d", 2,
     /// `[F, C / groups, KH, KW]`.
 }
 conv_layer! {
@@ -187,6 +187,6 @@ conv_layer! {
     /// let y = conv.forward(&Tensor::ones([2, 1, 8, 4, 4]).into(), &mut Mode::Eval);
     /// assert_eq!(*y.shape(), [2, 2, 6, 4, 2]);
     /// ```
-    Conv3d, "conv3d", 3,
+    Conv3d, "Conv3d", 3,
     /// `[F, C / groups, KD, KH, KW]`.
 }

@@ -4,6 +4,7 @@ use super::{Conv2d, Padding, PerAxis};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::Var;
 use gradus_derive::Module;
+use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, Rng};
 
 /// A depthwise convolution of pictures `[N, C, H, W]`, each channel by filters of its own, and then one of 1x1 that mixes
@@ -82,6 +83,10 @@ impl<T: Float> SeparableConv2d<T> {
 impl<T: Float> Layer<T> for SeparableConv2d<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.pointwise.forward(&self.depthwise.forward(x, mode), mode)
+        let scope = Scope::enter(Parts::Fixed(&[("depthwise", "Conv2d"), ("pointwise", "Conv2d")]));
+        scope.part(0);
+        let y = self.depthwise.forward(x, mode);
+        scope.part(1);
+        self.pointwise.forward(&y, mode)
     }
 }

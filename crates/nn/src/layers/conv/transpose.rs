@@ -119,7 +119,7 @@ conv_transpose_layer! {
     /// let y = conv.forward(&Tensor::ones([5, 2, 8]).into(), &mut Mode::Eval);
     /// assert_eq!(*y.shape(), [5, 4, 16]);
     /// ```
-    ConvTranspose1d, "conv_transpose1d", 1,
+    ConvTranspose1d, "ConvTranspose1d", 1,
     /// `[C, F / groups, K]`.
 }
 conv_transpose_layer! {
@@ -132,12 +132,12 @@ conv_transpose_layer! {
     /// let y = conv.forward(&Tensor::ones([1, 4, 5, 6]).into(), &mut Mode::Eval);
     /// assert_eq!(*y.shape(), [1, 2, 10, 12]);
     /// ```
-    ConvTranspose2d, "conv_transpose2d", 2,
+    ConvTranspose2d, "ConvTranspose2d", 2,
     /// `[C, F / groups, KH, KW]`.
 }
 conv_transpose_layer! {
     /// Transposed convolution of volumes `[N, C, D, H, W]` with `F` filters: `[N, F, OD, OH, OW]`. Weights start as PyTorch's
     /// do.
-    ConvTranspose3d, "conv_transpose3d", 3,
+    ConvTranspose3d, "ConvTranspose3d", 3,
     /// `[C, F / groups, KD, KH, KW]`.
 }

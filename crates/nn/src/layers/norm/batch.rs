@@ -2,10 +2,11 @@
 
 use super::{affine, by_running, more_than_one, move_running, per_channel, standardize};
 use crate::layer::{Layer, Mode};
+use crate::refuse::{axes, refuse_input_of};
 use gradus_autograd::{Buffer, Param, Var};
 use gradus_derive::Module;
 use gradus_tensor::shape::AxisList;
-use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+use gradus_tensor::{Float, Tensor};
 
 /// What batch normalisation of any rank shares: channels are axis 1.
 macro_rules! batch_norm {
@@ -83,9 +84,8 @@ macro_rules! batch_norm {
                 let channels = self.running_mean.get().numel();
                 let ranks: &[usize] = &$ranks;
                 if !ranks.contains(&x.rank()) || x.shape()[1] != channels {
-                    let detail =
-                        format!("input {}; wanted {channels} channels in axis 1, and as many axes as {ranks:?}", x.shape());
-                    Err(ShapeError::new($op, detail)).or_panic()
+                    let expected: Vec<String> = ranks.iter().map(|&rank| axes(channels, rank)).collect();
+                    refuse_input_of($op, self.weight.as_ref(), expected.join(" or "), x)
                 }
                 let across: AxisList = (0..x.rank()).filter(|&a| a != 1).collect();
                 let frozen = self.running_mean.is_frozen() || self.running_var.is_frozen();
@@ -119,14 +119,14 @@ batch_norm! {
     /// assert!((y.value() - &Tensor::from([[-1.0], [1.0]])).abs().max(..).item() < 1e-4);
     /// assert!((norm.running_mean.get().item() - 0.2).abs() < 1e-6);
     /// ```
-    BatchNorm1d, "batch_norm1d", [2, 3]
+    BatchNorm1d, "BatchNorm1d", [2, 3]
 }
 batch_norm! {
     /// Batch normalisation of pictures `[N, C, H, W]`.
-    BatchNorm2d, "batch_norm2d", [4]
+    BatchNorm2d, "BatchNorm2d", [4]
 }
 
 batch_norm! {
     /// Batch normalisation of volumes `[N, C, D, H, W]`.
-    BatchNorm3d, "batch_norm3d", [5]
+    BatchNorm3d, "BatchNorm3d", [5]
 }

@@ -2,9 +2,10 @@
 
 use super::{affine, per_channel, standardize};
 use crate::layer::{Layer, Mode};
+use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+use gradus_tensor::{Float, Tensor};
 
 /// `y = (x - mean) / √(var + eps) · weight + bias` for `[N, C, ..]`: mean and (biased) variance are those of a group of
 /// channels of each sample, weight and bias are per channel (Wu and He 2018). It does not depend on the batch.
@@ -64,7 +65,7 @@ impl<T: Float> Layer<T> for GroupNorm<T> {
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
         let (shape, groups, channels) = (x.shape(), self.groups, self.channels);
         if x.rank() < 2 || shape[1] != channels {
-            Err(ShapeError::new("group_norm", format!("input {shape}; wanted [N, {channels}, ..]"))).or_panic()
+            refuse_input_of("GroupNorm", self.weight.as_ref(), format_args!("[N, {channels}, ..]"), x)
         }
         let within = channels / groups * shape[2..].iter().product::<usize>();
         let (y, _, _) = standardize(&x.reshape([shape[0], groups, within]), [2].into_iter().collect(), self.eps);

@@ -2,10 +2,11 @@
 
 use super::{affine, by_running, more_than_one, move_running, per_channel, standardize};
 use crate::layer::{Layer, Mode};
+use crate::refuse::{axes, refuse_input_of};
 use gradus_autograd::{Buffer, Param, Var};
 use gradus_derive::Module;
 use gradus_tensor::shape::AxisList;
-use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+use gradus_tensor::{Float, Tensor};
 
 /// What instance normalisation of any rank shares: channels are axis 1.
 macro_rules! instance_norm {
@@ -74,8 +75,7 @@ macro_rules! instance_norm {
             fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
                 let (shape, channels) = (x.shape(), self.channels);
                 if x.rank() != $rank || shape[1] != channels {
-                    let detail = format!("input {shape}; wanted {channels} channels in axis 1, and {} axes", $rank);
-                    Err(ShapeError::new($op, detail)).or_panic()
+                    refuse_input_of($op, self.weight.as_ref(), axes(channels, $rank), x)
                 }
                 let frozen = |b: &Buffer<T>| !mode.is_train() || b.is_frozen();
                 let y = match (&self.running_mean, &self.running_var) {
@@ -109,13 +109,13 @@ instance_norm! {
     /// let y = norm.forward(&Tensor::from([[[1.0, 3.0]], [[10.0, 30.0]]]).into(), &mut Mode::Eval);
     /// assert!((y.value() - &Tensor::from([[[-1.0, 1.0]], [[-1.0, 1.0]]])).abs().max(..).item() < 1e-4);
     /// ```
-    InstanceNorm1d, "instance_norm1d", 3
+    InstanceNorm1d, "InstanceNorm1d", 3
 }
 instance_norm! {
     /// Instance normalisation of pictures `[N, C, H, W]`.
-    InstanceNorm2d, "instance_norm2d", 4
+    InstanceNorm2d, "InstanceNorm2d", 4
 }
 instance_norm! {
     /// Instance normalisation of volumes `[N, C, D, H, W]`.
-    InstanceNorm3d, "instance_norm3d", 5
+    InstanceNorm3d, "InstanceNorm3d", 5
 }

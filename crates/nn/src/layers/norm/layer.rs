@@ -2,10 +2,11 @@
 
 use super::{affine, standardize};
 use crate::layer::{Layer, Mode};
+use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
 use gradus_tensor::shape::AxisList;
-use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
+use gradus_tensor::{Float, Shape, Tensor};
 
 /// `y = (x - mean) / √(var + eps) · weight + bias`, mean and (biased) variance being those of the last axes of each sample
 /// (Ba, Kiros and Hinton 2016).
@@ -57,7 +58,7 @@ impl<T: Float> LayerNorm<T> {
 impl<T: Float> Layer<T> for LayerNorm<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-        let axes = last_axes("layer_norm", x, &self.shape);
+        let axes = last_axes("LayerNorm", self.weight.as_ref(), x, &self.shape);
         let (y, _, _) = standardize(x, axes, self.eps);
         affine(y, self.weight.as_deref(), self.bias.as_deref(), &self.shape)
     }
@@ -109,7 +110,7 @@ impl<T: Float> RMSNorm<T> {
 impl<T: Float> Layer<T> for RMSNorm<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-        let axes = last_axes("rms_norm", x, &self.shape);
+        let axes = last_axes("RMSNorm", self.weight.as_ref(), x, &self.shape);
         let y = x * (x.square().mean_keep(&axes) + self.eps).sqrt().recip();
         affine(y, self.weight.as_deref(), None, &self.shape)
     }
@@ -117,9 +118,10 @@ impl<T: Float> Layer<T> for RMSNorm<T> {
 
 /// The axes that `wanted` names, the last of `x`.
 #[track_caller]
-fn last_axes<T: Float>(op: &'static str, x: &Var<T>, wanted: &Shape) -> AxisList {
+fn last_axes<T: Float>(layer: &'static str, weight: Option<&Param<T>>, x: &Var<T>, wanted: &Shape) -> AxisList {
     if !x.shape().ends_with(wanted) {
-        Err(ShapeError::new(op, format!("input {}; its last axes must be {wanted}", x.shape()))).or_panic()
+        let last: String = wanted.iter().map(|n| format!(", {n}")).collect();
+        refuse_input_of(layer, weight, format_args!("[..{last}]"), x)
     }
     (x.rank() - wanted.rank()..x.rank()).collect()
 }

@@ -10,9 +10,10 @@ pub use group::GroupNorm;
 pub use instance::{InstanceNorm1d, InstanceNorm2d, InstanceNorm3d};
 pub use layer::{LayerNorm, RMSNorm};
 
+use crate::refuse::refuse;
 use gradus_autograd::{Buffer, Var, op_with_output};
 use gradus_tensor::shape::AxisList;
-use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
+use gradus_tensor::{Float, Shape, Tensor};
 
 /// `y · weight + bias`, each laid out as `shape` where given.
 #[track_caller]
@@ -73,7 +74,6 @@ fn move_running<T: Float>(running: [&Buffer<T>; 2], mean: &Tensor<T>, var: &Tens
 #[track_caller]
 fn more_than_one<T: Float>(op: &'static str, when: &str, x: &Var<T>, count: usize) {
     if count == 1 {
-        let detail = format!("one value a channel{when} (input {}); its variance is 0", x.shape());
-        Err(ShapeError::new(op, detail)).or_panic()
+        refuse(op, format!("expected 2 values or more a channel{when}, got one (input {}), whose variance is 0", x.shape()))
     }
 }

@@ -6,9 +6,10 @@ use super::spatial;
 use crate::layer::{Layer, Mode};
 use crate::layers::along::product_along;
 use crate::layers::conv::PerAxis;
+use crate::refuse::refuse_input;
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+use gradus_tensor::{Float, Tensor};
 use std::ops::Range;
 
 /// Region `i` of `n`.
@@ -35,7 +36,7 @@ fn adaptive_avg<T: Float, const N: usize>(op: &'static str, x: &Var<T>, output: 
         let kernel = std::array::from_fn(|a| size[a] / output[a]);
         let (padding, dilation) = ([[0, 0]; N], [1; N]);
         let windows = Windows { kernel, stride: kernel, padding, dilation, ceil_mode: false, count_include_pad: true };
-        return avg_pool(x, &windows);
+        return avg_pool(op, x, &windows);
     }
     // Regions of unequal size: a mean along one axis is a product with a matrix.
     let mut y = x.clone();
@@ -52,7 +53,7 @@ fn adaptive_avg<T: Float, const N: usize>(op: &'static str, x: &Var<T>, output: 
 fn adaptive_max<T: Float, const N: usize>(op: &'static str, x: &Var<T>, output: [usize; N]) -> (Var<T>, Tensor<i32>) {
     let size: [usize; N] = spatial(op, x);
     if size.contains(&0) {
-        Err(ShapeError::new(op, format!("input {} has no maximum", x.shape()))).or_panic()
+        refuse_input(op, "with 1 or more along each axis", x)
     }
     let front = 3 - N;
     let along = |of: [usize; N], a: usize| a.checked_sub(front).map_or(1, |a| of[a]);
@@ -145,7 +146,7 @@ macro_rules! adaptive_max_pool {
 adaptive_avg_pool! {
     /// The means of regions that cover each sequence as evenly as they can: `[N, C, L]` to `[N, C, OL]`. Region `i` of `n` is
     /// from `⌊i L / n⌋` up to `⌈(i + 1) L / n⌉`, as in PyTorch.
-    AdaptiveAvgPool1d, "adaptive_avg_pool1d", 1
+    AdaptiveAvgPool1d, "AdaptiveAvgPool1d", 1
 }
 adaptive_avg_pool! {
     /// The means of `OH x OW` regions that cover each plane as evenly as they can: `[N, C, H, W]` to `[N, C, OH, OW]`. Region
@@ -158,25 +159,25 @@ adaptive_avg_pool! {
     /// let y = AdaptiveAvgPool2d::new([1, 2]).forward(&x.into(), &mut Mode::Eval);
     /// assert_eq!(*y.value(), Tensor::from([[[[3.0, 4.0]]]]));
     /// ```
-    AdaptiveAvgPool2d, "adaptive_avg_pool2d", 2
+    AdaptiveAvgPool2d, "AdaptiveAvgPool2d", 2
 }
 adaptive_avg_pool! {
     /// The means of regions that cover each volume as evenly as they can: `[N, C, D, H, W]` to `[N, C, OD, OH, OW]`, the
     /// regions being as those of [`AdaptiveAvgPool2d`].
-    AdaptiveAvgPool3d, "adaptive_avg_pool3d", 3
+    AdaptiveAvgPool3d, "AdaptiveAvgPool3d", 3
 }
 adaptive_max_pool! {
     /// The largest of regions that cover each sequence as evenly as they can: `[N, C, L]` to `[N, C, OL]`, the regions being
     /// as those of [`AdaptiveAvgPool1d`]. Of equals, the first gets the gradient.
-    AdaptiveMaxPool1d, "adaptive_max_pool1d", 1
+    AdaptiveMaxPool1d, "AdaptiveMaxPool1d", 1
 }
 adaptive_max_pool! {
     /// The largest of regions that cover each plane as evenly as they can: `[N, C, H, W]` to `[N, C, OH, OW]`, the regions being
     /// as those of [`AdaptiveAvgPool2d`]. Of equals, the first gets the gradient.
-    AdaptiveMaxPool2d, "adaptive_max_pool2d", 2
+    AdaptiveMaxPool2d, "AdaptiveMaxPool2d", 2
 }
 adaptive_max_pool! {
     /// The largest of regions that cover each volume as evenly as they can: `[N, C, D, H, W]` to `[N, C, OD, OH, OW]`, the
     /// regions being as those of [`AdaptiveAvgPool2d`]. Of equals, the first gets the gradient.
-    AdaptiveMaxPool3d, "adaptive_max_pool3d", 3
+    AdaptiveMaxPool3d, "AdaptiveMaxPool3d", 3
 }

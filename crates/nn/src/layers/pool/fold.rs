@@ -2,8 +2,9 @@
 //! width first, then along its depth. Maxima and means of boxes are so of lines of rectangles, and of equal maxima the first
 //! in row-major order stays the first.
 
+use crate::refuse::refuse;
 use gradus_autograd::Var;
-use gradus_tensor::{Float, Pool2dOptions, Tensor};
+use gradus_tensor::{Float, Pool2dOptions, Tensor, pool2d_shape};
 
 /// The windows' way over `N` axes.
 #[derive(Clone, Copy, Debug)]
@@ -61,29 +62,38 @@ fn unrows<T: Float>(y: Var<T>, input: &[usize]) -> Var<T> {
 /// `step` along the last two axes and then, if need be, along the depth.
 #[track_caller]
 fn pool<T: Float, const N: usize>(
+    layer: &'static str,
     x: &Var<T>,
     windows: &Windows<N>,
     mut step: impl FnMut(&Var<T>, Pool2dOptions) -> Var<T>,
 ) -> Var<T> {
     let (plane, depth) = windows.steps();
-    let y = unrows(step(&rows(x), plane), x.shape());
+    let mut step = |rows: &Var<T>, o: Pool2dOptions| {
+        if let Err(error) = pool2d_shape(rows.shape(), &o) {
+            let why = error.detail().split_once("]: ").map_or(error.detail(), |(_, why)| why);
+            return Err(format!("expected an input that the windows fit, got {}: {why}", x.shape()));
+        }
+        Ok(step(rows, o))
+    };
+    let y = step(&rows(x), plane).unwrap_or_else(|why| refuse(layer, why));
+    let y = unrows(y, x.shape());
     let Some(depth) = depth else { return y };
     let &[n, c, d, h, w] = &y.shape()[..] else { unreachable!("a volume") };
-    let y = step(&y.reshape([n, c, d, h * w]), depth);
+    let y = step(&y.reshape([n, c, d, h * w]), depth).unwrap_or_else(|why| refuse(layer, why));
     y.reshape([n as isize, c as isize, -1, h as isize, w as isize])
 }
 
 /// The mean of each window.
 #[track_caller]
-pub(super) fn avg_pool<T: Float, const N: usize>(x: &Var<T>, windows: &Windows<N>) -> Var<T> {
-    pool(x, windows, |x, o| x.avg_pool2d(o))
+pub(super) fn avg_pool<T: Float, const N: usize>(layer: &'static str, x: &Var<T>, windows: &Windows<N>) -> Var<T> {
+    pool(layer, x, windows, |x, o| x.avg_pool2d(o))
 }
 
 /// The largest of each window, and its place in row-major order of the `N` axes.
 #[track_caller]
-pub(super) fn max_pool<T: Float, const N: usize>(x: &Var<T>, windows: &Windows<N>) -> (Var<T>, Tensor<i32>) {
+pub(super) fn max_pool<T: Float, const N: usize>(layer: &'static str, x: &Var<T>, windows: &Windows<N>) -> (Var<T>, Tensor<i32>) {
     let mut indices = Vec::with_capacity(2);
-    let y = pool(x, windows, |x, o| {
+    let y = pool(layer, x, windows, |x, o| {
         let (y, index) = x.max_pool2d_with_indices(o);
         indices.push(index);
         y

@@ -25,15 +25,15 @@ macro_rules! global_pool {
 
 global_pool! {
     /// The mean of each sequence: `[N, C, L]` to `[N, C]`.
-    GlobalAvgPool1d, "global_avg_pool1d", 1 => mean;
+    GlobalAvgPool1d, "GlobalAvgPool1d", 1 => mean;
     /// The mean of each plane: `[N, C, H, W]` to `[N, C]` (Lin, Chen and Yan 2014).
-    GlobalAvgPool2d, "global_avg_pool2d", 2 => mean;
+    GlobalAvgPool2d, "GlobalAvgPool2d", 2 => mean;
     /// The mean of each volume: `[N, C, D, H, W]` to `[N, C]`.
-    GlobalAvgPool3d, "global_avg_pool3d", 3 => mean;
+    GlobalAvgPool3d, "GlobalAvgPool3d", 3 => mean;
     /// The largest of each sequence: `[N, C, L]` to `[N, C]`. Equal maxima share the gradient evenly.
-    GlobalMaxPool1d, "global_max_pool1d", 1 => max;
+    GlobalMaxPool1d, "GlobalMaxPool1d", 1 => max;
     /// The largest of each plane: `[N, C, H, W]` to `[N, C]`. Equal maxima share the gradient evenly.
-    GlobalMaxPool2d, "global_max_pool2d", 2 => max;
+    GlobalMaxPool2d, "GlobalMaxPool2d", 2 => max;
     /// The largest of each volume: `[N, C, D, H, W]` to `[N, C]`. Equal maxima share the gradient evenly.
-    GlobalMaxPool3d, "global_max_pool3d", 3 => max;
+    GlobalMaxPool3d, "GlobalMaxPool3d", 3 => max;
 }

@@ -12,16 +12,16 @@ pub use global::{GlobalAvgPool1d, GlobalAvgPool2d, GlobalAvgPool3d, GlobalMaxPoo
 pub use unpool::{MaxUnpool1d, MaxUnpool2d, MaxUnpool3d};
 pub use windows::{AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d};
 
+use crate::refuse::{axes, refuse_input};
 use gradus_autograd::Var;
-use gradus_tensor::{Float, OrPanic, ShapeError};
+use gradus_tensor::Float;
 
 /// The sizes of the `N` axes after samples and channels.
 #[track_caller]
-fn spatial<T: Float, const N: usize>(op: &'static str, x: &Var<T>) -> [usize; N] {
-    let axes = ["L", "H, W", "D, H, W"][N - 1];
+fn spatial<T: Float, const N: usize>(layer: &'static str, x: &Var<T>) -> [usize; N] {
     let fits = x.rank() == N + 2;
     if !fits {
-        Err(ShapeError::new(op, format!("input {}; wanted [N, C, {axes}]", x.shape()))).or_panic()
+        refuse_input(layer, axes("C", N + 2), x)
     }
     std::array::from_fn(|a| x.shape()[a + 2])
 }

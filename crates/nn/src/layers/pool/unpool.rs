@@ -2,8 +2,9 @@
 
 use super::spatial;
 use crate::layers::conv::PerAxis;
+use crate::refuse::refuse;
 use gradus_autograd::Var;
-use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
+use gradus_tensor::{Float, Shape, Tensor};
 
 /// `x` at the places in `index`, zeros elsewhere. Where windows overlapped, a place may be named more than once; the last
 /// of these stays, and has the gradient.
@@ -11,7 +12,7 @@ use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
 fn unpool<T: Float, const N: usize>(op: &'static str, x: &Var<T>, index: &Tensor<i32>, output: [usize; N]) -> Var<T> {
     let sizes: [usize; N] = spatial(op, x);
     if index.shape() != x.shape() {
-        Err(ShapeError::new(op, format!("indices {} for input {}; wanted the same shape", index.shape(), x.shape()))).or_panic()
+        refuse(op, format!("expected indices {}, the input's shape, got {}", x.shape(), index.shape()))
     }
     let (batch, channels) = (x.shape()[0], x.shape()[1]);
     let (from, to) = (sizes.iter().product::<usize>(), output.iter().product::<usize>());
@@ -28,7 +29,7 @@ fn unpool<T: Float, const N: usize>(op: &'static str, x: &Var<T>, index: &Tensor
 fn last_of_each(op: &'static str, index: &Tensor<i32>, from: usize, to: usize) -> Tensor<bool> {
     let places = index.to_vec();
     if let Some(&wrong) = places.iter().find(|&&at| usize::try_from(at).map_or(true, |at| at >= to)) {
-        Err(ShapeError::new(op, format!("index {wrong} is outside of {to} places"))).or_panic()
+        refuse(op, format!("expected indices below {to}, got {wrong}"))
     }
     let mut stays = vec![true; places.len()];
     let mut taken = vec![false; to];
@@ -101,7 +102,7 @@ macro_rules! max_unpool {
 max_unpool! {
     /// Unpooling of sequences `[N, C, L]`.
     ///
-    MaxUnpool1d, MaxPool1d, "max_unpool1d", 1
+    MaxUnpool1d, MaxPool1d, "MaxUnpool1d", 1
 }
 max_unpool! {
     /// Unpooling of pictures `[N, C, H, W]` (Zeiler and Fergus 2014).
@@ -115,10 +116,10 @@ max_unpool! {
     /// assert_eq!(*back.value(), Tensor::from([[[[0.0, 0.0], [4.0, 0.0]]]]));
     /// ```
     ///
-    MaxUnpool2d, MaxPool2d, "max_unpool2d", 2
+    MaxUnpool2d, MaxPool2d, "MaxUnpool2d", 2
 }
 max_unpool! {
     /// Unpooling of volumes `[N, C, D, H, W]`.
     ///
-    MaxUnpool3d, MaxPool3d, "max_unpool3d", 3
+    MaxUnpool3d, MaxPool3d, "MaxUnpool3d", 3
 }

@@ -100,7 +100,7 @@ macro_rules! max_pool_layer {
             /// As the forward pass.
             #[track_caller]
             pub fn forward_with_indices<T: Float>(&self, x: &Var<T>) -> (Var<T>, Tensor<i32>) {
-                max_pool(x, &self.windows.padded(self.same, spatial($op, x)))
+                max_pool($op, x, &self.windows.padded(self.same, spatial($op, x)))
             }
         }
 
@@ -129,7 +129,7 @@ macro_rules! avg_pool_layer {
         impl<T: Float> Layer<T> for $name {
             #[track_caller]
             fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-                avg_pool(x, &self.windows.padded(self.same, spatial($op, x)))
+                avg_pool($op, x, &self.windows.padded(self.same, spatial($op, x)))
             }
         }
     };
@@ -137,7 +137,7 @@ macro_rules! avg_pool_layer {
 
 max_pool_layer! {
     /// The largest of each window of sequences: `[N, C, L]` to `[N, C, OL]`. Of equals, the first gets the gradient.
-    MaxPool1d, MaxUnpool1d, "max_pool1d", 1
+    MaxPool1d, MaxUnpool1d, "MaxPool1d", 1
 }
 max_pool_layer! {
     /// The largest of each window of pictures: `[N, C, H, W]` to `[N, C, OH, OW]`. Of equals, the first gets the gradient.
@@ -149,22 +149,22 @@ max_pool_layer! {
     /// let y = MaxPool2d::new(2).forward(&x.into(), &mut Mode::Eval);
     /// assert_eq!(*y.value(), Tensor::from([[[[4.0, 8.0]]]]));
     /// ```
-    MaxPool2d, MaxUnpool2d, "max_pool2d", 2
+    MaxPool2d, MaxUnpool2d, "MaxPool2d", 2
 }
 max_pool_layer! {
     /// The largest of each window of volumes: `[N, C, D, H, W]` to `[N, C, OD, OH, OW]`. Of equals, the first gets the
     /// gradient.
-    MaxPool3d, MaxUnpool3d, "max_pool3d", 3
+    MaxPool3d, MaxUnpool3d, "MaxPool3d", 3
 }
 avg_pool_layer! {
     /// The mean of each window of sequences: `[N, C, L]` to `[N, C, OL]`.
-    AvgPool1d, "avg_pool1d", 1
+    AvgPool1d, "AvgPool1d", 1
 }
 avg_pool_layer! {
     /// The mean of each window of pictures: `[N, C, H, W]` to `[N, C, OH, OW]`.
-    AvgPool2d, "avg_pool2d", 2
+    AvgPool2d, "AvgPool2d", 2
 }
 avg_pool_layer! {
     /// The mean of each window of volumes: `[N, C, D, H, W]` to `[N, C, OD, OH, OW]`.
-    AvgPool3d, "avg_pool3d", 3
+    AvgPool3d, "AvgPool3d", 3
 }
