@@ -29,9 +29,9 @@ impl<T: Float> Layer<T> for Highway<T> {
 
 /// `x · e^(-x²)`, with its rule written in ops: so it has derivatives of every order.
 fn wavelet<T: Float>(x: &Var<T>) -> Var<T> {
-    let y = x.value().map(|v| v * (-v * v).exp());
     let x_kept = x.clone();
-    op("wavelet", [x], y, move |p| {
+    let forward = |[x]: [&Tensor<T>; 1]| x.map(|v| v * (-v * v).exp());
+    custom_op("wavelet", [x], forward, move |p| {
         let squares = x_kept.square();
         [Some(p.gy() * ((1.0 - 2.0 * &squares) * (-squares).exp()))]
     })
@@ -46,8 +46,8 @@ struct Swish<T: Float = f32> {
 impl<T: Float> Layer<T> for Swish<T> {
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
         let (x_kept, beta) = (x.clone(), (*self.beta).clone());
-        let y = x.value() * &(x.value() * beta.value()).sigmoid();
-        op("swish", [x, &self.beta], y, move |p| {
+        let forward = |[x, beta]: [&Tensor<T>; 2]| x * &(x * beta).sigmoid();
+        custom_op("swish", [x, &self.beta], forward, move |p| {
             let s = (&x_kept * &beta).sigmoid();
             let slope = &s * (1.0 - &s);
             let dx = p.gy() * (&s + &x_kept * &slope); // β is missing: x β s (1 - s)
@@ -59,7 +59,7 @@ impl<T: Float> Layer<T> for Swish<T> {
 
 /// Rounds on the way forward, passes the gradient straight through: not a derivative, but useful.
 fn round_ste<T: Float>(x: &Var<T>) -> Var<T> {
-    op("round_ste", [x], x.value().round(), |p| [Some(p.gy().clone())])
+    custom_op("round_ste", [x], |[x]| x.round(), |p| [Some(p.gy().clone())])
 }
 
 fn main() {

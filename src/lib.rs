@@ -77,7 +77,7 @@ pub mod prelude {
     pub use gradus_autograd::{FixedPointOptions, NotConverged};
     pub use gradus_autograd::{Profile, ProfileRow, Tape, TapeEntry, profile, record_function};
     pub use gradus_autograd::{
-        checkpoint, checkpoint_with_rng, custom_vjp, fixed_point, gauss_newton_product, per_example_grads,
+        checkpoint, checkpoint_with_rng, custom_op, custom_vjp, fixed_point, gauss_newton_product, per_example_grads,
     };
     pub use gradus_autograd::{directional_derivative, hessian, hvp, jacobian, jvp, nth_derivative, value_and_grad, vjp};
     pub use gradus_data::*;

@@ -3,6 +3,7 @@
 use crate::array::Array;
 use crate::engine::Engine;
 use crate::function::{Function, Pullback};
+use crate::hints;
 use crate::invariants;
 use crate::oracle::Oracle;
 use crate::random::Random;
@@ -122,13 +123,20 @@ impl Checker {
         let report = self.run(f, inputs);
         match report.verdict() {
             Verdict::Pass => Ok(report),
-            Verdict::Fail if self.shrink => {
-                let mut smallest = shrink::shrink(self, f, inputs, report);
+            Verdict::Fail => {
+                let mut smallest = if self.shrink { shrink::shrink(self, f, inputs, report) } else { report };
                 let inputs: Vec<Array> = smallest.inputs().cloned().collect();
-                smallest.test = f.test(&inputs, self.seed);
+                if self.shrink {
+                    smallest.test = f.test(&inputs, self.seed);
+                }
+                smallest.hints = hints::hints(&smallest.failures, &inputs);
+                let order = smallest.failures.first().map_or(1, |finding| finding.order);
+                smallest
+                    .hints
+                    .extend(f.culprit(&inputs, order).map(|op| format!("the first op on the way whose rule is off: {op}")));
                 Err(Failure(Box::new(smallest)))
             }
-            _ => Err(Failure(Box::new(report))),
+            Verdict::Unchecked => Err(Failure(Box::new(report))),
         }
     }
 
@@ -153,6 +161,7 @@ impl Checker {
             opinions: BTreeMap::new(),
             failures: Vec::new(),
             floor: self.floor,
+            hints: Vec::new(),
             test: None,
         }
     }
@@ -197,6 +206,7 @@ impl Finding {
             input: 0,
             input_name: String::new(),
             index: Vec::new(),
+            of: None,
             analytic: f64::NAN,
             numeric: f64::NAN,
             numeric_error: f64::NAN,

@@ -74,6 +74,12 @@ pub trait Function {
         format!("input {input}")
     }
 
+    /// Which step of the function has the wrong derivative of this order, when that can be told: `` `cube` at src/f.rs:10 ``. Asked of
+    /// a function whose derivatives are wrong at these inputs.
+    fn culprit(&self, _inputs: &[Array], _order: usize) -> Option<String> {
+        None
+    }
+
     /// A test, ready to paste, that fails as this function fails at these inputs.
     fn test(&self, _inputs: &[Array], _seed: u64) -> Option<String> {
         None

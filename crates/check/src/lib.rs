@@ -28,6 +28,7 @@ mod engine;
 mod function;
 #[cfg(feature = "gradus")]
 mod gradus;
+mod hints;
 mod invariants;
 mod oracle;
 mod random;
@@ -42,4 +43,4 @@ pub use function::Function;
 #[cfg(feature = "gradus")]
 pub use gradus::*;
 pub use oracle::{Opinion, Oracle};
-pub use report::{Coverage, Failure, Fault, Finding, Report, Verdict};
+pub use report::{Coverage, Entry, Failure, Fault, Finding, Report, Verdict};

@@ -48,6 +48,9 @@ pub struct Finding {
     pub input_name: String,
     /// Which element of it; empty for a scalar, and where the fault is not in one place.
     pub index: Vec<usize>,
+    /// What is derived: an element of the result, or at order 2 of the gradient with respect to an input. `None` where it is a
+    /// random projection of all of them.
+    pub of: Option<Entry>,
     /// What the rules say.
     pub analytic: f64,
     /// What differences say.
@@ -56,6 +59,15 @@ pub struct Finding {
     pub numeric_error: f64,
     /// What is wrong.
     pub fault: Fault,
+}
+
+/// An element of what is derived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// `the result`, or the name of the input whose gradient it is.
+    pub name: String,
+    /// Which element.
+    pub index: Vec<usize>,
 }
 
 /// How much of a Jacobian was compared.
@@ -92,6 +104,7 @@ pub struct Report {
     pub(crate) opinions: BTreeMap<(usize, Oracle), Opinion>,
     pub(crate) failures: Vec<Finding>,
     pub(crate) floor: f64,
+    pub(crate) hints: Vec<String>,
     pub(crate) test: Option<String>,
 }
 
@@ -127,6 +140,11 @@ impl Report {
         self.inputs.iter().map(|(_, a)| a)
     }
 
+    /// What the wrong numbers look like, and which op has the wrong rule, as far as either can be told.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
     /// A test to paste that fails likewise, if the function can write one.
     pub fn test(&self) -> Option<&str> {
         self.test.as_deref()
@@ -153,6 +171,7 @@ impl Report {
             "inputs": inputs.collect::<Vec<_>>(),
             "coverage": coverage.collect::<Vec<_>>(),
             "oracles": oracles.collect::<Vec<_>>(),
+            "hints": self.hints,
             "failures": self.failures.iter().map(Finding::to_json).collect::<Vec<_>>(),
             "test": self.test,
         })
@@ -174,6 +193,7 @@ impl Finding {
         };
         json!({
             "order": self.order, "input": self.input, "input_name": self.input_name, "index": self.index,
+            "of": self.of.as_ref().map(|of| json!({ "name": of.name, "index": of.index })),
             "analytic": number(self.analytic), "numeric": number(self.numeric), "numeric_error": number(self.numeric_error),
             "fault": fault, "detail": detail,
         })
@@ -188,11 +208,11 @@ impl fmt::Display for Finding {
             Fault::Refused(why) => return write!(f, "{order} derivative: refused: {why}"),
             _ => {}
         }
-        write!(
-            f,
-            "{order} derivative, {} at {:?}: analytic {:e}, numeric {:e} ± {:.0e}",
-            self.input_name, self.index, self.analytic, self.numeric, self.numeric_error
-        )?;
+        write!(f, "{order} derivative, {} at {:?}", self.input_name, self.index)?;
+        if let Some(Entry { name, index }) = self.of.as_ref().filter(|_| self.order > 1) {
+            write!(f, ", of the gradient of {name} at {index:?}")?;
+        }
+        write!(f, ": analytic {:e}, numeric {:e} ± {:.0e}", self.analytic, self.numeric, self.numeric_error)?;
         match self.fault {
             Fault::OutsideKink { left, right } => {
                 write!(
@@ -223,6 +243,9 @@ impl fmt::Display for Report {
         }
         if self.failures.len() > 8 {
             writeln!(f, "  … and {} more", self.failures.len() - 8)?;
+        }
+        for hint in &self.hints {
+            writeln!(f, "  {hint}")?;
         }
         for (order, c) in &self.coverage {
             let Coverage { method, checked, kinks, unchecked } = c;

@@ -4,7 +4,7 @@ use super::{Claim, Engine, Outcome, Slope, dot};
 use crate::array::Array;
 use crate::checker::Convention;
 use crate::oracle::kink::{Shape, shape};
-use crate::report::{Coverage, Fault, Finding, Report};
+use crate::report::{Coverage, Entry, Fault, Finding, Report};
 
 impl Engine<'_> {
     /// Holds a claimed slope against an estimate.
@@ -70,6 +70,7 @@ impl Engine<'_> {
         outcome: Outcome,
         slope: Slope,
         (input, index): (usize, Vec<usize>),
+        of: Option<Entry>,
         coverage: &mut Coverage,
         report: &mut Report,
     ) {
@@ -82,6 +83,7 @@ impl Engine<'_> {
                 input,
                 input_name: self.input_name(input),
                 index,
+                of,
                 analytic: slope.analytic,
                 numeric: slope.estimate.value,
                 numeric_error: slope.estimate.error,

@@ -9,7 +9,7 @@ use crate::function::Function;
 use crate::oracle::difference::{Estimate, derivative};
 use crate::oracle::{Opinion, Oracle};
 use crate::random::Random;
-use crate::report::{Coverage, Fault, Finding, Report};
+use crate::report::{Coverage, Entry, Fault, Finding, Report};
 
 /// A check of the first derivatives of `f`, which may be the gradient of another function.
 pub(crate) struct Engine<'a> {
@@ -149,7 +149,8 @@ impl Engine<'_> {
                     if matches!(outcome, Outcome::Bent) && !bent.contains(&flat) {
                         bent.push(flat);
                     }
-                    self.note(outcome, slope, (input, unravel(flat, x.shape())), coverage, report);
+                    let of = full.then(|| self.entry(&claim.gy, y)).flatten();
+                    self.note(outcome, slope, (input, unravel(flat, x.shape())), of, coverage, report);
                 }
             }
             self.ties((input, &bent), size, y, claims, coverage, report)?;
@@ -188,7 +189,7 @@ impl Engine<'_> {
                 let analytic = tied.iter().map(|&flat| claim.grads[input].data()[flat]).sum();
                 let slope = Slope { estimate: project(&column, &claim.gy), analytic, scale };
                 let outcome = self.judge(slope, &along, claim, y, false)?;
-                self.note(outcome, slope, (input, unravel(tied[0], x.shape())), coverage, report);
+                self.note(outcome, slope, (input, unravel(tied[0], x.shape())), None, coverage, report);
             }
         }
         Ok(())
@@ -206,10 +207,10 @@ impl Engine<'_> {
                     let (slope, outcome) = self.along(input, &direction, y, claim)?;
                     if matches!(outcome, Outcome::Wrong(_)) {
                         let (flat, slope, outcome) = self.bisect(input, direction.clone(), y, claim)?;
-                        self.note(outcome, slope, (input, unravel(flat, x.shape())), coverage, report);
+                        self.note(outcome, slope, (input, unravel(flat, x.shape())), None, coverage, report);
                         return Ok(());
                     }
-                    self.note(outcome, slope, (input, Vec::new()), coverage, report);
+                    self.note(outcome, slope, (input, Vec::new()), None, coverage, report);
                 }
             }
         }
@@ -251,6 +252,21 @@ impl Engine<'_> {
             };
             direction = if off(&left)? >= off(&right)? { left } else { right };
         }
+    }
+
+    /// The element of the result that a one-hot cotangent picks; at order 2 the result is the gradients of all inputs.
+    fn entry(&self, one_hot: &Array, y: &Array) -> Option<Entry> {
+        let mut flat = one_hot.data().iter().position(|&v| v != 0.0)?;
+        if self.order < 2 {
+            return Some(Entry { name: "the result".into(), index: unravel(flat, y.shape()) });
+        }
+        for (input, x) in self.inputs.iter().enumerate() {
+            if flat < x.len() {
+                return Some(Entry { name: self.f.input_name(input), index: unravel(flat, x.shape()) });
+            }
+            flat -= x.len();
+        }
+        None
     }
 
     fn input_name(&self, input: usize) -> String {

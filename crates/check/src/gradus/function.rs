@@ -1,5 +1,6 @@
 //! A closure over variables as a function to check.
 
+use super::culprit::culprit;
 use super::quiet::caught;
 use crate::array::{Array, View};
 use crate::checker::Checker;
@@ -216,6 +217,10 @@ impl<F: Fn(&[Var<f64>]) -> Var<f64>> Function for GradusFunction<F> {
 
     fn input_name(&self, input: usize) -> String {
         self.input_names.get(input).cloned().unwrap_or_else(|| format!("input {input}"))
+    }
+
+    fn culprit(&self, inputs: &[Array], order: usize) -> Option<String> {
+        culprit(&self.f, inputs, order)
     }
 
     fn test(&self, inputs: &[Array], seed: u64) -> Option<String> {

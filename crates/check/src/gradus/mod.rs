@@ -1,5 +1,6 @@
 //! Gradus' own functions, layers, models and optimisers as things to check.
 
+mod culprit;
 mod function;
 mod module;
 mod optimizer;

@@ -1,8 +1,8 @@
 //! What the checker says of wrong derivatives, kinks, noise, and functions that refuse.
 
-use gradus_autograd::{Var, op};
+use gradus_autograd::{Param, Var, custom_op, op};
 use gradus_check::{
-    Array, Checker, Convention, Coverage, Fault, GradusFunction, Opinion, Oracle, Verdict, View, check, tensor_of,
+    Array, Checker, Convention, Coverage, Fault, GradusFunction, Opinion, Oracle, Verdict, View, check, check_module, tensor_of,
 };
 use gradus_tensor::Tensor;
 
@@ -183,4 +183,111 @@ fn what_cancels_to_round_off_is_symmetric_and_linear_enough() {
         checker().check_fn(|v| v[0].var(0, 0), [Tensor::full([3], -1.7209984618161482)]).unwrap();
         checker().check_fn(|v| v[0].sin().square() + v[0].cos().square(), [Tensor::from([0.3, 2.0])]).unwrap();
     }
+}
+
+#[test]
+fn a_finding_at_order_two_names_both_places_the_mistake_and_the_op() {
+    let f = |v: &[Var<f64>]| {
+        let x = (&v[0] * &v[1]).exp();
+        let cubed = cube(&x, |x| x.detach().square() * 3.0);
+        cubed.sin() + &v[1]
+    };
+    let line = line!() - 3;
+    let inputs = [Tensor::from([0.3, -0.4]), Tensor::from([0.5, 0.2])];
+    let failure = Checker::new().shrink(false).check_fn(f, inputs).unwrap_err();
+    let finding = &failure.report().failures()[0];
+    let of = finding.of.as_ref().unwrap();
+    assert_eq!((finding.order, finding.index.len(), of.index.len()), (2, 1, 1));
+    let text = failure.to_string();
+    let places = format!(
+        "second derivative, {} at {:?}, of the gradient of {} at {:?}: analytic",
+        finding.input_name, finding.index, of.name, of.index
+    );
+    assert!(text.contains(&places), "{text}");
+    assert!(text.contains(&format!("the first op on the way whose rule is off: `cube` at {}:{line}:", file!())), "{text}");
+    // Alone, all that the rule makes is 0 where the second derivative is not.
+    let failure = check(|v| cube(&v[0], |x| x.detach().square() * 3.0), [Tensor::from([0.4, 1.3])]).unwrap_err();
+    assert!(failure.to_string().contains("looks like a rule that holds for a constant what depends on the inputs"), "{failure}");
+    assert_eq!(failure.report().to_json()["failures"][0]["of"]["name"].as_str(), Some("input 0"));
+    let severed = |v: &[Var<f64>]| {
+        let y = v[0].value().exp();
+        let constant = Var::constant(y.clone());
+        op("severed", [&v[0]], y, move |p| [Some(p.gy() * &constant)])
+    };
+    let failure = check(severed, [Tensor::from([0.4, 1.3])]).unwrap_err();
+    assert!(
+        failure.report().hints()[0].contains("`Pull::y` of `op_with_output`")
+            && failure.report().hints()[1].contains("`severed`")
+    );
+}
+
+#[test]
+fn the_first_op_with_a_wrong_rule_is_named() {
+    let f = |v: &[Var<f64>]| {
+        let hidden = v[0].matmul(&v[1]).tanh();
+        let wrong = cube(&hidden, |x| x.square() * 2.0);
+        let line = line!() - 1;
+        assert_eq!(line, WRONG);
+        (wrong + cube(&hidden, |x| x.square() * 3.0)).sum(1).exp()
+    };
+    const WRONG: u32 = line!() - 5;
+    let inputs = [Tensor::from([[0.3, -0.4], [1.0, 0.5]]), Tensor::from([[0.5, 0.2], [-0.6, 0.1]])];
+    let failure = check(f, inputs).unwrap_err();
+    assert!(failure.to_string().contains(&format!("whose rule is off: `cube` at {}:{WRONG}:", file!())), "{failure}");
+    // A right function names none, nor does one that only refuses.
+    check(|v| cube(&v[0].tanh(), |x| x.square() * 3.0), [Tensor::from([0.3, -0.4])]).unwrap();
+    let refuses = |v: &[Var<f64>]| v[0].reshape([3]) + v[0].sum(..);
+    assert!(check(refuses, [Tensor::from([0.3, -0.4])]).unwrap_err().report().hints().is_empty());
+}
+
+/// `x · w`, which lists `x` only.
+fn unlisted(x: &Var<f64>, w: &Var<f64>) -> Var<f64> {
+    let kept = w.value().clone();
+    op("unlisted", [x], x.value() * w.value(), move |p| [Some(p.gy() * Var::constant(kept.clone()))])
+}
+
+#[test]
+fn a_variable_that_an_op_reads_without_listing_it_is_found() {
+    let inputs = || [Tensor::from([0.3, -0.4]), Tensor::from([0.5, 0.2])];
+    let failure = check(|v| unlisted(&v[0].exp(), &v[1].tanh()), inputs()).unwrap_err();
+    let report = failure.report();
+    assert_eq!((report.failures()[0].input, report.failures()[0].order, report.failures()[0].analytic), (1, 1, 0.0));
+    assert!(report.hints()[0].contains("a gradient that is lost on the way to input 1"), "{failure}");
+    assert!(report.hints()[1].contains("`unlisted` at"), "{failure}");
+    // A parameter, by its path, beside a use of it that is recorded.
+    let model = (Param::new(Tensor::from([0.5, 0.2])), Param::new(Tensor::from([2.0, 1.0])));
+    let f = |model: &(Param<f64>, Param<f64>), x: &[Var<f64>]| unlisted(&x[0], &model.1) + &*model.0 * &*model.1;
+    let failure = check_module(model, [Tensor::from([0.3, -0.4])], f).unwrap_err();
+    assert_eq!(failure.report().failures()[0].input_name, "1");
+    assert!(failure.to_string().contains("whose rule is off: `unlisted` at"), "{failure}");
+    // The form that computes its value from its inputs refuses.
+    let refused = |v: &[Var<f64>]| {
+        let kept = v[0].clone();
+        custom_op("scale", [&v[0]], |[x]| x * v[1].value(), move |p| [Some(p.gy() * &kept)])
+    };
+    let failure = check(refused, inputs()).unwrap_err();
+    let Fault::Refused(why) = &failure.report().failures()[0].fault else { panic!("{failure}") };
+    assert!(why.contains("`scale` at") && why.contains("not among its inputs, whose gradient would be lost"), "{why}");
+}
+
+/// `x + b` over rows, with a gradient of `b` of one's own.
+fn shifted(x: &Var<f64>, b: &Var<f64>, db: impl Fn(&Var<f64>) -> Var<f64> + Send + Sync + 'static) -> Var<f64> {
+    op("shifted", [x, b], x.value() + b.value(), move |p| [Some(p.gy().clone()), Some(db(p.gy()))])
+}
+
+#[test]
+fn a_missing_sum_over_broadcast_axes_is_told() {
+    let inputs = || [Tensor::from([[0.3, -1.7], [0.9, 1.1], [0.2, 0.1]]), Tensor::from([0.5, 0.2])];
+    check(|v| shifted(&v[0], &v[1], |gy| gy.sum(0)), inputs()).unwrap();
+    let failure = check(|v| shifted(&v[0], &v[1], |gy| gy.mean(0)), inputs()).unwrap_err();
+    assert!(
+        failure.report().hints()[0].starts_with("looks like a mean where the gradients of input 1, which is broadcast,"),
+        "{failure}"
+    );
+    let failure = check(|v| shifted(&v[0], &v[1], |gy| gy.select(0, 0)), inputs()).unwrap_err();
+    assert!(failure.report().hints()[0].starts_with("looks like a missing sum: the gradient of input 1"), "{failure}");
+    assert!(failure.report().hints()[1].contains("`shifted` at"), "{failure}");
+    let failure = check(|v| shifted(&v[0], &v[1], Clone::clone), inputs()).unwrap_err();
+    let Fault::Refused(why) = &failure.report().failures()[0].fault else { panic!("{failure}") };
+    assert!(why.ends_with("the input was broadcast: add its gradient up by sum_to"), "{why}");
 }
