@@ -247,8 +247,8 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     ///
     /// # Errors
     /// Names the parameters by path, and changes nothing, when a trainable parameter has no gradient (unless
-    /// [`allow_missing`](Self::allow_missing)), when a shape has changed, when a group's pattern fits no parameter, and
-    /// when a gradient is not finite (if [`check_finite`](Self::check_finite) or [`clip_norm`](Self::clip_norm) looks).
+    /// [`allow_missing`](Self::allow_missing)), when a shape has changed, when a group's pattern fits no parameter, when the
+    /// schedule gives a rate that is negative or not finite, and when a gradient is not finite (if [`check_finite`](Self::check_finite) or [`clip_norm`](Self::clip_norm) looks).
     ///
     /// A [`profile`](gradus_autograd::profile) shows it as `optimizer step`.
     #[track_caller]
@@ -257,6 +257,10 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     }
 
     fn update<M: Module<T> + ?Sized>(&mut self, model: &mut M, mut grads: Grads<T>) -> Result<(), OptimError> {
+        let lr = self.lr();
+        if !lr.is_finite() || lr < 0.0 {
+            return Err(Kind::Rate { lr, time: self.time }.into());
+        }
         self.enter(model, |_| false)?;
         self.check(model, &mut grads)?;
         if let Some(clip) = &self.clip {

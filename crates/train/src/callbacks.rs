@@ -266,20 +266,28 @@ impl Callback for StopOnNan {
 /// optimiser: `Adam::new(1e-3).schedule(Every::Epoch, …)`.
 pub struct LearningRate<F>(/** The rate by the epoch. */ pub F);
 
+impl<F: FnMut(usize) -> f64> LearningRate<F> {
+    fn set(&mut self, run: &mut Run<'_>, epochs: usize) -> Result<(), TrainError> {
+        let lr = (self.0)(epochs);
+        if !lr.is_finite() || lr < 0.0 {
+            let why = format!("learning_rate: the function gives {lr} for {epochs}; expected a finite number of 0 or more");
+            return Err(TrainError::new(why));
+        }
+        run.set_lr(lr);
+        Ok(())
+    }
+}
+
 impl<F: FnMut(usize) -> f64 + Send> Callback for LearningRate<F> {
     fn name(&self) -> &'static str {
         "learning_rate"
     }
 
     fn on_train_begin(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
-        let lr = (self.0)(run.position().epochs);
-        run.set_lr(lr);
-        Ok(())
+        self.set(run, run.position().epochs)
     }
 
     fn on_epoch_end(&mut self, run: &mut Run<'_>, epoch: &EpochRecord) -> Result<(), TrainError> {
-        let lr = (self.0)(epoch.epoch);
-        run.set_lr(lr);
-        Ok(())
+        self.set(run, epoch.epoch)
     }
 }

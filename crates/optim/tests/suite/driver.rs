@@ -191,6 +191,26 @@ fn a_schedule_that_watches_must_be_shown_something() {
 }
 
 #[test]
+fn a_schedule_that_gives_no_rate_is_an_error_and_nothing_moves() {
+    for (schedule, wanted) in [
+        (Box::new(|_| f64::NAN) as Box<dyn Fn(u64) -> f64 + Send>, "the schedule gives the rate NaN at time 0"),
+        (Box::new(|t| 1.0 - t as f64), "the schedule gives the rate -1 at time 2"),
+        (Box::new(|t| 1e300f64.powi(t as i32)), "the schedule gives the rate inf at time 2"),
+    ] {
+        let mut net = net();
+        let mut opt = Sgd::new(1.0).schedule(Every::Step, schedule);
+        let error = loop {
+            let (before, g) = (values(&net), grads(&net, 0.0));
+            if let Err(error) = opt.step(&mut net, g) {
+                assert_eq!(values(&net), before);
+                break error.to_string();
+            }
+        };
+        assert!(error.starts_with(wanted), "{error}");
+    }
+}
+
+#[test]
 fn loading_names_all_that_does_not_fit_and_changes_nothing() {
     let mut net = net();
     let make = || Adam::new(0.1).group(Group::new("0").weight_decay(0.5));

@@ -3,7 +3,9 @@
 use crate::common::{AtEpochEnd, bits, plain_net, quiet, spirals, trainer};
 use gradus_autograd::Module;
 use gradus_optim::{Adam, Sgd};
-use gradus_train::{Callback, CsvLog, EarlyStopping, EpochRecord, History, Run, SaveBest, StepRecord, TrainError, load_weights};
+use gradus_train::{
+    Callback, CsvLog, EarlyStopping, EpochRecord, History, LearningRate, Run, SaveBest, StepRecord, TrainError, load_weights,
+};
 use std::sync::{Arc, Mutex};
 
 #[derive(Clone, Default)]
@@ -82,6 +84,24 @@ fn more_accuracy_and_less_loss_are_better() {
     let best = history.values("val_acc").into_iter().fold(0.0, f64::max);
     assert_eq!(t.evaluate(&data, 20).unwrap()[1].1, best);
     assert!(best > history.values("val_acc")[0]);
+}
+
+#[test]
+fn a_rate_that_is_none_ends_training_with_an_error() {
+    let data = spirals(20, 1);
+    let lr = |epoch| [0.1, 0.05, f64::NAN][epoch];
+    let mut t = trainer(plain_net(1), Sgd::new(1.0)).callback(LearningRate(lr));
+    let text = t.fit(&data, &data, quiet(5).batch(20)).unwrap_err().to_string();
+    assert_eq!(text, "learning_rate: the function gives NaN for 2; expected a finite number of 0 or more");
+}
+
+#[test]
+fn an_epoch_without_a_step_is_refused() {
+    let data = spirals(20, 1);
+    let fit = |batch| trainer(plain_net(1), Sgd::new(0.1)).fit(&data, &data, quiet(1).batch(batch).drop_last(true));
+    let text = fit(21).unwrap_err().to_string();
+    assert_eq!(text, "fit: drop_last leaves no batch of 21 in 20 samples: an epoch would have no step");
+    assert!(fit(20).unwrap().last("loss").unwrap().is_finite());
 }
 
 #[test]
