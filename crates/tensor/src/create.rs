@@ -80,7 +80,10 @@ impl<T: Num> Tensor<T> {
         })
     }
 
-    /// `start, start + step, …` as long as it is before `end`.
+    /// `start, start + step, …` as long as it is before `end`, which is never among them.
+    ///
+    /// Integers are exact. Of floats, `(end - start) / step` counts as whole when it is so but for the rounding of the three: from 1
+    /// to 1.3 by 0.1 there are 3 elements, where NumPy and PyTorch give 4.
     ///
     /// # Panics
     /// When `step` is 0 or not finite, or the machine has no memory for so many.
@@ -89,19 +92,50 @@ impl<T: Num> Tensor<T> {
     /// use gradus_tensor::Tensor;
     /// assert_eq!(Tensor::<i64>::arange(0, 5, 2).to_vec(), [0, 2, 4]);
     /// assert_eq!(Tensor::<f32>::arange(1.0, 0.0, -0.5).to_vec(), [1.0, 0.5]);
+    /// assert_eq!(*Tensor::<f64>::arange(1.0, 1.3, 0.1).shape(), [3]);
     /// ```
+    #[doc(alias = "range")]
     #[track_caller]
     pub fn arange(start: T, end: T, step: T) -> Self {
-        let (a, b, s) = (start.to_f64(), end.to_f64(), step.to_f64());
-        if s == 0.0 || !((b - a) / s).is_finite() {
-            Err(ShapeError::new("arange", format!("from {start} to {end} by {step}: the step must be finite and not 0")))
-                .or_panic()
+        let n = steps(start, end, step).or_panic();
+        if T::INTEGER {
+            let [start, step] = [start, step].map(whole);
+            let at = |i: usize| T::from_whole(start + i as i128 * step).expect("before the end");
+            return Self::build_for("arange", [n], |out| out.iter_mut().enumerate().for_each(|(i, v)| *v = at(i)));
         }
-        let n = ((b - a) / s).ceil().max(0.0) as usize;
+        let (start, step) = (start.to_f64(), step.to_f64());
         Self::build_for("arange", [n], |out| {
-            out.iter_mut().enumerate().for_each(|(i, v)| *v = T::from_f64(a + i as f64 * s));
+            out.iter_mut().enumerate().for_each(|(i, v)| *v = T::from_f64(start + i as f64 * step));
         })
     }
+}
+
+/// An integer's value.
+fn whole<T: Num>(v: T) -> i128 {
+    v.to_i128().expect("an integer")
+}
+
+/// How many steps lie before the end.
+fn steps<T: Num>(start: T, end: T, step: T) -> Result<usize, ShapeError> {
+    let error = |what: &str| Err(ShapeError::new("arange", format!("from {start} to {end} by {step}: {what}")));
+    let (a, b, s) = (start.to_f64(), end.to_f64(), step.to_f64());
+    if s == 0.0 || !((b - a) / s).is_finite() {
+        return error("the step must be finite and not 0");
+    }
+    let n = if T::INTEGER {
+        let [a, b, s] = [start, end, step].map(whole);
+        let (span, s) = if s > 0 { (b - a, s) } else { (a - b, -s) };
+        (span.max(0) as u128).div_ceil(s as u128)
+    } else {
+        let exact = (b - a) / s;
+        // Each of the three may be off by about half the distance to the next float; whole numbers are not.
+        let rounded = if [a, b, s].iter().all(|v| v.fract() == 0.0) { 0.0 } else { 0.51 * T::epsilon() };
+        let slack = (rounded * ((a.abs() + b.abs()) / s.abs() + exact.abs())).min(0.25);
+        let near = exact.round();
+        (if (exact - near).abs() <= slack { near } else { exact.ceil() }).max(0.0) as u128
+    };
+    // More than a tensor can hold, if it saturates.
+    Ok(usize::try_from(n).unwrap_or(usize::MAX))
 }
 
 impl<T: Float> Tensor<T> {
@@ -116,8 +150,13 @@ impl<T: Float> Tensor<T> {
     /// When the machine has no memory for so many.
     #[track_caller]
     pub fn linspace(start: f64, end: f64, n: usize) -> Self {
-        let at = |i: usize| {
-            if n > 1 && i == n - 1 { end } else { start + (end - start) * i as f64 / (n.max(2) - 1) as f64 }
+        let last = (n.max(2) - 1) as f64;
+        let fits = ((end - start) * last).is_finite();
+        let at = |i: usize| match i as f64 {
+            _ if n > 1 && i == n - 1 => end,
+            i if fits => start + (end - start) * i / last,
+            // The distance between the ends overflows.
+            i => start * (1.0 - i / last) + end * (i / last),
         };
         Self::build_for("linspace", [n], |out| out.iter_mut().enumerate().for_each(|(i, v)| *v = T::from_f64(at(i))))
     }

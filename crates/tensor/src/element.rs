@@ -3,6 +3,7 @@
 use crate::buffer::Pool;
 use crate::real::Real;
 use num_traits::{NumAssign, NumCast};
+use std::cmp::Ordering;
 use std::fmt::{Debug, Display};
 
 mod sealed {
@@ -40,6 +41,8 @@ pub trait Element: sealed::Sealed + Copy + PartialEq + PartialOrd + Debug + Disp
 
 /// A number: every [`Element`] but `bool`.
 pub trait Num: Element + NumAssign + NumCast {
+    /// Whether this is a type of whole numbers.
+    const INTEGER: bool;
     /// The smallest value of the type; minus infinity for floats.
     const LOWEST: Self;
     /// The largest value of the type; infinity for floats.
@@ -51,6 +54,12 @@ pub trait Num: Element + NumAssign + NumCast {
     fn to_f64(self) -> f64;
     /// Whether this is not a number; never for integers.
     fn is_nan(self) -> bool;
+    /// The value of this type, or on which side of its range the whole number lies. Floats take the nearest.
+    #[doc(hidden)]
+    fn from_whole(v: i128) -> Result<Self, Ordering>;
+    /// The distance from 1 to the next larger value: 1 for integers.
+    #[doc(hidden)]
+    fn epsilon() -> f64;
 
     /// The sum; that of integers wraps around at the ends of their range, as in NumPy and PyTorch.
     fn add_wrapping(self, other: Self) -> Self;
@@ -105,6 +114,7 @@ element! {
 macro_rules! num_int {
     ($($t:ty),*) => {$(
         impl Num for $t {
+            const INTEGER: bool = true;
             const LOWEST: Self = <$t>::MIN;
             const HIGHEST: Self = <$t>::MAX;
             #[inline(always)]
@@ -118,6 +128,12 @@ macro_rules! num_int {
             #[inline(always)]
             fn is_nan(self) -> bool {
                 false
+            }
+            fn from_whole(v: i128) -> Result<Self, Ordering> {
+                <$t>::try_from(v).map_err(|_| v.cmp(&0))
+            }
+            fn epsilon() -> f64 {
+                1.0
             }
             #[inline(always)]
             fn add_wrapping(self, other: Self) -> Self {
@@ -143,6 +159,7 @@ num_int!(i32, i64, u8);
 macro_rules! num_float {
     ($($t:ty),*) => {$(
         impl Num for $t {
+            const INTEGER: bool = false;
             const LOWEST: Self = <$t>::NEG_INFINITY;
             const HIGHEST: Self = <$t>::INFINITY;
             #[inline(always)]
@@ -156,6 +173,12 @@ macro_rules! num_float {
             #[inline(always)]
             fn is_nan(self) -> bool {
                 self != self
+            }
+            fn from_whole(v: i128) -> Result<Self, Ordering> {
+                Ok(v as $t)
+            }
+            fn epsilon() -> f64 {
+                <$t>::EPSILON.into()
             }
             #[inline(always)]
             fn add_wrapping(self, other: Self) -> Self {

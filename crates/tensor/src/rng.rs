@@ -219,9 +219,12 @@ impl Tensor<bool> {
     /// Independent draws, true with probability `p`.
     ///
     /// # Panics
-    /// When the shape is too large for a tensor, or for the machine's memory.
+    /// When `p` is not a number from 0 to 1, or the shape is too large for a tensor or for the machine's memory.
     #[track_caller]
     pub fn bernoulli(shape: impl Into<Shape>, p: f64, rng: &mut Rng) -> Self {
+        if !(0.0..=1.0).contains(&p) {
+            Err(ShapeError::new("bernoulli", format!("the probability is {p}; expected a number from 0 to 1"))).or_panic()
+        }
         let draw = |bits: u64| ((bits >> 11) as f64 * 2f64.powi(-53)) < p;
         Self::build_for("bernoulli", shape, |out| rng.fill(out, |a, b| (draw(a), draw(b))))
     }

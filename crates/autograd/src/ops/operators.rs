@@ -51,37 +51,41 @@ macro_rules! between_vars {
 }
 between_vars!(Add add, Sub sub, Mul mul, Div div);
 
-/// Scalar forms: `var op number` and `number op var`, by value and by reference.
+/// Scalar forms: `var op number` and `number op var`, by value and by reference; a number is an `f64` or an integer literal.
 macro_rules! with_scalar {
-    ($trait:ident $f:ident: $right:ident, $left:ident) => {
-        impl<T: Float> $trait<f64> for &Var<T> {
+    ($scalar:ty: $trait:ident $f:ident, $right:ident, $left:ident) => {
+        impl<T: Float> $trait<$scalar> for &Var<T> {
             type Output = Var<T>;
             #[track_caller]
-            fn $f(self, c: f64) -> Var<T> {
-                $right(self.clone(), c)
+            fn $f(self, c: $scalar) -> Var<T> {
+                $right(self.clone(), c as f64)
             }
         }
-        impl<T: Float> $trait<f64> for Var<T> {
+        impl<T: Float> $trait<$scalar> for Var<T> {
             type Output = Var<T>;
             #[track_caller]
-            fn $f(self, c: f64) -> Var<T> {
-                $right(self, c)
+            fn $f(self, c: $scalar) -> Var<T> {
+                $right(self, c as f64)
             }
         }
-        impl<T: Float> $trait<&Var<T>> for f64 {
+        impl<T: Float> $trait<&Var<T>> for $scalar {
             type Output = Var<T>;
             #[track_caller]
             fn $f(self, v: &Var<T>) -> Var<T> {
-                $left(v.clone(), self)
+                $left(v.clone(), self as f64)
             }
         }
-        impl<T: Float> $trait<Var<T>> for f64 {
+        impl<T: Float> $trait<Var<T>> for $scalar {
             type Output = Var<T>;
             #[track_caller]
             fn $f(self, v: Var<T>) -> Var<T> {
-                $left(v, self)
+                $left(v, self as f64)
             }
         }
+    };
+    ($trait:ident $f:ident: $right:ident, $left:ident) => {
+        with_scalar!(f64: $trait $f, $right, $left);
+        with_scalar!(i64: $trait $f, $right, $left);
     };
 }
 with_scalar!(Add add: add_scalar, add_scalar);

@@ -5,37 +5,117 @@ use crate::error::OrPanic;
 use crate::kernels::map;
 use crate::shape::broadcast_shapes;
 use crate::tensor::Tensor;
+use std::cmp::Ordering;
 
-/// The right-hand side of a comparison: a tensor, or one number for all elements.
+/// A comparison of two numbers.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+impl Comparison {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Eq => "eq",
+            Self::Ne => "ne",
+            Self::Lt => "lt",
+            Self::Le => "le",
+            Self::Gt => "gt",
+            Self::Ge => "ge",
+        }
+    }
+}
+
+/// The right-hand side of a comparison: a tensor, or one number for all elements, an `f64` or an `i64`.
+///
+/// A number is compared as the number that it is: an integer tensor is less than 0.5 where it is 0 or less, whatever the size of its
+/// elements. Against a float tensor, it is rounded to the tensor's type first, so that `x.eq(0.1)` finds the `f32` nearest to 0.1.
 pub trait Rhs<T: Num> {
-    /// The operand as a tensor.
-    fn tensor(&self) -> Tensor<T>;
+    #[doc(hidden)]
+    #[track_caller]
+    fn compare(&self, x: &Tensor<T>, how: Comparison) -> Tensor<bool>;
 }
 
 impl<T: Num> Rhs<T> for &Tensor<T> {
-    fn tensor(&self) -> Tensor<T> {
-        (*self).clone()
+    #[track_caller]
+    fn compare(&self, x: &Tensor<T>, how: Comparison) -> Tensor<bool> {
+        match how {
+            Comparison::Eq => x.zip_map(how.name(), self, |a, b| a == b),
+            Comparison::Ne => x.zip_map(how.name(), self, |a, b| a != b),
+            Comparison::Lt => x.zip_map(how.name(), self, |a, b| a < b),
+            Comparison::Le => x.zip_map(how.name(), self, |a, b| a <= b),
+            Comparison::Gt => x.zip_map(how.name(), self, |a, b| a > b),
+            Comparison::Ge => x.zip_map(how.name(), self, |a, b| a >= b),
+        }
     }
 }
 
 impl<T: Num> Rhs<T> for f64 {
-    fn tensor(&self) -> Tensor<T> {
-        Tensor::scalar(T::from_f64(*self))
+    #[track_caller]
+    fn compare(&self, x: &Tensor<T>, how: Comparison) -> Tensor<bool> {
+        if !T::INTEGER {
+            return with_number(x, how, T::from_f64(*self));
+        }
+        match how {
+            _ if self.is_nan() => x.map_for(how.name(), move |_| how == Comparison::Ne),
+            Comparison::Eq | Comparison::Ne if self.fract() != 0.0 => x.map_for(how.name(), move |_| how == Comparison::Ne),
+            // The conversion saturates, far outside of every type.
+            Comparison::Lt | Comparison::Ge => with_whole(x, how, self.ceil() as i128),
+            _ => with_whole(x, how, self.floor() as i128),
+        }
+    }
+}
+
+impl<T: Num> Rhs<T> for i64 {
+    #[track_caller]
+    fn compare(&self, x: &Tensor<T>, how: Comparison) -> Tensor<bool> {
+        with_whole(x, how, i128::from(*self))
+    }
+}
+
+#[track_caller]
+fn with_whole<T: Num>(x: &Tensor<T>, how: Comparison, c: i128) -> Tensor<bool> {
+    match T::from_whole(c) {
+        Ok(c) => with_number(x, how, c),
+        Err(side) => {
+            let below = matches!(how, Comparison::Ne | Comparison::Lt | Comparison::Le);
+            let above = matches!(how, Comparison::Ne | Comparison::Gt | Comparison::Ge);
+            let all = if side == Ordering::Greater { below } else { above };
+            x.map_for(how.name(), move |_| all)
+        }
+    }
+}
+
+#[track_caller]
+fn with_number<T: Num>(x: &Tensor<T>, how: Comparison, c: T) -> Tensor<bool> {
+    match how {
+        Comparison::Eq => x.map_for(how.name(), move |a| a == c),
+        Comparison::Ne => x.map_for(how.name(), move |a| a != c),
+        Comparison::Lt => x.map_for(how.name(), move |a| a < c),
+        Comparison::Le => x.map_for(how.name(), move |a| a <= c),
+        Comparison::Gt => x.map_for(how.name(), move |a| a > c),
+        Comparison::Ge => x.map_for(how.name(), move |a| a >= c),
     }
 }
 
 macro_rules! comparisons {
-    ($($(#[$doc:meta])* $name:ident $op:tt;)*) => {
+    ($($(#[$doc:meta])* $name:ident $how:ident;)*) => {
         impl<T: Num> Tensor<T> {$(
             $(#[$doc])*
             ///
-            /// The right-hand side is a tensor or a number.
+            /// The right-hand side is a tensor or a number; a fraction compares with integers as the number that it is.
             ///
             /// # Panics
             /// When the shapes do not broadcast.
             #[track_caller]
             pub fn $name(&self, other: impl Rhs<T>) -> Tensor<bool> {
-                self.zip_map(stringify!($name), &other.tensor(), |a, b| a $op b)
+                other.compare(self, Comparison::$how)
             }
         )*}
     };
@@ -43,17 +123,23 @@ macro_rules! comparisons {
 
 comparisons! {
     /// Where the elements are equal.
-    eq ==;
+    eq Eq;
     /// Where the elements differ.
-    ne !=;
+    ne Ne;
     /// Where this is less.
-    lt <;
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from([0i64, 1]).lt(0.5).to_vec(), [true, false]);
+    /// assert_eq!(Tensor::from([0.25f32, 1.0]).lt(1).to_vec(), [true, false]);
+    /// ```
+    lt Lt;
     /// Where this is less or equal.
-    le <=;
+    le Le;
     /// Where this is greater.
-    gt >;
+    gt Gt;
     /// Where this is greater or equal.
-    ge >=;
+    ge Ge;
 }
 
 impl Tensor<bool> {

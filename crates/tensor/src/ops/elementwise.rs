@@ -303,6 +303,10 @@ impl<T: Float> Tensor<T> {
 impl<T: Num> Tensor<T> {
     /// The nearest value of another number type; fractions are cut off when it is an integer.
     ///
+    /// As Rust's `as`: a float beyond an integer type's range becomes its nearest bound and NaN becomes 0, and an integer that a float
+    /// type does not hold (from 2^24 on for `f32`, 2^53 for `f64`) becomes the nearest that it holds. An integer beyond another
+    /// integer type's range becomes the nearest bound, where PyTorch wraps around.
+    ///
     /// ```
     /// use gradus_tensor::Tensor;
     /// assert_eq!(Tensor::from([1.5f32, -2.5]).cast::<i64>().to_vec(), [1, -2]);

@@ -1,6 +1,9 @@
 //! `+ - * /` between tensors, by value and by reference, and with numbers on either side.
+//!
+//! A number is an `f64` or, as integer literals are, an `i64`. An integer tensor takes only numbers that its type holds. Its quotients
+//! are rounded towards zero where an integer divides; an `f64` promises a fraction, so that its quotients must be whole.
 
-use crate::element::{DType, Float, Num};
+use crate::element::{Float, Num};
 use crate::error::{OrPanic, ShapeError};
 use crate::shape::broadcast_shapes;
 use crate::tensor::Tensor;
@@ -13,25 +16,152 @@ fn any<T: Num>(x: &Tensor<T>) -> Result<&Tensor<T>, ShapeError> {
 
 /// What may stand on the right of `/`: floats, and integers other than 0.
 fn divisor<T: Num>(x: &Tensor<T>) -> Result<&Tensor<T>, ShapeError> {
-    if matches!(T::DTYPE, DType::F32 | DType::F64) {
+    if !T::INTEGER {
         return Ok(x);
     }
     let flat = x.contiguous();
     match flat.as_slice().expect("contiguous").iter().position(|v| v.is_zero()) {
-        Some(at) => {
-            Err(ShapeError::new("div", format!("element {at} of the divisor {} is 0: integers have no quotient", x.shape)))
-        }
+        Some(at) => Err(ShapeError::new(
+            "div",
+            format!(
+                "element {at} of the divisor {} is 0: integers have no quotient; convert first, as with cast::<f32>()",
+                x.shape
+            ),
+        )),
         None => Ok(x),
     }
 }
 
-/// A number on the right of an operator.
-fn number<T: Num>(x: f64, check: impl Fn(&Tensor<T>) -> Result<&Tensor<T>, ShapeError>) -> Result<T, ShapeError> {
-    let x = T::from_f64(x);
-    if !matches!(T::DTYPE, DType::F32 | DType::F64) {
-        check(&Tensor::scalar(x))?;
+/// A number on one side of an operator.
+trait Scalar: Copy + std::fmt::Display {
+    /// Whether a quotient may not be rounded.
+    const FRACTIONAL: bool;
+
+    /// This number as an integer type, if that holds it.
+    fn integer<T: Num>(self) -> Option<T>;
+    fn float<T: Num>(self) -> T;
+
+    /// This number as an element.
+    #[inline]
+    fn element<T: Num>(self, op: &'static str) -> Result<T, ShapeError> {
+        if !T::INTEGER {
+            return Ok(self.float());
+        }
+        self.integer().ok_or_else(|| {
+            let detail =
+                format!("{self} is no {}, which the tensor holds; convert it first, as with cast::<f32>()", dtype::<T>());
+            ShapeError::new(op, detail)
+        })
     }
-    Ok(x)
+}
+
+impl Scalar for f64 {
+    const FRACTIONAL: bool = true;
+    fn integer<T: Num>(self) -> Option<T> {
+        if self.fract() == 0.0 { T::from_whole(self as i128).ok() } else { None }
+    }
+    #[inline(always)]
+    fn float<T: Num>(self) -> T {
+        T::from_f64(self)
+    }
+}
+
+impl Scalar for i64 {
+    const FRACTIONAL: bool = false;
+    fn integer<T: Num>(self) -> Option<T> {
+        T::from_whole(self.into()).ok()
+    }
+    #[inline(always)]
+    fn float<T: Num>(self) -> T {
+        T::from_f64(self as f64)
+    }
+}
+
+fn dtype<T: Num>() -> String {
+    format!("{:?}", T::DTYPE).to_lowercase()
+}
+
+/// An error if a quotient of integers by an `f64`, or of an `f64` by integers, is not whole.
+fn check_whole<T: Num>(a: &Tensor<T>, b: &Tensor<T>) -> Result<(), ShapeError> {
+    let [a, b] = [a, b].map(|t| t.contiguous());
+    let [a, b] = [&a, &b].map(|t| t.as_slice().expect("contiguous"));
+    let mut pairs = (0..a.len().max(b.len())).map(|i| (a[i % a.len()], b[i % b.len()]));
+    match pairs.find(|(a, b)| a.div_wrapping(*b).mul_wrapping(*b) != *a) {
+        Some((a, b)) => {
+            let detail = format!(
+                "{a} / {b} is no {}; convert first, as with cast::<f32>(), or divide by an integer, which rounds towards zero",
+                dtype::<T>()
+            );
+            Err(ShapeError::new("div", detail))
+        }
+        None => Ok(()),
+    }
+}
+
+macro_rules! with_scalar {
+    ($scalar:ty: $trait:ident, $method:ident, $assign_trait:ident, $assign:ident, $op:tt, $wrapping:ident, $divisor:ident) => {
+        impl<T: Num> $trait<$scalar> for &Tensor<T> {
+            type Output = Tensor<T>;
+            #[track_caller]
+            fn $method(self, other: $scalar) -> Tensor<T> {
+                let b: T = other.element(stringify!($method)).or_panic();
+                if T::INTEGER {
+                    $divisor(&Tensor::scalar(b)).or_panic();
+                    if stringify!($method) == "div" && <$scalar>::FRACTIONAL && self.numel() > 0 {
+                        check_whole(self, &Tensor::scalar(b)).or_panic();
+                    }
+                }
+                self.map_for(stringify!($method), move |a| a.$wrapping(b))
+            }
+        }
+
+        impl<T: Num> $trait<$scalar> for Tensor<T> {
+            type Output = Tensor<T>;
+            #[track_caller]
+            fn $method(self, other: $scalar) -> Tensor<T> {
+                if T::INTEGER {
+                    return &self $op other;
+                }
+                let b: T = other.float();
+                self.map_into_for(stringify!($method), move |a| a.$wrapping(b))
+            }
+        }
+
+        impl<T: Num> $trait<&Tensor<T>> for $scalar {
+            type Output = Tensor<T>;
+            #[track_caller]
+            fn $method(self, other: &Tensor<T>) -> Tensor<T> {
+                let a: T = self.element(stringify!($method)).or_panic();
+                if T::INTEGER {
+                    $divisor(other).or_panic();
+                    if stringify!($method) == "div" && <$scalar>::FRACTIONAL && other.numel() > 0 {
+                        check_whole(&Tensor::scalar(a), other).or_panic();
+                    }
+                }
+                other.map_for(stringify!($method), move |b| a.$wrapping(b))
+            }
+        }
+
+        impl<T: Num> $trait<Tensor<T>> for $scalar {
+            type Output = Tensor<T>;
+            #[track_caller]
+            fn $method(self, other: Tensor<T>) -> Tensor<T> {
+                if T::INTEGER {
+                    return self $op &other;
+                }
+                let a: T = self.float();
+                other.map_into_for(stringify!($method), move |b| a.$wrapping(b))
+            }
+        }
+
+        impl<T: Num> $assign_trait<$scalar> for Tensor<T> {
+            #[track_caller]
+            fn $assign(&mut self, other: $scalar) {
+                // A number that is refused leaves the left-hand side.
+                *self = if T::INTEGER { &*self $op other } else { self.take() $op other };
+            }
+        }
+    };
 }
 
 macro_rules! operator {
@@ -75,44 +205,6 @@ macro_rules! operator {
             }
         }
 
-        impl<T: Num> $trait<f64> for &Tensor<T> {
-            type Output = Tensor<T>;
-            #[track_caller]
-            fn $method(self, other: f64) -> Tensor<T> {
-                let b = number::<T>(other, $divisor).or_panic();
-                self.map_for(stringify!($method), move |a| a.$wrapping(b))
-            }
-        }
-
-        impl<T: Num> $trait<f64> for Tensor<T> {
-            type Output = Tensor<T>;
-            #[track_caller]
-            fn $method(self, other: f64) -> Tensor<T> {
-                let b = number::<T>(other, $divisor).or_panic();
-                self.map_into_for(stringify!($method), move |a| a.$wrapping(b))
-            }
-        }
-
-        impl<T: Num> $trait<&Tensor<T>> for f64 {
-            type Output = Tensor<T>;
-            #[track_caller]
-            fn $method(self, other: &Tensor<T>) -> Tensor<T> {
-                let a = T::from_f64(self);
-                $divisor(other).or_panic();
-                other.map_for(stringify!($method), move |b| a.$wrapping(b))
-            }
-        }
-
-        impl<T: Num> $trait<Tensor<T>> for f64 {
-            type Output = Tensor<T>;
-            #[track_caller]
-            fn $method(self, other: Tensor<T>) -> Tensor<T> {
-                let a = T::from_f64(self);
-                $divisor(&other).or_panic();
-                other.map_into_for(stringify!($method), move |b| a.$wrapping(b))
-            }
-        }
-
         /// In place when nobody else holds the buffer.
         ///
         /// # Panics
@@ -130,12 +222,8 @@ macro_rules! operator {
             }
         }
 
-        impl<T: Num> $assign_trait<f64> for Tensor<T> {
-            #[track_caller]
-            fn $assign(&mut self, other: f64) {
-                *self = self.take() $op other;
-            }
-        }
+        with_scalar! { f64: $trait, $method, $assign_trait, $assign, $op, $wrapping, $divisor }
+        with_scalar! { i64: $trait, $method, $assign_trait, $assign, $op, $wrapping, $divisor }
     };
 }
 

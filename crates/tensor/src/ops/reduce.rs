@@ -38,6 +38,9 @@ impl<T: Element> Tensor<T> {
 impl<T: Num> Tensor<T> {
     /// The sum over `axes`, which go; `..` for all.
     ///
+    /// # Panics
+    /// When a sum of integers overflows their type: `cast::<i64>()` bytes first.
+    ///
     /// ```
     /// use gradus_tensor::Tensor;
     /// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
@@ -47,25 +50,51 @@ impl<T: Num> Tensor<T> {
     /// ```
     #[track_caller]
     pub fn sum(&self, axes: impl Axes) -> Self {
-        self.fold("sum", &axes.resolve_all("sum", self.rank()).or_panic(), false, Sum)
+        self.total("sum", axes, false, Sum, Sum)
     }
 
     /// The sum over `axes`, which stay with size 1.
     #[track_caller]
     pub fn sum_keep(&self, axes: impl Axes) -> Self {
-        self.fold("sum", &axes.resolve_all("sum", self.rank()).or_panic(), true, Sum)
+        self.total("sum", axes, true, Sum, Sum)
     }
 
     /// The product over `axes`, which go.
     #[track_caller]
     pub fn prod(&self, axes: impl Axes) -> Self {
-        self.fold("prod", &axes.resolve_all("prod", self.rank()).or_panic(), false, Prod)
+        self.total("prod", axes, false, Prod, Prod)
     }
 
     /// The product over `axes`, which stay with size 1.
     #[track_caller]
     pub fn prod_keep(&self, axes: impl Axes) -> Self {
-        self.fold("prod", &axes.resolve_all("prod", self.rank()).or_panic(), true, Prod)
+        self.total("prod", axes, true, Prod, Prod)
+    }
+
+    /// A sum or product, and a panic when that of integers overflows.
+    #[track_caller]
+    fn total(&self, op: &'static str, axes: impl Axes, keep: bool, f: impl Fold<T>, of_f64: impl Fold<f64>) -> Self {
+        let axes = axes.resolve_all(op, self.rank()).or_panic();
+        let y = self.fold(op, &axes, keep, f);
+        y.check_wrapped(op, || self.cast::<f64>().fold(op, &axes, keep, of_f64));
+        y
+    }
+
+    /// A panic unless these integers, computed modulo the size of their type, are the true ones. `about` computes them in floating
+    /// point: a result that wrapped around is off by at least the size of the type.
+    #[track_caller]
+    fn check_wrapped(&self, op: &'static str, about: impl FnOnce() -> Tensor<f64>) {
+        if !T::INTEGER {
+            return;
+        }
+        let half = (T::HIGHEST.to_f64() - T::LOWEST.to_f64()) / 2.0;
+        // NaN is 0 times an infinity, where the true product is 0.
+        let right = self.zip_map(op, &about(), move |y, about| about.is_nan() || (about - y.to_f64()).abs() < half);
+        if !right.all() {
+            let dtype = format!("{:?}", T::DTYPE).to_lowercase();
+            let detail = format!("the result overflows {dtype}; convert first, as with cast::<i64>() or cast::<f64>()");
+            Err(ShapeError::new(op, detail)).or_panic()
+        }
     }
 
     /// The largest element over `axes`, which go; NaN if any is.
@@ -165,6 +194,7 @@ impl<T: Num> Tensor<T> {
                 }
             });
         }
+        out.check_wrapped("cumsum", || self.cast::<f64>().cumsum(axis));
         out
     }
 }

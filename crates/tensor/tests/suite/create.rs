@@ -49,6 +49,41 @@ proptest! {
 }
 
 #[test]
+fn the_end_of_a_range_is_not_in_it() {
+    let count = |a: f64, b: f64, s: f64| Tensor::<f64>::arange(a, b, s).numel();
+    let single = |a: f32, b: f32, s: f32| Tensor::<f32>::arange(a, b, s).numel();
+    // Decimal fractions, each a quotient that rounds to above or below a whole number.
+    for (a, b, s, n) in [(1.0, 1.3, 0.1, 3), (0.0, 0.3, 0.1, 3), (0.0, 1.0, 0.1, 10), (2.0, 2.6, 0.2, 3), (0.0, 0.7, 0.1, 7)] {
+        assert_eq!((count(a, b, s), single(a as f32, b as f32, s as f32)), (n, n), "from {a} to {b} by {s}");
+        assert_eq!(count(b, a, -s), n, "from {b} to {a} by -{s}");
+        assert!(Tensor::<f64>::arange(a, b, s).to_vec().iter().all(|&v| v < b - s / 2.0));
+    }
+    for n in 1..500 {
+        let n_steps = f64::from(n) * 0.01;
+        assert_eq!(count(0.0, n_steps, 0.01), n as usize);
+        assert_eq!(single(0.0, n_steps as f32, 0.01), n as usize);
+        assert_eq!(count(0.0, n_steps + 0.005, 0.01), n as usize + 1);
+    }
+    assert_eq!((count(0.0, 1.0, 0.3), count(0.0, 0.95, 0.1), single(0.0, 1_000_000.5, 1.0)), (4, 10, 1_000_001));
+    assert_eq!((count(1.0, 0.0, 0.1), count(0.0, 0.0, 1.0)), (0, 0));
+}
+
+#[test]
+fn ranges_of_large_integers_are_exact() {
+    let big = (1i64 << 53) + 1;
+    assert_eq!(Tensor::<i64>::arange(big, big + 5, 2).to_vec(), [big, big + 2, big + 4]);
+    assert_eq!(Tensor::<i64>::arange(i64::MAX - 1, i64::MIN, i64::MIN).to_vec(), [i64::MAX - 1, -2]);
+    assert_eq!(Tensor::<u8>::arange(250, 255, 2).to_vec(), [250, 252, 254]);
+    assert!(panic_of(|| Tensor::<i64>::arange(i64::MIN, i64::MAX, 1)).starts_with("arange at "));
+}
+
+#[test]
+fn linspace_between_ends_whose_distance_overflows() {
+    let x = Tensor::<f64>::linspace(-1.6e308, 1.6e308, 5).to_vec();
+    assert!(x.iter().zip([-1.6e308, -8e307, 0.0, 8e307, 1.6e308]).all(|(a, b)| (a - b).abs() <= 1e-15 * b.abs()), "{x:?}");
+}
+
+#[test]
 fn arrays_keep_their_nesting() {
     let x = Tensor::from([[[[1i32, 2], [3, 4]], [[5, 6], [7, 8]]]]);
     assert_eq!(*x.shape(), [1, 2, 2, 2]);

@@ -9,6 +9,7 @@ mod display;
 mod einsum;
 mod elementwise;
 mod index;
+mod integers;
 mod join;
 mod layouts;
 mod linalg;
