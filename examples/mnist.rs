@@ -93,7 +93,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// The wrong predictions that the network was surest of, up to 24.
 fn mistakes(images: &Tensor, labels: &Tensor<i64>, outputs: &Tensor, path: &Path) -> Result<(), TrainError> {
-    let probabilities = outputs.zip_map("softmax", &outputs.logsumexp_keep(1), |x, l| (x - l).exp());
+    let probabilities = outputs.softmax(1);
     let (sure, predicted, truth) = (probabilities.max(1).to_vec(), outputs.argmax(1).to_vec(), labels.to_vec());
     let mut wrong: Vec<usize> = (0..truth.len()).filter(|&i| predicted[i] != truth[i]).collect();
     wrong.sort_by(|&a, &b| sure[b].total_cmp(&sure[a]));

@@ -8,9 +8,6 @@ use crate::var::Var;
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
 use std::sync::Arc;
 
-/// The logarithm of no probability, where an infinity would make a gradient NaN.
-const NEVER: f64 = -1e30;
-
 /// One sequence: which steps it has, and its labels with a blank before, between and after them (`l'` of the paper).
 #[derive(Debug)]
 struct Row {
@@ -64,7 +61,11 @@ impl<T: Float> Var<T> {
     pub fn ctc(&self, targets: &[Vec<usize>], mask: Option<&Tensor<bool>>, blank: usize) -> Var<T> {
         let rows = Arc::new(rows(self.shape(), targets, mask, blank).or_panic());
         let log_p = self.value().contiguous();
-        let losses = rows.iter().map(|row| -forward(&table(&log_p, row), row).1).map(T::lit).collect();
+        let loss = |row: &Row| {
+            let (table, offset) = table(&log_p, row);
+            T::lit(-(offset + forward(&table, row).1))
+        };
+        let losses = rows.iter().map(loss).collect();
         let input = self.clone();
         op("ctc", [self], Tensor::from_vec(losses, [rows.len()]), move |p| {
             if p.is_differentiable() {
@@ -101,12 +102,27 @@ fn rows(shape: &[usize], targets: &[Vec<usize>], mask: Option<&Tensor<bool>>, bl
     targets.iter().enumerate().map(row).collect()
 }
 
-/// The log-probabilities of a row's states at its steps.
-fn table<T: Float>(log_p: &Tensor<T>, row: &Row) -> Vec<Vec<f64>> {
+/// The log-probabilities of a row's states at its steps, each step's less the largest of them, and the sum of these. Gradients do not
+/// depend on it, and the sums over paths keep the digits that it would take.
+fn table<T: Float>(log_p: &Tensor<T>, row: &Row) -> (Vec<Vec<f64>>, f64) {
     let (batch, classes) = (log_p.shape()[1], log_p.shape()[2]);
     let all = log_p.as_slice().expect("made contiguous before");
     let at = |t: usize, class: usize| all[(t * batch + row.index) * classes + class].to_f64();
-    row.steps.iter().map(|&t| row.states.iter().map(|&class| at(t, class)).collect()).collect()
+    let mut offset = 0.0;
+    let step = |&t: &usize| {
+        let mut step: Vec<f64> = row.states.iter().map(|&class| at(t, class)).collect();
+        let most = largest(&step);
+        offset += most;
+        step.iter_mut().for_each(|p| *p -= most);
+        step
+    };
+    (row.steps.iter().map(step).collect(), offset)
+}
+
+/// The largest, and 0 if it is infinite.
+fn largest(log_p: &[f64]) -> f64 {
+    let most = log_p.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if most.is_finite() { most } else { 0.0 }
 }
 
 /// `ln (e^a + e^b)`.
@@ -171,7 +187,7 @@ fn add_gradient<T: Float>(log_p: &Tensor<T>, row: &Row, g: f64, gx: &mut Tensor<
         return;
     }
     let (batch, classes) = (log_p.shape()[1], log_p.shape()[2]);
-    let log_p = table(log_p, row);
+    let log_p = table(log_p, row).0;
     let (before, all) = forward(&log_p, row);
     let after = backward(&log_p, row);
     let gx = gx.as_mut_slice();
@@ -185,7 +201,7 @@ fn add_gradient<T: Float>(log_p: &Tensor<T>, row: &Row, g: f64, gx: &mut Tensor<
     }
 }
 
-/// The same in ops that have derivatives of every order.
+/// The same, but for constants, in ops that have derivatives of every order.
 fn unfold<T: Float>(log_p: &Var<T>, rows: &[Row]) -> Var<T> {
     let losses: Vec<Var<T>> = rows.iter().map(|row| unfold_row(log_p, row)).collect();
     Var::stack(&losses.iter().collect::<Vec<_>>(), 0)
@@ -195,7 +211,10 @@ fn unfold_row<T: Float>(log_p: &Var<T>, row: &Row) -> Var<T> {
     let states = row.states.len();
     let indices = |of: &[usize]| Tensor::from_vec(of.iter().map(|&i| i as i64).collect(), [of.len()]);
     let log_p = log_p.select(1, row.index).index_select(0, &indices(&row.steps)).index_select(1, &indices(&row.states));
-    let never = |n: usize| Var::<T>::constant(Tensor::full([n], T::lit(NEVER)));
+    let steps = log_p.value().to_vec();
+    let most = steps.chunks_exact(states).map(|step| T::lit(largest(&step.iter().map(|p| (*p).to_f64()).collect::<Vec<_>>())));
+    let log_p = log_p - Var::constant(Tensor::from_vec(most.collect(), [row.steps.len(), 1]));
+    let never = |n: usize| Var::<T>::constant(Tensor::full([n], -T::INFINITY));
     let skip = Tensor::from_fn([states], |at| !row.skips(at[0]));
     let first = states.min(2);
     let mut sums = Var::concat(&[&log_p.select(0, 0).slice(0, ..first), &never(states - first)], 0);
@@ -204,7 +223,7 @@ fn unfold_row<T: Float>(log_p: &Var<T>, row: &Row) -> Var<T> {
             let by = by.min(states);
             Var::concat(&[&never(by), &sums.slice(0, ..states - by)], 0)
         };
-        let from = [&sums, &shifted(1), &shifted(2).masked_fill(&skip, NEVER)];
+        let from = [&sums, &shifted(1), &shifted(2).masked_fill(&skip, f64::NEG_INFINITY)];
         sums = Var::stack(&from, 0).logsumexp(0) + log_p.select(0, t);
     }
     -sums.slice(0, states.saturating_sub(2)..).logsumexp(0)

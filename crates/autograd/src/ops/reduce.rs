@@ -1,7 +1,6 @@
 //! Reductions. Their adjoints broadcast back; which element a maximum came from is a constant mask.
 
 use crate::op::{op, op_with_output};
-use crate::ops::no_nan::times_gradient;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
 use gradus_tensor::shape::{Axes, Axis, AxisList, reduced_shape};
@@ -78,7 +77,7 @@ impl<T: Float> Var<T> {
         let t = taken("max", self, axes);
         let y = self.value().max(&t.axes);
         let share = share(self.value(), &y.reshape(&t.kept), &t.axes);
-        op("max", [self], y, move |p| [Some(p.gy().reshape(&t.kept) * Var::constant(share.clone()))])
+        op("max", [self], y, move |p| [Some(p.gy().reshape(&t.kept).mul_no_nan(&Var::constant(share.clone())))])
     }
 
     /// As [`max`](Self::max), the axes staying with size 1.
@@ -97,7 +96,7 @@ impl<T: Float> Var<T> {
         let t = taken("min", self, axes);
         let y = self.value().min(&t.axes);
         let share = share(self.value(), &y.reshape(&t.kept), &t.axes);
-        op("min", [self], y, move |p| [Some(p.gy().reshape(&t.kept) * Var::constant(share.clone()))])
+        op("min", [self], y, move |p| [Some(p.gy().reshape(&t.kept).mul_no_nan(&Var::constant(share.clone())))])
     }
 
     /// As [`min`](Self::min), the axes staying with size 1.
@@ -107,19 +106,23 @@ impl<T: Float> Var<T> {
         self.min(&t.axes).reshape(&t.kept)
     }
 
-    /// `ln Σ e^x` over `axes`, which go, without overflow: `dx = e^(x - y) dy`.
+    /// `ln Σ e^x` over `axes`, which go, without overflow: `dx = softmax(x) dy`. Of minus infinities alone it is minus infinity, with a
+    /// gradient of 0.
     #[track_caller]
     pub fn logsumexp(&self, axes: impl Axes) -> Var<T> {
         let t = taken("logsumexp", self, axes);
-        let x = self.clone();
-        op_with_output("logsumexp", [self], self.value().logsumexp(&t.axes), move |p| {
-            let (y, gy) = (p.y().reshape(&t.kept), p.gy().reshape(&t.kept));
+        let (x, sums) = (self.clone(), self.value().log_sums(&t.axes));
+        let y = (&sums[0] + &sums[1]).reshape(reduced_shape(&t.from, &t.axes, false));
+        op("logsumexp", [self], y, move |p| {
+            let gy = p.gy().reshape(&t.kept);
             if p.is_differentiable() {
-                return [Some((&x - y).exp().mul_no_nan(&gy))];
+                // The same for any offset, so its derivatives are those of the softmax with the offset held fixed.
+                let powers = (&x - Var::constant(sums[0].clone())).exp();
+                let total = powers.sum_keep(&t.axes);
+                let none = total.value().eq(0.0);
+                return [Some((powers / total.masked_fill(&none, 1.0)).mul_no_nan(&gy))];
             }
-            let share = x.value().zip_map("logsumexp", y.value(), |x, y| (x - y).exp());
-            let share = share.zip_map_into("logsumexp", gy.value(), times_gradient);
-            [Some(Var::constant(share))]
+            [Some(Var::constant(x.value().logsumexp_grad(&t.axes, &sums, gy.value())))]
         })
     }
 

@@ -9,12 +9,13 @@ use gradus_tensor::{Float, OrPanic, Rng, Tensor};
 
 impl<T: Float> Var<T> {
     /// `y = e^x / Σ e^x` along one axis, without overflow: `dx = y (dy - Σ dy y)`.
+    ///
+    /// As in PyTorch, `y` rounds to 1 where one logit is far above the others (17 in `f32`, 37 in `f64`), and its slope `y (1 - y)`
+    /// to 0; those of the others keep their digits.
     #[track_caller]
     pub fn softmax(&self, axis: impl Axis) -> Var<T> {
         let axis = axis.resolve("softmax", self.rank()).or_panic();
-        let x = self.value();
-        let y = x.zip_map("softmax", &x.logsumexp_keep(axis), |x, l| (x - l).exp());
-        op_with_output("softmax", [self], y, move |p| {
+        op_with_output("softmax", [self], self.value().softmax(axis), move |p| {
             let (y, gy) = (p.y(), p.gy());
             let centred = gy - y.mul_no_nan(gy).sum_keep(axis);
             if p.is_differentiable() {
@@ -26,13 +27,11 @@ impl<T: Float> Var<T> {
         .symmetric() // diag(y) - y yᵀ
     }
 
-    /// `y = x - ln Σ e^x` along one axis, without overflow: `dx = dy - e^y Σ dy`.
+    /// `y = x - ln Σ e^x` along one axis, as `(x - m) - ln Σ e^(x - m)` with the largest `m`: `dx = dy - e^y Σ dy`.
     #[track_caller]
     pub fn log_softmax(&self, axis: impl Axis) -> Var<T> {
         let axis = axis.resolve("log_softmax", self.rank()).or_panic();
-        let x = self.value();
-        let y = x.zip_map("log_softmax", &x.logsumexp_keep(axis), |x, l| x - l);
-        op_with_output("log_softmax", [self], y, move |p| {
+        op_with_output("log_softmax", [self], self.value().log_softmax(axis), move |p| {
             let (y, gy) = (p.y(), p.gy());
             let total = gy.sum_keep(axis);
             if p.is_differentiable() {

@@ -25,7 +25,7 @@ pub fn check_labels(op: &'static str, labels: &Tensor<i64>, classes: usize, igno
 }
 
 /// Cross-entropy from logits `[N, C]` or `[N, C, d…]`: `-Σ t ln softmax(x)`, with targets `t` as class indices
-/// `[N, d…]` or as probabilities of the logits' shape.
+/// `[N, d…]` or as probabilities of the logits' shape. A target of 0 counts for nothing, be the logit minus infinity: 0 ln 0 is 0.
 ///
 /// Label smoothing mixes the target with the uniform distribution (Szegedy et al. 2016). With class weights and class
 /// indices, the mean is weighted by the targets' weights, as in PyTorch.
@@ -119,10 +119,11 @@ fn check_target(op: &'static str, x: &[usize], labels: &Tensor<i64>, ignored: Op
     check_labels(op, labels, x[1], ignored)
 }
 
-/// `ln Σ e^x - x[label]` for each row of `[N, C]`: `dx = dy (softmax(x) - one_hot(label))`.
+/// `l - (x[label] - m)` for each row of `[N, C]`, with the largest `m` and `l = ln Σ e^(x - m)`:
+/// `dx = dy (softmax(x) - one_hot(label))`.
 #[track_caller]
 fn softmax_cross_entropy<T: Float>(x: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
-    let [y, sums] = x.value().cross_entropy(labels).or_panic();
+    let (y, sums) = x.value().cross_entropy(labels).or_panic();
     let (kept, labels) = (x.clone(), labels.clone());
     op("softmax_cross_entropy", [x], y, move |p| {
         let gy = p.gy();
@@ -169,7 +170,7 @@ fn sample_weights<T: Float>(
     ignore: Option<i64>,
 ) -> (Tensor<i64>, Option<Tensor<T>>) {
     let flat = labels.reshape([-1]);
-    let ignored = ignore.map(|i| flat.eq(i as f64));
+    let ignored = ignore.map(|i| flat.eq(i));
     let safe = match &ignored {
         Some(mask) => flat.masked_fill(mask, 0),
         None => flat,
@@ -195,11 +196,12 @@ impl<T: Float> Loss<T, Tensor<i64>> for CrossEntropy {
         if self.smoothing > 0.0 {
             let mut spread = -x.log_softmax(1);
             if let Some(w) = weight {
-                spread = spread * Var::constant(w);
+                // 0 · ∞ is 0: a class of weight 0 may have no probability.
+                spread = spread.mul_no_nan(&Var::constant(w));
             }
             let mut spread = spread.sum(1) / classes as f64;
             if let Some(ignore) = self.ignore {
-                spread = spread.masked_fill(&labels.reshape([-1]).eq(ignore as f64), 0.0);
+                spread = spread.masked_fill(&labels.reshape([-1]).eq(ignore), 0.0);
             }
             losses = losses * (1.0 - self.smoothing) + spread * self.smoothing;
         }
@@ -225,7 +227,7 @@ impl CrossEntropy {
             per_class[1] = classes;
             target = target * w.reshape(&per_class[..]);
         }
-        self.reduction.apply(-(output.log_softmax(1) * Var::constant(target)).sum(1))
+        self.reduction.apply(-output.log_softmax(1).mul_no_nan(&Var::constant(target)).sum(1))
     }
 }
 

@@ -5,7 +5,7 @@ use gradus_autograd::Var;
 use gradus_tensor::{Float, Tensor};
 
 /// `t (ln t - x)` with `x` log-probabilities and `t` probabilities: the Kullback-Leibler divergence from the output to
-/// the target. The default divides the sum by the batch size, PyTorch's `batchmean`, which is the divergence proper.
+/// the target; 0 where `t` is, be `x` minus infinity. The default divides the sum by the batch size, PyTorch's `batchmean`, which is the divergence proper.
 ///
 /// ```
 /// use gradus_autograd::Var;
@@ -44,13 +44,10 @@ impl<T: Float> Loss<T, Tensor<T>> for KlDivergence {
     #[track_caller]
     fn loss(&self, output: &Var<T>, target: &Tensor<T>) -> Var<T> {
         same_shape("kl_divergence", output, target);
-        let (probability, entropy) = if self.log_target {
-            (target.exp(), target.map(|l| if l == -T::INFINITY { T::zero() } else { l.exp() * l }))
-        } else {
-            // 0 ln 0 is 0.
-            (target.clone(), target.map(|t| if t == T::zero() { t } else { t * t.ln() }))
-        };
-        let losses = Var::constant(entropy) - output * Var::constant(probability);
+        let (probability, logarithm) =
+            if self.log_target { (target.exp(), target.clone()) } else { (target.clone(), target.ln()) };
+        // 0 where the probability is: 0 ln 0 is 0.
+        let losses = (Var::constant(logarithm) - output).mul_no_nan(&Var::constant(probability));
         match self.reduction {
             Some(reduction) => reduction.apply(losses),
             None => losses.sum(..) / target.shape().first().copied().unwrap_or(1) as f64,

@@ -155,3 +155,52 @@ fn a_reduced_loss_cannot_be_weighted() {
     let x = Var::leaf(Tensor::<f64>::zeros([2, 3]));
     SampleWeighted::new(CrossEntropy::new()).loss(&x, &(Tensor::from([0i64, 1]), Tensor::ones([2])));
 }
+
+/// Minus infinity where a target is 0: values and gradients of all forms of cross-entropy, which is that of the other classes.
+#[test]
+fn an_impossible_class_that_is_no_target_counts_for_nothing() {
+    const NONE: f64 = f64::NEG_INFINITY;
+    let (x, two) =
+        (Var::leaf(Tensor::from([[1.0, NONE, 2.0], [0.5, NONE, 0.0]])), Var::leaf(Tensor::from([[1.0, 2.0], [0.5, 0.0]])));
+    let targets = (Tensor::from([[0.25, 0.0, 0.75], [1.0, 0.0, 0.0]]), Tensor::from([[0.25, 0.75], [1.0, 0.0]]));
+    let near = |a: f64, b: f64| (a - b).abs() < 1e-15;
+    let check = |all: Var<f64>, few: Var<f64>| {
+        assert!(near(all.item(), few.item()), "{} where {} is right", all.item(), few.item());
+        let (all, few) = (all.backward()[&x].clone(), few.backward()[&two].clone());
+        for row in 0..2 {
+            assert_eq!(all.at([row, 1]), 0.0);
+            assert!(near(all.at([row, 0]), few.at([row, 0])) && near(all.at([row, 2]), few.at([row, 1])), "{all:?} and {few:?}");
+        }
+    };
+    let loss = CrossEntropy::new();
+    check(loss.loss(&x, &targets.0), loss.loss(&two, &targets.1));
+    check(loss.loss(&x, &Tensor::from([2i64, 0])), loss.loss(&two, &Tensor::from([1i64, 0])));
+    // Smoothed over the classes that have a weight.
+    let smoothed = |classes: f64| CrossEntropy::new().label_smoothing(0.1 * classes / 3.0);
+    let weighted = smoothed(3.0).weight([1.0, 0.0, 2.0]).reduction(Reduction::Sum).loss(&x, &Tensor::from([2i64, 0]));
+    assert!(weighted.item().is_finite());
+    let apart = SampleWeighted::new(CrossEntropy::new().reduction(Reduction::None));
+    let weights = Tensor::from([2.0, 1.0]);
+    check(apart.loss(&x, &(targets.0.clone(), weights.clone())), apart.loss(&two, &(targets.1.clone(), weights)));
+    let (p, q) = (x.log_softmax(1), two.log_softmax(1));
+    check(KlDivergence::new().loss(&p, &targets.0), KlDivergence::new().loss(&q, &targets.1));
+    let kl = KlDivergence::new().log_target();
+    check(kl.loss(&p, &targets.0.ln()), kl.loss(&q, &targets.1.ln()));
+    // Where the target is not 0, an impossible class costs infinitely much.
+    assert_eq!(loss.loss(&x, &Tensor::from([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])).item(), f64::INFINITY);
+}
+
+#[test]
+fn cross_entropy_of_large_logits_keeps_its_digits() {
+    for level in [0.0f32, 1e3, 1e4, -1e6] {
+        let x = Var::leaf(Tensor::from([[0.0f32, 1.0, 2.5], [3.0, 0.5, 0.0]]) + f64::from(level));
+        let labels = Tensor::from([1i64, 2]);
+        let exact = Var::leaf(x.value().cast::<f64>() - f64::from(level));
+        for loss in [CrossEntropy::new(), CrossEntropy::new().label_smoothing(0.1), CrossEntropy::new().weight([1.0, 2.0, 0.5])] {
+            let (y, wanted) = (loss.loss(&x, &labels), loss.loss(&exact, &labels));
+            assert!((f64::from(y.item()) - wanted.item()).abs() < 1e-6 * wanted.item(), "{} at {level}", y.item());
+            let (g, wanted) = (y.backward()[&x].cast::<f64>(), wanted.backward()[&exact].clone());
+            assert!((&g - &wanted).abs().le(5e-7).all(), "at {level}: {g:?} where {wanted:?} is right");
+        }
+    }
+}

@@ -1,6 +1,10 @@
-//! Rows of logits: the logarithm of the sum of their exponentials, and cross-entropy with its gradient. A row is read again while it
-//! is in the first-level cache, and no exponential is written to memory but the gradient's.
+//! Rows of logits: softmax and its logarithm, the logarithm of the sum of their exponentials, and cross-entropy with its gradient.
+//!
+//! The largest logit `m` and `l = ln Σ e^(x - m)` stay apart: rounded to one number, `m + l` is off by the spacing of floats at
+//! `m`, and every `x - (m + l)` with it, while `(x - m) - l` is exact to the last digits of `l`. A row is read again while it is in
+//! the first-level cache.
 
+use super::map;
 use super::parallel::{Parts, chunks, chunks_mut};
 use super::reduce::{self, BLOCK, Fold, Max, Sum, block};
 use super::simd::{Kernel, dispatch};
@@ -37,53 +41,113 @@ fn offset<T: Float>(max: T) -> T {
     if max.is_finite() || max.is_nan() { max } else { T::zero() }
 }
 
-/// Some rows, no longer than a block.
-struct Rows<'a, T> {
-    x: &'a [T],
-    n: usize,
-    out: &'a mut [T],
-}
-
-impl<T: Float> Kernel for Rows<'_, T> {
-    type Out = ();
-    #[inline(always)]
-    fn run(self) {
-        for (out, x) in self.out.iter_mut().zip(self.x.chunks_exact(self.n)) {
-            let max = offset(block(x, Max));
-            *out = block(x, Exps { max }).ln() + max;
-        }
-    }
-}
-
 /// Rows that one task takes.
 fn rows_of_task(n: usize, rows: usize) -> usize {
     if rows * n < 4 * TASK { rows.max(1) } else { (TASK / n).max(1) }
 }
 
-/// `out[r] = ln Σ e^x` over row `r` of `x`, each `n` long.
-pub fn log_sum_exp<T: Float>(x: &[T], n: usize, out: &mut [T]) {
-    assert_eq!(x.len(), out.len() * n);
-    if n == 0 {
-        return out.fill(-T::INFINITY);
-    }
-    let rows = rows_of_task(n, out.len());
-    (chunks_mut(out, rows), chunks(x, rows * n)).each(|_, (out, x)| {
-        if n <= BLOCK {
-            return dispatch(Rows { x, n, out });
+/// Some rows, no longer than a block.
+struct LogSums<'a, T> {
+    x: &'a [T],
+    n: usize,
+    max: &'a mut [T],
+    log: &'a mut [T],
+}
+
+impl<T: Float> Kernel for LogSums<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for ((max, log), x) in self.max.iter_mut().zip(self.log).zip(self.x.chunks_exact(self.n)) {
+            *max = offset(block(x, Max));
+            *log = block(x, Exps { max: *max }).ln();
         }
-        for (out, x) in out.iter_mut().zip(x.chunks_exact(n)) {
-            let max = offset(reduce::all(x, Max));
-            *out = reduce::all(x, Exps { max }).ln() + max;
+    }
+}
+
+/// `max[r]`, the largest of row `r` of `x`, and `log[r] = ln Σ e^(x - max[r])` over it, each row `n` long. Where the largest is
+/// infinite, `max` is 0.
+pub fn log_sums<T: Float>(x: &[T], n: usize, max: &mut [T], log: &mut [T]) {
+    assert!(max.len() == log.len() && x.len() == max.len() * n);
+    if n == 0 {
+        max.fill(T::zero());
+        return log.fill(-T::INFINITY);
+    }
+    let rows = rows_of_task(n, max.len());
+    (chunks_mut(max, rows), chunks_mut(log, rows), chunks(x, rows * n)).each(|_, (max, log, x)| {
+        if n <= BLOCK {
+            return dispatch(LogSums { x, n, max, log });
+        }
+        for ((max, log), x) in max.iter_mut().zip(log).zip(x.chunks_exact(n)) {
+            *max = offset(reduce::all(x, Max));
+            *log = reduce::all(x, Exps { max: *max }).ln();
         }
     });
 }
 
-/// `out = g (e^(x - lse) - 1[label])` of some rows.
+/// Rows no longer than a block: `out = e^(x - max) / Σ e^(x - max)`, or with `LOG` its logarithm.
+struct Softmax<'a, T, const LOG: bool> {
+    x: &'a [T],
+    n: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Float, const LOG: bool> Kernel for Softmax<'_, T, LOG> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        for (out, x) in self.out.chunks_exact_mut(self.n).zip(self.x.chunks_exact(self.n)) {
+            let max = offset(block(x, Max));
+            if LOG {
+                let log = block(x, Exps { max }).ln();
+                for (y, &x) in out.iter_mut().zip(x) {
+                    *y = (x - max) - log;
+                }
+            } else {
+                for (y, &x) in out.iter_mut().zip(x) {
+                    *y = (x - max).exp();
+                }
+                let sum = block(out, Sum);
+                for y in out {
+                    *y /= sum;
+                }
+            }
+        }
+    }
+}
+
+/// The softmax of each row of `x`, each `n` long, or with `LOG` its logarithm.
+pub fn softmax<T: Float, const LOG: bool>(x: &[T], n: usize, out: &mut [T]) {
+    assert_eq!(x.len(), out.len());
+    if x.is_empty() {
+        return;
+    }
+    let rows = rows_of_task(n, x.len() / n);
+    (chunks_mut(out, rows * n), chunks(x, rows * n)).each(|_, (out, x)| {
+        if n <= BLOCK {
+            return dispatch(Softmax::<T, LOG> { x, n, out });
+        }
+        for (out, x) in out.chunks_exact_mut(n).zip(x.chunks_exact(n)) {
+            let max = offset(reduce::all(x, Max));
+            if LOG {
+                let log = reduce::all(x, Exps { max }).ln();
+                map::unary(x, out, move |x| (x - max) - log);
+            } else {
+                map::unary(x, out, move |x| (x - max).exp());
+                let sum = reduce::all(out, Sum);
+                map::unary_in_place(out, move |y| y / sum);
+            }
+        }
+    });
+}
+
+/// `out = g (e^(x - max - log) - 1[label])` of some rows.
 struct Gradient<'a, T> {
     x: &'a [T],
     n: usize,
-    lse: &'a [T],
-    labels: &'a [usize],
+    max: &'a [T],
+    log: &'a [T],
+    labels: Option<&'a [usize]>,
     g: &'a [T],
     out: &'a mut [T],
 }
@@ -93,28 +157,36 @@ impl<T: Float> Kernel for Gradient<'_, T> {
     #[inline(always)]
     fn run(self) {
         let rows = self.x.chunks_exact(self.n).zip(self.out.chunks_exact_mut(self.n));
-        for ((x, out), (&lse, (&label, &g))) in rows.zip(self.lse.iter().zip(self.labels.iter().zip(self.g))) {
-            if g == T::zero() {
-                out.fill(g);
+        let sums = self.max.iter().zip(self.log).zip(self.g);
+        for (r, ((x, out), ((&max, &log), &g))) in rows.zip(sums).enumerate() {
+            let nothing = self.labels.is_none() && log == -T::INFINITY;
+            if g == T::zero() || nothing {
+                out.fill(T::zero());
                 continue;
             }
             for (y, &x) in out.iter_mut().zip(x) {
-                *y = (x - lse).exp() * g;
+                *y = ((x - max) - log).exp() * g;
             }
-            out[label] -= g;
+            if let Some(labels) = self.labels {
+                out[labels[r]] -= g;
+            }
         }
     }
 }
 
-/// The gradient of cross-entropy, `g (softmax(x) - one_hot(label))`, for each row of `x`, each `n` long, whose log-sum-exp, label and
-/// gradient `g` are given. A row whose `g` is 0 has none, be its logits infinite.
-pub fn cross_entropy_backward<T: Float>(x: &[T], n: usize, lse: &[T], labels: &[usize], g: &[T], out: &mut [T]) {
-    assert!(x.len() == out.len() && [lse.len(), labels.len(), g.len()].iter().all(|rows| rows * n == x.len()));
+/// The gradient of [`log_sums`]' `max + log`, `g softmax(x)`, or, where `labels` are given, of cross-entropy,
+/// `g (softmax(x) - one_hot(label))`, for each row of `x`, each `n` long. A row whose `g` is 0 has none, be its logits infinite; nor
+/// has the sum of a row of minus infinities.
+pub fn log_sums_backward<T: Float>(x: &[T], n: usize, [max, log, g]: [&[T]; 3], labels: Option<&[usize]>, out: &mut [T]) {
+    let counts = [max.len(), log.len(), g.len(), labels.map_or(g.len(), <[usize]>::len)];
+    assert!(x.len() == out.len() && counts.iter().all(|rows| rows * n == x.len()));
     if n == 0 {
         return;
     }
-    let rows = rows_of_task(n, lse.len());
-    let given = (chunks(lse, rows), chunks(labels, rows), chunks(g, rows));
-    let all = (chunks_mut(out, rows * n), chunks(x, rows * n), given);
-    all.each(|_, (out, x, (lse, labels, g))| dispatch(Gradient { x, n, lse, labels, g, out }));
+    let rows = rows_of_task(n, max.len());
+    let all = (chunks_mut(out, rows * n), chunks(x, rows * n), [max, log, g].map(|given| chunks(given, rows)));
+    all.each(|task, (out, x, [max, log, g])| {
+        let labels = labels.map(|labels| &labels[task * rows..][..g.len()]);
+        dispatch(Gradient { x, n, max, log, labels, g, out });
+    });
 }

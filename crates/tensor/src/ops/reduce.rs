@@ -3,7 +3,6 @@
 use crate::element::{Element, Float, Num};
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::reduce::{self, Fold, Max, Min, Prod, Sum};
-use crate::kernels::softmax::log_sum_exp;
 use crate::parallel::{Parts, chunks, chunks_mut};
 use crate::shape::{Axes, Axis, AxisList, Shape, reduced_shape};
 use crate::tensor::Tensor;
@@ -243,23 +242,15 @@ impl<T: Float> Tensor<T> {
     /// `ln(sum(e^x))` over `axes`, which go, without overflow.
     #[track_caller]
     pub fn logsumexp(&self, axes: impl Axes) -> Self {
-        self.logsumexp_resolved(&axes.resolve_all("logsumexp", self.rank()).or_panic(), false)
+        let axes = axes.resolve_all("logsumexp", self.rank()).or_panic();
+        self.logsumexp_keep(&axes).reshape(reduced_shape(&self.shape, &axes, false))
     }
 
     /// As [`logsumexp`](Self::logsumexp), the axes staying with size 1.
     #[track_caller]
     pub fn logsumexp_keep(&self, axes: impl Axes) -> Self {
-        self.logsumexp_resolved(&axes.resolve_all("logsumexp", self.rank()).or_panic(), true)
-    }
-
-    #[track_caller]
-    fn logsumexp_resolved(&self, axes: &[usize], keep: bool) -> Self {
-        let order: AxisList = (0..self.rank()).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
-        let rows = self.permute(&order).contiguous();
-        let n = axes.iter().map(|&axis| self.shape[axis]).product();
-        Self::build_for("logsumexp", reduced_shape(&self.shape, axes, keep), |out| {
-            log_sum_exp(rows.as_slice().expect("contiguous"), n, out)
-        })
+        let [largest, sums] = self.log_sums(axes);
+        largest + sums
     }
 
     /// This tensor summed down to `shape`: the adjoint of broadcasting from `shape` to this one.
