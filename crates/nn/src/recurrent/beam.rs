@@ -1,8 +1,9 @@
 //! Beam search: the likeliest sequence of tokens, looked for among a few at a time.
 
 use super::cell::CellState;
+use super::sampling::check_logits;
 use gradus_autograd::{Var, no_grad};
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, OrPanic, Tensor};
 
 /// Keeps the `beams` likeliest beginnings, step by step, until they have ended.
 ///
@@ -71,8 +72,12 @@ impl BeamSearch {
     /// first. `step` is given the last tokens `[B]` of `B` beginnings and a state of as many rows, and says the logits of the next
     /// tokens, `[B, tokens]`, and the next state. Nothing is recorded.
     ///
+    /// A token whose logit is minus infinity never follows, so there may be fewer sequences than beams. A logit of infinity is
+    /// certain; several share the probability evenly.
+    ///
     /// # Panics
-    /// When the logits are not `[B, tokens]`.
+    /// When the logits are not `[B, tokens]`, one is NaN, or all of a row are minus infinity.
+    #[track_caller]
     pub fn search<T: Float, S: CellState<T>>(
         &self,
         first: usize,
@@ -102,16 +107,18 @@ impl BeamSearch {
     }
 
     /// The likeliest beginnings that are one token longer; each knows which row it comes from.
+    #[track_caller]
     fn further<T: Float>(&self, alive: &[Alive], logits: &Var<T>) -> Vec<Alive> {
         let shape = logits.shape();
         assert!(shape.len() == 2 && shape[0] == alive.len(), "beam_search: logits {shape}; wanted [{}, tokens]", alive.len());
-        let log_p = logits.detach().log_softmax(1).into_value();
         let mut all = Vec::with_capacity(alive.len() * shape[1]);
         for (row, a) in alive.iter().enumerate() {
-            let next = log_p.select(0, row).to_vec().into_iter().enumerate();
-            all.extend(next.map(|(token, p)| (a.log_probability + p.to_f64(), row, token)));
+            let logits: Vec<f64> = logits.value().select(0, row).to_vec().into_iter().map(|l| l.to_f64()).collect();
+            check_logits("beam_search", row, &logits).or_panic();
+            let next = log_probabilities(&logits).into_iter().enumerate().filter(|(_, p)| *p != f64::NEG_INFINITY);
+            all.extend(next.map(|(token, p)| (a.log_probability + p, row, token)));
         }
-        all.sort_by(|a, b| b.0.total_cmp(&a.0));
+        all.sort_by(|a, b| b.0.partial_cmp(&a.0).expect("no probability is NaN"));
         all.truncate(self.beams);
         let longer = |(log_probability, row, token): (f64, usize, usize)| {
             let tokens = alive[row].tokens.iter().copied().chain([token]).collect();
@@ -135,4 +142,13 @@ impl BeamSearch {
         let score = a.log_probability / self.penalty(a.tokens.len());
         Hypothesis { tokens: a.tokens.clone(), log_probability: a.log_probability, score }
     }
+}
+
+/// The logarithm of the softmax; where some logits are infinite, they share the probability.
+fn log_probabilities(logits: &[f64]) -> Vec<f64> {
+    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    // The largest is 0 also where it is infinite, as infinities cannot be subtracted.
+    let below: Vec<f64> = logits.iter().map(|&l| if l == most { 0.0 } else { l - most }).collect();
+    let total = below.iter().map(|l| l.exp()).sum::<f64>().ln();
+    below.into_iter().map(|l| l - total).collect()
 }

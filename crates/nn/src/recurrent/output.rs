@@ -1,6 +1,7 @@
 //! Recurrence from the output: Goodfellow, Bengio and Courville, "Deep Learning", section 10.2.1, figures 10.4 and 10.6.
 
 use super::forcing::{ForcingGap, TeacherForcing};
+use super::sampling::Sampler;
 use super::sequence::Sequence;
 use crate::layer::{Layer, Mode};
 use crate::layers::Linear;
@@ -188,11 +189,7 @@ fn read_back<T: Float>(output: &Var<T>, link: Feedback, rng: &mut Rng) -> Var<T>
     match link {
         Feedback::Output => output.clone(),
         Feedback::Softmax => output.softmax(1),
-        Feedback::Argmax => Var::constant(output.value().argmax(1).one_hot(classes)),
-        Feedback::Sample => {
-            // The largest of the logits with Gumbel noise is a draw from their softmax (Gumbel 1954).
-            let noise = Tensor::uniform([output.shape()[0], classes], f64::MIN_POSITIVE, 1.0, rng).map(|u: T| -(-u.ln()).ln());
-            Var::constant((output.value() + &noise).argmax(1).one_hot(classes))
-        }
+        Feedback::Argmax => Var::constant(Sampler::greedy().choose(output.value(), rng).one_hot(classes)),
+        Feedback::Sample => Var::constant(Sampler::temperature(1.0).choose(output.value(), rng).one_hot(classes)),
     }
 }

@@ -1,9 +1,12 @@
 //! Choosing the next token.
 
-use gradus_tensor::{Float, Rng, Tensor};
+use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
 
 /// Chooses a class from logits: the likeliest, or a draw from their softmax, which may be made sharper (temperature below 1) or
 /// blunter, and cut off at the likeliest few (Fan et al. 2018, top-k; Holtzman et al. 2020, top-p).
+///
+/// A logit of minus infinity is never chosen. One of infinity wins; several share the choice evenly. A NaN has no meaning, nor has a
+/// row of minus infinities: [`choose`](Self::choose) panics.
 ///
 /// ```
 /// use gradus_nn::Sampler;
@@ -28,13 +31,14 @@ impl Sampler {
         Self { temperature: 0.0, top_k: None, top_p: 1.0 }
     }
 
-    /// A draw from the softmax of the logits divided by the temperature.
+    /// A draw from the softmax of the logits divided by the temperature. At 0 it is [`greedy`](Self::greedy); at infinity, all classes
+    /// that are possible are as likely.
     ///
     /// # Panics
-    /// When it is not above 0.
+    /// When it is negative or NaN.
     #[track_caller]
     pub fn temperature(temperature: f64) -> Self {
-        assert!(temperature > 0.0 && temperature.is_finite(), "sampler: temperature {temperature}; wanted one above 0");
+        assert!(temperature >= 0.0, "sampler: temperature {temperature}; expected 0 or more");
         Self { temperature, top_k: None, top_p: 1.0 }
     }
 
@@ -63,25 +67,31 @@ impl Sampler {
     /// A class for each row of logits, `[N, classes]` to `[N]`.
     ///
     /// # Panics
-    /// When the logits are no matrix, or there are no classes.
+    /// When the logits are no matrix, there are no classes, one is NaN, or all of a row are minus infinity.
     #[track_caller]
     pub fn choose<T: Float>(&self, logits: &Tensor<T>, rng: &mut Rng) -> Tensor<i64> {
         let shape = logits.shape();
         assert!(shape.len() == 2 && shape[1] > 0, "sampler: logits {shape}; wanted [N, classes]");
         let row = |n: usize| logits.select(0, n).to_vec().into_iter().map(|l| l.to_f64()).collect::<Vec<f64>>();
-        let chosen: Vec<i64> = (0..shape[0]).map(|n| self.one(&row(n), rng) as i64).collect();
-        Tensor::from_vec(chosen, [shape[0]])
+        let rows: Vec<Vec<f64>> = (0..shape[0]).map(row).collect();
+        rows.iter().enumerate().try_for_each(|(n, row)| check_logits("sampler", n, row)).or_panic();
+        Tensor::from_vec(rows.iter().map(|row| self.one(row, rng) as i64).collect(), [shape[0]])
     }
 
     fn one(&self, logits: &[f64], rng: &mut Rng) -> usize {
-        let mut order: Vec<usize> = (0..logits.len()).collect();
-        order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a])); // stable: the first of equals stays first
+        let mut order: Vec<usize> = (0..logits.len()).filter(|&i| logits[i] != f64::NEG_INFINITY).collect();
+        // Stable: the first of equals stays first.
+        order.sort_by(|&a, &b| logits[b].partial_cmp(&logits[a]).expect("no logit is NaN"));
         if self.temperature == 0.0 {
             return order[0];
         }
         order.truncate(self.top_k.unwrap_or(usize::MAX));
         let most = logits[order[0]];
-        let mut weights: Vec<f64> = order.iter().map(|&i| ((logits[i] - most) / self.temperature).exp()).collect();
+        if most == f64::INFINITY {
+            order.retain(|&i| logits[i] == most);
+        }
+        let weight = |&i: &usize| if logits[i] == most { 1.0 } else { ((logits[i] - most) / self.temperature).exp() };
+        let mut weights: Vec<f64> = order.iter().map(weight).collect();
         let total: f64 = weights.iter().sum();
         let mut sum = 0.0;
         let enough = weights.iter().position(|w| {
@@ -94,6 +104,19 @@ impl Sampler {
             left -= w;
             left < 0.0
         });
-        order[drawn.unwrap_or(weights.len() - 1)]
+        // Rounding may leave a little; that is the last possible one's.
+        let last = || weights.iter().rposition(|w| *w > 0.0).expect("the likeliest has the weight 1");
+        order[drawn.unwrap_or_else(last)]
     }
+}
+
+/// An error unless the logits of row `n` say which class is likely: none is NaN, and one is above minus infinity.
+pub(super) fn check_logits(op: &'static str, n: usize, logits: &[f64]) -> Result<(), ShapeError> {
+    if let Some(class) = logits.iter().position(|l| l.is_nan()) {
+        return Err(ShapeError::new(op, format!("the logit of class {class} in row {n} is NaN; expected numbers")));
+    }
+    if logits.iter().all(|l| *l == f64::NEG_INFINITY) {
+        return Err(ShapeError::new(op, format!("all logits of row {n} are minus infinity; expected a class that is possible")));
+    }
+    Ok(())
 }

@@ -15,6 +15,7 @@ mod patterns;
 mod penalty;
 mod pytorch;
 mod recurrent;
+mod sampling;
 mod sequences;
 mod sequential;
 mod unfolding;

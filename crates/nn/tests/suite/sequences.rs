@@ -100,12 +100,6 @@ fn samples_are_drawn_as_told() {
     assert_shares(&shares(Sampler::temperature(1e-3), &logits), &[0.0, 1.0, 0.0, 0.0]);
 }
 
-#[test]
-#[should_panic(expected = "temperature 0; wanted one above 0")]
-fn a_temperature_of_zero_is_refused() {
-    Sampler::temperature(0.0);
-}
-
 /// All sequences over `tokens` that end in `end` or are `longest` long, with the logarithm of their probability.
 fn all_sequences(log_p: &[Vec<f64>], end: usize, longest: usize) -> Vec<(Vec<usize>, f64)> {
     let (mut open, mut done) = (vec![(vec![], 0.0)], vec![]);
