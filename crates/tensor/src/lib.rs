@@ -45,6 +45,7 @@ pub use ops::linalg::{LinalgError, Lu, solve_shape};
 pub use ops::matmul::matmul_shape;
 pub use ops::pool::{Pool2dOptions, pool2d_shape};
 pub use ops::recurrent::FusedSequence;
+pub use ops::taps::Taps;
 pub use real::Real;
 pub use rng::{Rng, RngState};
 pub use shape::Shape;

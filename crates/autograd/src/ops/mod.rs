@@ -8,6 +8,7 @@ mod einsum;
 mod index;
 mod join;
 mod linalg;
+mod masked;
 mod matmul;
 mod no_nan;
 mod operators;
@@ -17,6 +18,7 @@ mod reduce;
 mod slice;
 mod softmax;
 mod straight_through;
+mod taps;
 mod unary;
 mod unfolded;
 mod view;
@@ -39,6 +41,7 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
         slice::samples::<T>(),
         index::samples::<T>(),
         join::samples::<T>(),
+        masked::samples::<T>(),
         matmul::samples::<T>(),
         linalg::samples::<T>(),
         conv::samples::<T>(),
@@ -48,6 +51,7 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
         recurrent::samples::<T>(),
         softmax::samples::<T>(),
         straight_through::samples::<T>(),
+        taps::samples::<T>(),
         crate::derivatives::samples::<T>(),
         crate::checkpoint::samples::<T>(),
         crate::fixed_point::samples::<T>(),

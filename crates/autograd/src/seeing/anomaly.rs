@@ -122,8 +122,8 @@ impl Drop for Restore {
 ///
 /// `f` runs to its end all the same: what it changed, as by an optimiser's step, stays changed. Reading every result
 /// makes it slower. Only this thread's ops are seen, not those of a parallel loop inside `f` that run on other threads; and not
-/// arithmetic on two constants handed over by value.
-/// Infinities made on purpose are reported too: mask with a large number, as `-1e9`.
+/// arithmetic on two constants handed over by value. Infinities made on purpose are reported too: mask scores with
+/// [`Var::masked_softmax`](crate::Var::masked_softmax), whose result has none.
 ///
 /// # Errors
 /// The first anomaly.

@@ -14,7 +14,7 @@ pub(crate) enum Kind {
 
 const NAMES: [(Kind, &str); 6] = [
     (Kind::Leaf, "leaf"),
-    (Kind::Product, "matmul einsum conv2d conv2d_input_grad conv2d_weight_grad"),
+    (Kind::Product, "matmul masked_matmul sampled_matmul einsum conv2d conv2d_input_grad conv2d_weight_grad"),
     (
         Kind::Elementwise,
         "add sub mul div pow atan2 maximum minimum neg add_scalar mul_scalar div_scalar scalar_sub square recip sqrt exp \
@@ -24,14 +24,14 @@ const NAMES: [(Kind, &str); 6] = [
     ),
     (
         Kind::Reduction,
-        "sum sum_to max min prod cumsum norm standardize logsumexp avg_pool2d avg_pool2d_grad max_pool2d pool_gather pool_scatter",
+        "sum sum_to max min prod cumsum norm standardize logsumexp weighted_sums avg_pool2d avg_pool2d_grad max_pool2d pool_gather pool_scatter",
     ),
     (
         Kind::Shape,
         "concat diagonal diagonal_embed embedding expand flip gather index_add index_select input pad pad_step permute repeat \
          reshape roll scatter_add slice transpose",
     ),
-    (Kind::Loss, "softmax log_softmax softmax_cross_entropy"),
+    (Kind::Loss, "softmax log_softmax masked_softmax softmax_cross_entropy"),
 ];
 
 impl Kind {

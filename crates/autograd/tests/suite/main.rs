@@ -7,6 +7,7 @@ mod custom;
 mod derivatives;
 mod ends;
 mod implicit;
+mod numbers;
 mod ops;
 mod parts;
 mod pictures;

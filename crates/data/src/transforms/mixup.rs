@@ -82,7 +82,13 @@ impl<D: Dataset<Batch = (Tensor<f32>, Tensor<i64>)>> Dataset for Mixup<D> {
         let mixed = Tensor::build(inputs.shape().clone(), |out| {
             for (i, out) in out.chunks_exact_mut(width.max(1)).enumerate() {
                 let (share, own, other) = (shares[i], &from[i * width..], &from[partner(i) * width..]);
-                out.iter_mut().zip(own).zip(other).for_each(|((to, a), b)| *to = share * a + (1.0 - share) * b);
+                // A share that rounds to all or nothing leaves the other out, whatever it is.
+                let mix = |a: f32, b: f32| match share {
+                    1.0 => a,
+                    0.0 => b,
+                    _ => share * a + (1.0 - share) * b,
+                };
+                out.iter_mut().zip(own).zip(other).for_each(|((to, &a), &b)| *to = mix(a, b));
             }
         });
         let mut targets = vec![0.0; n * self.classes];

@@ -15,17 +15,20 @@ struct Taps {
     weights: Vec<f32>,
 }
 
-/// The taps of each of `to` outputs along a side of `from` inputs.
+/// The taps of each of `to` outputs along a side of `from` inputs; only those that have a weight.
+///
+/// In units of `1 / 2to` of an input pixel, all places are whole numbers: output `i` is at `(2i + 1) from`, input `j` at `(2j + 1) to`,
+/// and the triangle reaches `2 max(from, to)` to either side.
 fn taps(from: usize, to: usize) -> Vec<Taps> {
-    let scale = from as f64 / to as f64;
-    let reach = scale.max(1.0);
-    let of = |i: usize| {
-        let center = scale * (i as f64 + 0.5);
-        let first = (center - reach + 0.5).max(0.0) as usize;
-        let end = ((center + reach + 0.5) as usize).min(from);
-        let weight = |j: usize| (1.0 - ((j as f64 - center + 0.5) / reach).abs()).max(0.0);
+    let [from, to] = [from, to].map(|n| n as i128);
+    let reach = 2 * from.max(to);
+    let of = |i: i128| {
+        let center = (2 * i + 1) * from;
+        let first = ((center - reach - to).div_euclid(2 * to) + 1).max(0);
+        let end = (-(to - center - reach).div_euclid(2 * to)).min(from);
+        let weight = |j: i128| 1.0 - ((2 * j + 1) * to - center).abs() as f64 / reach as f64;
         let total: f64 = (first..end).map(weight).sum();
-        Taps { first, weights: (first..end).map(|j| (weight(j) / total) as f32).collect() }
+        Taps { first: first as usize, weights: (first..end).map(|j| (weight(j) / total) as f32).collect() }
     };
     (0..to).map(of).collect()
 }
@@ -196,5 +199,29 @@ impl Transform for RandomResizedCrop {
         let [_, h, w] = sizes("random resized crop", &picture)?;
         let (corner, size) = self.window(h, w, rng);
         resize(&crop(&picture, corner, size)?, self.size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::taps;
+
+    #[test]
+    fn taps_are_where_the_triangle_is_above_zero() {
+        for from in 1..20usize {
+            for to in 1..20usize {
+                let (scale, reach) = (from as f64 / to as f64, (from as f64 / to as f64).max(1.0));
+                for (i, tap) in taps(from, to).into_iter().enumerate() {
+                    let height = |j: usize| 1.0 - ((j as f64 + 0.5 - scale * (i as f64 + 0.5)) / reach).abs();
+                    let total: f64 = (0..from).map(|j| height(j).max(0.0)).sum();
+                    for j in 0..from {
+                        let weight = j.checked_sub(tap.first).and_then(|k| tap.weights.get(k)).copied();
+                        let wanted = height(j) / total;
+                        assert!((f64::from(weight.unwrap_or(0.0)) - wanted.max(0.0)).abs() < 1e-6, "{from} to {to}, {i} and {j}");
+                        assert!(weight != Some(0.0) && (weight.is_some() || wanted < 1e-12), "{from} to {to}, {i} and {j}");
+                    }
+                }
+            }
+        }
     }
 }

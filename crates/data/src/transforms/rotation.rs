@@ -66,18 +66,27 @@ impl Plane<'_> {
     }
 
     fn nearest(&self, x: f64, y: f64) -> f32 {
-        // A quarter turn ends on pixels but for rounding, which must not decide.
-        let settle = |v: f64| (v * 1e6).round_ties_even() / 1e6;
         self.at(settle(x).round_ties_even(), settle(y).round_ties_even())
     }
 
     fn bilinear(&self, x: f64, y: f64) -> f32 {
+        let (x, y) = (settle(x), settle(y));
         let (left, top) = (x.floor(), y.floor());
         let (right, down) = ((x - left) as f32, (y - top) as f32);
-        let above = self.at(left, top) * (1.0 - right) + self.at(left + 1.0, top) * right;
-        let below = self.at(left, top + 1.0) * (1.0 - right) + self.at(left + 1.0, top + 1.0) * right;
-        above * (1.0 - down) + below * down
+        let above = between_two(self.at(left, top), self.at(left + 1.0, top), right);
+        let below = between_two(self.at(left, top + 1.0), self.at(left + 1.0, top + 1.0), right);
+        between_two(above, below, down)
     }
+}
+
+/// A quarter turn ends on pixels but for rounding, which must not decide.
+fn settle(v: f64) -> f64 {
+    (v * 1e6).round_ties_even() / 1e6
+}
+
+/// From `a` to `b`; at `a` itself, `b` is not read.
+fn between_two(a: f32, b: f32, share: f32) -> f32 {
+    if share == 0.0 { a } else { a * (1.0 - share) + b * share }
 }
 
 /// Turns a picture by a random angle.

@@ -6,4 +6,4 @@ mod softmax;
 
 pub use multi_head::MultiHeadAttention;
 pub use scores::{AdditiveAttention, Attention, BilinearAttention, DotAttention};
-pub use softmax::scaled_dot_product_attention;
+pub use softmax::{causal_mask, scaled_dot_product_attention};

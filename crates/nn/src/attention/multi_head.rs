@@ -1,6 +1,6 @@
 //! Multi-head attention.
 
-use super::softmax::{masked_softmax, scaled_products};
+use super::softmax::{causal_mask, read, scaled_weights};
 use crate::init;
 use crate::layer::{Layer, Mode};
 use crate::layers::Linear;
@@ -84,7 +84,8 @@ impl<T: Float> MultiHeadAttention<T> {
         }
     }
 
-    /// Query `i` sees key `j` only if `j <= i`.
+    /// No query sees a later key: query `i` of `Q` sees key `j` of `S` only if `j <= i + S - Q`. Fewer queries than keys are the last
+    /// steps, as with keys and values from a cache; see [`causal_mask`].
     #[must_use]
     pub fn causal(self) -> Self {
         Self { causal: true, ..self }
@@ -102,7 +103,8 @@ impl<T: Float> MultiHeadAttention<T> {
     }
 
     /// What each query reads, 0 at its padding, and the weights `[N, heads, Q, S]`. Keys that are padding are not seen, nor
-    /// those where `mask`, of `[Q, S]` or `[N, Q, S]`, is false. A query that sees no key reads the output's bias.
+    /// those where `mask`, of `[Q, S]` or `[N, Q, S]`, is false: keys and values that a query does not see may be infinite or NaN. A
+    /// query that sees no key has weights of 0 and reads the output's bias.
     ///
     /// # Panics
     /// When the shapes do not fit.
@@ -122,12 +124,12 @@ impl<T: Float> MultiHeadAttention<T> {
         }
         let [q, k, v] = [queries, keys, values].map(Sequence::zero_padding);
         let mask = self.mask(&q, &k, mask).or_panic();
-        let scores = scaled_products(&self.head_inputs(&q, 0), &self.head_inputs(&k, 1));
-        let mut weights = masked_softmax(&scores, mask.as_ref());
+        let [k, v] = [k, v].map(|x| zero_unseen(x, mask.as_ref()));
+        let mut weights = scaled_weights(&self.head_inputs(&q, 0), &self.head_inputs(&k, 1), mask.as_ref());
         if let Mode::Train(rng) = mode {
             weights = weights.dropout(self.dropout, rng);
         }
-        let read = weights.matmul(&self.head_inputs(&v, 2)).permute([2, 0, 1, 3]);
+        let read = read(&weights, &self.head_inputs(&v, 2), mask.as_ref()).permute([2, 0, 1, 3]);
         let y = self.out_proj.forward(&read.reshape([q.len(), q.batch(), self.width()]), mode);
         (queries.with_steps(y).zero_padding(), weights)
     }
@@ -163,10 +165,21 @@ impl<T: Float> MultiHeadAttention<T> {
             }
             None => None,
         };
-        let causal = self.causal.then(|| Tensor::from_fn([1, 1, queries, keys], |at| at[3] <= at[2]));
+        let causal = self.causal.then(|| causal_mask(queries, keys).reshape([1, 1, queries, keys]));
         let there = k.mask().map(|m| m.t().reshape([batch, 1, 1, keys]));
         Ok([given, causal, there].into_iter().flatten().reduce(|a, b| a.and(&b)))
     }
+}
+
+/// With the steps that no query sees set to 0 if one is not finite: in a projection's gradient, 0 times NaN would be NaN.
+fn zero_unseen<T: Float>(x: Sequence<T>, mask: Option<&Tensor<bool>>) -> Sequence<T> {
+    let steps = x.steps();
+    let Some(mask) = mask.filter(|_| !steps.value().map(|v| v.is_finite()).all()) else { return x };
+    let queries = mask.shape()[2];
+    let mask = mask.expand([x.batch(), 1, queries, x.len()]);
+    let unseen = Tensor::from_fn([x.len(), x.batch(), 1], |at| (0..queries).all(|q| !mask.at([at[1], 0, q, at[0]])));
+    let zeroed = steps.masked_fill(&unseen, 0.0);
+    x.with_steps(zeroed)
 }
 
 impl<T: Float> Layer<T> for MultiHeadAttention<T> {

@@ -72,7 +72,8 @@ macro_rules! spatial_dropout {
                 match mode {
                     Mode::Train(rng) if self.p > 0.0 => {
                         let each: Shape = (0..$rank).map(|a| if a < 2 { x.shape()[a] } else { 1 }).collect();
-                        x * Var::constant(Tensor::ones(each)).dropout(self.p, rng)
+                        // Not a product: what is dropped may be NaN.
+                        x.mul_no_nan(&Var::constant(Tensor::ones(each)).dropout(self.p, rng))
                     }
                     _ => x.clone(),
                 }

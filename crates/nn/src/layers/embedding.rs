@@ -66,7 +66,7 @@ impl<T: Float> Embedding<T> {
             refuse("Embedding", format!("expected indices from 0 to {}, got {index} at position {place}", rows as i64 - 1))
         }
         let y = self.weight.value().index_select(0, &flat);
-        let padding = self.padding.map(|index| flat.eq(index as f64).unsqueeze(1));
+        let padding = self.padding.map(|index| flat.eq(index as i64).unsqueeze(1));
         let y = op("embedding", [&*self.weight], y, move |p| {
             let gy = match &padding {
                 Some(mask) => p.gy().masked_fill(mask, 0.0),

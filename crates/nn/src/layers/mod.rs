@@ -1,7 +1,6 @@
 //! The layers, a kind a file.
 
 mod activation;
-mod along;
 mod branches;
 pub(crate) mod checkpoint;
 mod conv;

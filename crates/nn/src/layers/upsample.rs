@@ -1,11 +1,10 @@
 //! Enlarging and shrinking by interpolation.
 
-use super::along::product_along;
 use crate::layer::{Layer, Mode};
 use crate::refuse::refuse;
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Taps, Tensor};
 
 /// What lies between the pixels that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +21,9 @@ enum Target {
 }
 
 /// Another size of sequences `[N, C, L]`, pictures `[N, C, H, W]` or volumes `[N, C, D, H, W]`, by interpolation: by the
-/// nearest pixel, or linear along each axis (bilinear, trilinear). The pixels' places are PyTorch's.
+/// nearest pixel, or linear along each axis (bilinear, trilinear). The pixels' places are PyTorch's, but as exact numbers: 120/88
+/// times 88 pixels are 120, and enlarged 49 times, pixel 49 shows pixel 1. A pixel that is NaN or infinite reaches those that lie next
+/// to it, and no other.
 ///
 /// ```
 /// use gradus_nn::{Layer, Mode, Upsample};
@@ -46,7 +47,8 @@ pub struct Upsample {
 }
 
 impl Upsample {
-    /// To `scale` times the size along each axis, rounded down, by the nearest pixel.
+    /// To `scale` times the size along each axis, rounded down, by the nearest pixel. A product that is whole but for the rounding of
+    /// the scale is whole.
     ///
     /// # Panics
     /// When `scale` is not finite or not above 0.
@@ -68,61 +70,104 @@ impl Upsample {
         Self { interpolation: Interpolation::Linear { align_corners }, ..self }
     }
 
-    /// The size along each axis, and how many pixels of the input lie to one of the output.
+    /// How each axis is enlarged.
     #[track_caller]
-    fn sizes(&self, input: &[usize]) -> Vec<(usize, f64)> {
+    fn axes(&self, input: &[usize]) -> Vec<Along> {
         if !(3..=5).contains(&input.len()) {
             let expected = "[N, C, L], [N, C, H, W] or [N, C, D, H, W]";
             refuse("Upsample", format!("expected input {expected}, got {input:?}"))
         }
-        let sizes: Vec<(usize, f64)> = match &self.target {
-            Target::Scale(scale) => input[2..].iter().map(|&n| ((n as f64 * scale) as usize, 1.0 / scale)).collect(),
+        let axes: Vec<Along> = match &self.target {
+            Target::Scale(scale) => input[2..].iter().map(|&from| Along::scaled(from, *scale)).collect(),
             Target::Size(size) if size.len() + 2 == input.len() => {
-                size.iter().zip(&input[2..]).map(|(&size, &n)| (size, n as f64 / size as f64)).collect()
+                size.iter().zip(&input[2..]).map(|(&to, &from)| Along { from, to, scale: None }).collect()
             }
             Target::Size(size) => {
                 refuse("Upsample", format!("expected input of {} axes for size {size:?}, got {input:?}", size.len() + 2))
             }
         };
-        if input[2..].contains(&0) || sizes.iter().any(|(size, _)| *size == 0) {
-            let sizes: Vec<usize> = sizes.iter().map(|(size, _)| *size).collect();
+        if axes.iter().any(|a| a.from == 0 || a.to == 0) {
+            let sizes: Vec<usize> = axes.iter().map(|a| a.to).collect();
             refuse("Upsample", format!("expected 1 or more along each axis, got input {input:?} to size {sizes:?}"))
         }
-        sizes
+        axes
     }
 }
 
-/// The matrix `[size, from]` of linear interpolation along an axis.
-fn linear<T: Float>(from: usize, size: usize, step: f64, align_corners: bool) -> Tensor<T> {
-    let step = match align_corners {
-        true if size > 1 => (from - 1) as f64 / (size - 1) as f64,
-        true => 0.0,
-        false => step,
-    };
-    let mut weights = vec![T::zero(); size * from];
-    for (i, row) in weights.chunks_exact_mut(from).enumerate() {
-        let at = if align_corners { i as f64 * step } else { ((i as f64 + 0.5) * step - 0.5).max(0.0) };
-        let low = (at as usize).min(from - 1);
-        let share = (at - low as f64).min(1.0);
-        row[low] += T::lit(1.0 - share);
-        row[(low + 1).min(from - 1)] += T::lit(share);
+/// From how many pixels to how many along an axis, and by which scale if it was given.
+#[derive(Clone, Copy, Debug)]
+struct Along {
+    from: usize,
+    to: usize,
+    scale: Option<f64>,
+}
+
+/// A place along an axis: a pixel, and how far it is from there to the next.
+type Place = (usize, f64);
+
+impl Along {
+    fn scaled(from: usize, scale: f64) -> Self {
+        Self { from, to: settled(from as f64 * scale).0, scale: Some(scale) }
     }
-    Tensor::from_vec(weights, [size, from])
+
+    fn is_identity(self) -> bool {
+        self.from == self.to && self.scale.is_none_or(|scale| scale == 1.0)
+    }
+
+    /// The pixel that pixel `i` of the output shows.
+    fn nearest(self, i: usize) -> usize {
+        let (at, _) = match self.scale {
+            Some(scale) => settled(i as f64 / scale),
+            None => fraction(i as i128 * self.from as i128, self.to as i128),
+        };
+        at.min(self.from - 1)
+    }
+
+    /// Where pixel `i` of the output lies in the input.
+    fn place(self, i: usize, align_corners: bool) -> Place {
+        let [i, from, to] = [i, self.from, self.to].map(|n| n as i128);
+        match self.scale {
+            _ if align_corners => fraction(i * (from - 1), (to - 1).max(1)),
+            Some(scale) => settled((i as f64 + 0.5) / scale - 0.5),
+            None => fraction((2 * i + 1) * from - to, 2 * to),
+        }
+    }
+
+    /// Which pixels each pixel of the output lies between, and how near.
+    fn linear<T: Float>(self, align_corners: bool) -> Taps<T> {
+        let last = self.from - 1;
+        let row = |i| match self.place(i, align_corners) {
+            (low, share) if low < last => vec![(low, T::lit(1.0 - share)), (low + 1, T::lit(share))],
+            _ => vec![(last, T::one())],
+        };
+        Taps::new(self.from, (0..self.to).map(row))
+    }
+}
+
+/// The place `above / below`, 0 if it is negative.
+fn fraction(above: i128, below: i128) -> Place {
+    let above = above.max(0);
+    ((above / below) as usize, (above % below) as f64 / below as f64)
+}
+
+/// A place, 0 if it is negative, and a whole number if it is one but for the rounding of what it was computed from.
+fn settled(at: f64) -> Place {
+    let near = at.round();
+    let at = if (at - near).abs() <= 1e-12 * at.abs().max(1.0) { near } else { at }.max(0.0);
+    (at as usize, at.fract())
 }
 
 impl<T: Float> Layer<T> for Upsample {
     #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
         let mut y = x.clone();
-        for (a, (size, step)) in self.sizes(x.shape()).into_iter().enumerate() {
-            let from = x.shape()[a + 2];
+        for (a, along) in self.axes(x.shape()).into_iter().enumerate().filter(|(_, along)| !along.is_identity()) {
             y = match self.interpolation {
-                _ if size == from && step == 1.0 => y,
                 Interpolation::Nearest => {
-                    let nearest = |i: usize| ((i as f64 * step) as i64).min(from as i64 - 1);
-                    y.index_select(a + 2, &Tensor::from_vec((0..size).map(nearest).collect(), [size]))
+                    let nearest = (0..along.to).map(|i| along.nearest(i) as i64).collect();
+                    y.index_select(a + 2, &Tensor::from_vec(nearest, [along.to]))
                 }
-                Interpolation::Linear { align_corners } => product_along(&y, a + 2, &linear(from, size, step, align_corners)),
+                Interpolation::Linear { align_corners } => y.weighted_sums(a + 2, &along.linear(align_corners)),
             };
         }
         y

@@ -70,7 +70,7 @@ impl<T: Float, C: Cell<T>> Pass<T, C> {
 
     fn as_seen(&self, state: &C::State) -> C::State {
         let mut kept = self.seen.iter();
-        state.map(&mut |v| kept.next().map_or_else(|| v.clone(), |k| v * k))
+        state.map(&mut |v| kept.next().map_or_else(|| v.clone(), |k| v.mul_no_nan(k)))
     }
 
     /// Each chunk of `k1` steps is the end of a window of `k2` steps that begins from a constant state; windows that begin

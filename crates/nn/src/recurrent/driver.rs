@@ -164,7 +164,7 @@ impl<T: Float, C: Cell<T>> Unfold<T> for Recurrent<C> {
         if let Mode::Train(rng) = mode {
             if self.dropout > 0.0 {
                 let one: Vec<usize> = [1].into_iter().chain(given.steps().shape()[1..].iter().copied()).collect();
-                given = given.with_steps(given.steps() * kept(&one, self.dropout, rng));
+                given = given.with_steps(given.steps().mul_no_nan(&kept(&one, self.dropout, rng)));
             }
             if self.recurrent_dropout > 0.0 {
                 seen = state.variables().iter().map(|v| kept(v.shape(), self.recurrent_dropout, rng)).collect();

@@ -15,4 +15,5 @@ pub(crate) mod recurrent;
 pub(crate) mod reduce;
 mod softmax;
 mod sort;
+pub(crate) mod taps;
 mod update;

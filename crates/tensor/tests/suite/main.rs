@@ -22,4 +22,5 @@ mod recurrent;
 mod reduce;
 mod softmax;
 mod sort;
+mod taps;
 mod views;

@@ -4,12 +4,11 @@
 use super::fold::{Windows, avg_pool};
 use super::spatial;
 use crate::layer::{Layer, Mode};
-use crate::layers::along::product_along;
 use crate::layers::conv::PerAxis;
 use crate::refuse::refuse_input;
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Taps, Tensor};
 use std::ops::Range;
 
 /// Region `i` of `n`.
@@ -17,12 +16,13 @@ fn region(i: usize, n: usize, size: usize) -> Range<usize> {
     i * size / n..((i + 1) * size).div_ceil(n)
 }
 
-/// The matrix `[n, size]` that takes the mean of each region.
-fn averages<T: Float>(n: usize, size: usize) -> Tensor<T> {
-    Tensor::from_fn([n, size], |at| {
-        let region = region(at[0], n, size);
-        if region.contains(&at[1]) { T::lit(1.0 / region.len() as f64) } else { T::zero() }
-    })
+/// The mean of each of `n` regions.
+fn averages<T: Float>(n: usize, size: usize) -> Taps<T> {
+    let of = |region: Range<usize>| {
+        let weight = T::lit(1.0 / region.len() as f64);
+        region.map(|i| (i, weight)).collect()
+    };
+    Taps::new(size, (0..n).map(|i| of(region(i, n, size))))
 }
 
 /// The mean of each region.
@@ -38,11 +38,11 @@ fn adaptive_avg<T: Float, const N: usize>(op: &'static str, x: &Var<T>, output: 
         let windows = Windows { kernel, stride: kernel, padding, dilation, ceil_mode: false, count_include_pad: true };
         return avg_pool(op, x, &windows);
     }
-    // Regions of unequal size: a mean along one axis is a product with a matrix.
+    // Regions of unequal size, along one axis after the other.
     let mut y = x.clone();
     for a in 0..N {
         if size[a] != output[a] {
-            y = product_along(&y, a + 2, &averages(output[a], size[a]));
+            y = y.weighted_sums(a + 2, &averages(output[a], size[a]));
         }
     }
     y

@@ -4,6 +4,7 @@ mod activations;
 mod attention;
 mod containers;
 mod convolutions;
+mod edges;
 mod layers;
 mod losses;
 mod normalisation;

@@ -1,0 +1,36 @@
+//! Weighted sums of a few elements along an axis; the adjoint is the same with the transposed taps.
+
+use crate::op::op;
+use crate::samples::{Case, OpSample, draw};
+use crate::var::Var;
+use gradus_tensor::shape::Axis;
+use gradus_tensor::{Float, OrPanic, Taps};
+
+impl<T: Float> Var<T> {
+    /// `y[.., i, ..] = Σ weight · x[.., input, ..]` along one axis, over the taps of output `i`: interpolation, and means over
+    /// regions. An element that is NaN or infinite reaches the outputs that it is a part of, and no other.
+    ///
+    /// # Panics
+    /// When the axis has not as many elements as the taps have inputs.
+    #[track_caller]
+    pub fn weighted_sums(&self, axis: impl Axis, taps: &Taps<T>) -> Var<T> {
+        let axis = axis.resolve("weighted_sums", self.rank()).or_panic();
+        let y = self.value().weighted_sums(axis, taps);
+        let taps = taps.clone();
+        op("weighted_sums", [self], y, move |p| [Some(p.gy().weighted_sums(axis, &taps.transposed()))])
+    }
+}
+
+pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
+    vec![OpSample::new("weighted_sums", |rng| {
+        let x = draw::tensor_of_rank(rng, 3, -2.0..2.0);
+        let axis = rng.below(3);
+        let n = x.shape()[axis];
+        let row = |outputs: usize, rng: &mut gradus_tensor::Rng| {
+            (0..outputs % 3).map(|_| (rng.below(n), T::lit(rng.uniform()))).collect::<Vec<_>>()
+        };
+        let rows: Vec<_> = (0..4).map(|i| row(i + 1, rng)).collect();
+        let taps = Taps::new(n, rows);
+        Case::new([x], move |v| v[0].weighted_sums(axis, &taps))
+    })]
+}
