@@ -49,7 +49,7 @@ pub use journal::is_checkpointing;
 pub use mode::{enable_grad, is_grad_enabled, no_grad, set_grad_enabled};
 pub use module::{Module, StateDictError, Visitor};
 pub use op::{Pull, op, op_of_many, op_of_many_with_output, op_with_output};
-pub use ops::UnaryRule;
+pub use ops::{UnaryRule, check_ctc};
 pub use param::{Buffer, Param};
 pub use path::{Path, path_matches};
 pub use seeing::anomaly::{Anomaly, Pass, ValueRange, detect_anomaly};

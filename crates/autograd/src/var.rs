@@ -116,6 +116,23 @@ impl<T: Float> Var<T> {
         self.node.as_ref().map(|n| n.id)
     }
 
+    /// The name of the op that computed this, and the line that called it; of an op named in `through`, those of its first
+    /// recorded operand instead. `None` for a leaf or a constant.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// let y = Var::leaf([[1.0, 2.0]].into()).softmax(1).reshape([2]);
+    /// assert_eq!(y.source_op(&[]).map(|(op, _)| op), Some("reshape"));
+    /// assert_eq!(y.source_op(&["reshape"]).map(|(op, _)| op), Some("softmax"));
+    /// ```
+    pub fn source_op(&self, through: &[&str]) -> Option<(&'static str, &'static Location<'static>)> {
+        let mut node = self.node.as_ref()?;
+        while through.contains(&node.name) {
+            node = node.inputs.iter().flatten().next()?;
+        }
+        (!node.is_leaf()).then_some((node.name, node.at))
+    }
+
     /// The same value as a constant: derivatives stop here (`jax.lax.stop_gradient`, `tf.stop_gradient`).
     #[doc(alias = "stop_gradient")]
     #[track_caller]

@@ -25,17 +25,20 @@
 extern crate gradus_autograd as gradus;
 
 mod attention;
+mod batch_weight;
 pub mod init;
 mod layer;
 mod layers;
 mod losses;
 pub mod metrics;
+mod output_kind;
 mod penalty;
 mod recurrent;
 mod refuse;
 mod sequential;
 
 pub use attention::*;
+pub use batch_weight::BatchWeight;
 pub use gradus_autograd::Module;
 pub use gradus_derive::Module;
 pub use init::Init;
@@ -43,6 +46,7 @@ pub use layer::{Layer, Mode, named_scope};
 pub use layers::*;
 pub use losses::*;
 pub use metrics::{Accuracy, Direction, Metric};
+pub use output_kind::OutputKind;
 pub use penalty::{ActivityPenalty, Penalty, collect_penalties};
 pub use recurrent::*;
 pub use sequential::{Sequential, Summary, SummaryRow};

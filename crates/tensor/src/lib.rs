@@ -35,7 +35,7 @@ pub use buffer::{BufferEvent, BufferObserver, MemoryStats, memory_stats, observe
 #[doc(hidden)]
 pub use display::thousands;
 pub use element::{DType, Element, Float, Num};
-pub use error::{OrPanic, ShapeError};
+pub use error::{OrPanic, ShapeError, catch_shape_errors};
 pub use kernels::parallel;
 pub use kernels::simd::{Simd, simd};
 pub use ops::compare::Rhs;

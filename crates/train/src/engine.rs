@@ -1,17 +1,17 @@
 //! The loop inside [`Trainer::fit`].
 
+use crate::batch::{AtPlace, Passed, RunningLoss, Shares, number, samples, scaled, total, weight_penalty};
 use crate::best::{check_watched, shown};
 use crate::callbacks::StopOnNan;
 use crate::checkpoint::{Checkpoint, Plan, check_callbacks, digest, type_name};
-use crate::error::TrainError;
+use crate::error::{Place, TrainError};
 use crate::fit::Fit;
 use crate::history::{EpochRecord, History, StepRecord};
 use crate::progress::EpochProgress;
 use crate::run::{Callback, Position, Run};
 use crate::trainer::{TrainData, Trainer};
 use gradus_autograd::{Grads, Module, Var, record_function};
-use gradus_nn::metrics::RunningMean;
-use gradus_nn::{Direction, Layer, Loss, Metric, Mode, Penalty, collect_penalties};
+use gradus_nn::{Direction, Layer, Loss, Metric, Mode};
 use gradus_optim::{Optimizer, Rule};
 use gradus_tensor::{Rng, Tensor};
 use std::collections::BTreeMap;
@@ -19,15 +19,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 type Values = Vec<(String, f64)>;
-type Callbacks = [Box<dyn Callback>];
 
 /// What changes as a training goes on, beside the network and the optimiser.
 struct State {
     rng: Rng,
     plan: Plan,
     position: Position,
-    /// The mean loss of the epoch under way.
-    loss: RunningMean,
+    /// The loss of the epoch under way.
+    loss: RunningLoss,
+    /// The callback that no trainer holds.
+    stop_on_nan: Option<StopOnNan>,
     /// What the epoch under way has waited for data.
     waited: Duration,
     history: History,
@@ -45,7 +46,8 @@ impl State {
             rng: Rng::seed(fit.seed),
             plan,
             position: Position::default(),
-            loss: RunningMean::new(),
+            loss: RunningLoss::default(),
+            stop_on_nan: (!fit.allow_nan).then_some(StopOnNan),
             waited: Duration::ZERO,
             history: History::default(),
             directions,
@@ -80,21 +82,15 @@ where
             let why = format!("fit: drop_last leaves no batch of {batch} in {samples} samples: an epoch would have no step");
             return Err(TrainError::new(why));
         }
-        let mut callbacks = std::mem::take(&mut self.callbacks);
-        let own = callbacks.len();
-        if !fit.allow_nan {
-            callbacks.push(Box::new(StopOnNan));
-        }
+        self.check_kinds()?;
         let mut loss = type_name::<L>();
         if !self.penalties.is_empty() {
             loss = format!("{loss} with penalties {:?}", self.penalties);
         }
         let directions = self.metrics.iter().map(|m| (m.name().to_string(), m.direction())).collect();
         let mut state = State::new(&fit, samples, loss, directions);
-        let result = self.epochs(train, &fit, &mut validate, &mut callbacks, &mut state);
-        callbacks.truncate(own);
-        self.callbacks = callbacks;
-        result.map(|()| state.history)
+        self.epochs(train, &fit, &mut validate, &mut state)?;
+        Ok(state.history)
     }
 
     fn epochs(
@@ -102,20 +98,19 @@ where
         train: &impl TrainData<Y>,
         fit: &Fit,
         validate: &mut impl FnMut(&mut Self) -> Result<Values, TrainError>,
-        callbacks: &mut Callbacks,
         state: &mut State,
     ) -> Result<(), TrainError> {
         self.metrics.iter_mut().for_each(|m| m.reset());
         let watched = self.optimizer.watches();
         check_watched(&watched, &state.run(&mut self.net, &mut self.optimizer))?;
         if let Some(path) = fit.resume.as_ref().filter(|path| !fit.resume_if_there || path.exists()) {
-            self.resume(path, callbacks, state)?;
+            self.resume(path, state)?;
         }
-        self.tell(callbacks, state, |c, run| c.on_train_begin(run))?;
+        self.tell(state, |c, run| c.on_train_begin(run))?;
         while state.position.epochs < fit.epochs && state.stop.is_none() {
             let start = Instant::now();
             let mut progress = EpochProgress::start(fit.verbosity, (state.position.epochs + 1, fit.epochs));
-            if !self.steps(train, fit, callbacks, state, &mut progress)? {
+            if !self.steps(train, fit, state, &mut progress)? {
                 break;
             }
             let mut values = named(&state.loss, &self.metrics);
@@ -129,14 +124,14 @@ where
             let record = EpochRecord { epoch, seconds: start.elapsed().as_secs_f64(), waited, values };
             state.position = Position { epochs: epoch, steps_in_epoch: 0, ..state.position };
             state.history.epochs.push(record.clone());
-            state.loss = RunningMean::new();
+            state.loss = RunningLoss::default();
             self.metrics.iter_mut().for_each(|m| m.reset());
-            self.tell(callbacks, state, |c, run| c.on_epoch_end(run, &record))?;
+            self.tell(state, |c, run| c.on_epoch_end(run, &record))?;
             if let Some(path) = &fit.checkpoint {
-                self.store(path, callbacks, state)?;
+                self.store(path, state)?;
             }
         }
-        self.tell(callbacks, state, |c, run| c.on_train_end(run))
+        self.tell(state, |c, run| c.on_train_end(run))
     }
 
     /// The rest of the epoch that `state` stands in; whether it came to its end.
@@ -144,7 +139,6 @@ where
         &mut self,
         train: &impl TrainData<Y>,
         fit: &Fit,
-        callbacks: &mut Callbacks,
         state: &mut State,
         progress: &mut EpochProgress,
     ) -> Result<bool, TrainError> {
@@ -171,21 +165,21 @@ where
                 break;
             }
             let lr = self.optimizer.lr();
-            let mean = self.step(group, &mut state.rng)?;
-            let loss = mean.value();
-            state.loss.add(loss, mean.count());
+            let loss = self.step(group, state, fit.accumulate)?;
             state.position.steps_in_epoch += 1;
-            state.position.steps += 1;
-            let record = StepRecord { step: state.position.steps, epoch: epoch + 1, loss, lr };
-            state.history.steps.push(record);
-            self.tell(callbacks, state, |c, run| c.on_step_end(run, &record))?;
+            if let Some(loss) = loss {
+                state.position.steps += 1;
+                let record = StepRecord { step: state.position.steps, epoch: epoch + 1, loss, lr };
+                state.history.steps.push(record);
+                self.tell(state, |c, run| c.on_step_end(run, &record))?;
+            }
             progress.step(|| named(&state.loss, &self.metrics));
             if state.position.steps_in_epoch == whole {
                 break;
             }
             let due = fit.checkpoint_steps.is_some_and(|every| state.position.steps.is_multiple_of(every));
             if let Some(path) = fit.checkpoint.as_ref().filter(|_| due || state.stop.is_some()) {
-                self.store(path, callbacks, state)?;
+                self.store(path, state)?;
             }
             if state.stop.is_some() {
                 return Ok(false);
@@ -194,56 +188,62 @@ where
         Ok(true)
     }
 
-    /// One step on the batches of `group` as if they were one: their mean loss.
-    fn step(&mut self, group: Vec<(Tensor<f32>, Y)>, rng: &mut Rng) -> Result<RunningMean, TrainError> {
-        let size = |x: &Tensor<f32>| x.shape().first().copied().unwrap_or(0);
-        let all: usize = group.iter().map(|(x, _)| size(x)).sum();
-        let (mut mean, mut total) = (RunningMean::new(), None::<Grads<f32>>);
-        for (x, y) in group {
-            let samples = size(&x);
-            let (output, activity) = collect_penalties(|| self.net.forward(&Var::constant(x), &mut Mode::Train(rng)));
-            self.loss.check(output.shape(), &y)?;
-            let mut loss = penalised(self.loss.loss(&output, &y), activity, &self.penalties, &self.net)?;
-            let value = loss_value(&loss)?;
-            mean.add(value, samples);
-            self.metrics.iter_mut().for_each(|m| m.update(output.value(), &y));
+    /// One step on the batches of `group` as if they were one: their loss, unless they count for nothing.
+    fn step(&mut self, group: Vec<(Tensor<f32>, Y)>, state: &mut State, accumulate: usize) -> Result<Option<f64>, TrainError> {
+        let Position { epochs, steps_in_epoch, .. } = state.position;
+        let place = |i: usize| Place::Fit { epoch: epochs + 1, batch: steps_in_epoch * accumulate + i + 1 };
+        let weigh = |(i, (x, y)): (usize, &(Tensor<f32>, Y))| self.weight(y, samples(x)).at(place(i));
+        let shares = Shares::new(group.iter().enumerate().map(weigh).collect::<Result<_, _>>()?);
+        let all: usize = group.iter().map(|(x, _)| samples(x)).sum();
+        let mut penalty = weight_penalty(&self.penalties, &self.net);
+        let penalty_value = penalty.as_ref().map(number);
+        let (mut mean, mut sum) = (RunningLoss::default(), None::<Grads<f32>>);
+        for (i, batch) in group.into_iter().enumerate() {
+            let (samples, (weight, share)) = (samples(&batch.0), shares.of(i));
+            let Passed { output, loss, activity } = self.pass(batch, weight, &mut Mode::Train(&mut state.rng)).at(place(i))?;
             drop(output);
-            if !value.is_finite() {
+            let value = loss.as_ref().map_or(f64::NAN, number);
+            let beside = total([penalty_value, activity.as_ref().map(number)]).filter(|_| shares.count());
+            mean.add(value, weight, beside, samples);
+            state.loss.add(value, weight, beside, samples);
+            if !shares.count() || (weight.counts() && !mean.value().is_finite()) {
                 continue;
             }
-            if samples < all {
-                loss = loss * (samples as f64 / all as f64);
-            }
-            let grads = loss.backward();
-            match &mut total {
-                Some(total) => total.accumulate(grads),
-                None => total = Some(grads),
+            let loss = loss.map(|loss| scaled(loss, share));
+            let activity = activity.map(|activity| scaled(activity, samples as f64 / all as f64));
+            // The penalty for the weights is in the step once, however many batches it has.
+            let parts = loss.into_iter().chain(penalty.take()).chain(activity);
+            let Some(grads) = parts.reduce(|a, b| a + b).map(Var::backward) else { continue };
+            match &mut sum {
+                Some(sum) => sum.accumulate(grads),
+                None => sum = Some(grads),
             }
         }
-        if let Some(grads) = total.filter(|_| mean.value().is_finite()) {
+        if !shares.count() {
+            return Ok(None);
+        }
+        if let Some(grads) = sum.filter(|_| mean.value().is_finite()) {
             self.optimizer.step(&mut self.net, grads)?;
         }
-        Ok(mean)
+        Ok(Some(mean.value()))
     }
 
     /// Calls `f` for each callback.
     fn tell(
         &mut self,
-        callbacks: &mut Callbacks,
         state: &mut State,
         mut f: impl FnMut(&mut dyn Callback, &mut Run<'_>) -> Result<(), TrainError>,
     ) -> Result<(), TrainError> {
-        if callbacks.is_empty() {
-            return Ok(());
-        }
+        let mut stop_on_nan = state.stop_on_nan;
         let mut run = state.run(&mut self.net, &mut self.optimizer);
-        let result = callbacks.iter_mut().try_for_each(|c| f(c.as_mut(), &mut run));
+        let result = self.callbacks.iter_mut().try_for_each(|c| f(c.as_mut(), &mut run));
+        let result = result.and_then(|()| stop_on_nan.iter_mut().try_for_each(|c| f(c, &mut run)));
         let stop = run.stop.take();
         state.stop = state.stop.take().or(stop);
         result
     }
 
-    fn store(&mut self, path: &Path, callbacks: &Callbacks, state: &State) -> Result<(), TrainError> {
+    fn store(&mut self, path: &Path, state: &State) -> Result<(), TrainError> {
         let mut running = BTreeMap::from([("loss".to_string(), state.loss.state())]);
         running.extend(self.metrics.iter().map(|m| (format!("metric.{}", m.name()), m.state())));
         let checkpoint = Checkpoint {
@@ -254,19 +254,19 @@ where
             position: state.position,
             running,
             history: state.history.clone(),
-            callbacks: keys(callbacks).into_iter().zip(callbacks.iter().map(|c| c.state())).collect(),
+            callbacks: keys(&self.callbacks).into_iter().zip(self.callbacks.iter().map(|c| c.state())).collect(),
         };
         checkpoint.save(path)
     }
 
-    fn resume(&mut self, path: &Path, callbacks: &mut Callbacks, state: &mut State) -> Result<(), TrainError> {
+    fn resume(&mut self, path: &Path, state: &mut State) -> Result<(), TrainError> {
         let failed = |reason: String| TrainError::in_file(path, format!("cannot go on from this checkpoint: {reason}"));
         let mut stored = Checkpoint::load(path)?;
         if !state.plan.continues(&stored.plan, stored.position.steps_in_epoch > 0) {
             return Err(failed(format!("it was made with {}; this training has {}", stored.plan, state.plan)));
         }
-        let keys = keys(callbacks);
-        let here = keys.iter().zip(callbacks.iter().map(|c| c.state()));
+        let keys = keys(&self.callbacks);
+        let here = keys.iter().zip(self.callbacks.iter().map(|c| c.state()));
         check_callbacks(here, &stored.callbacks).map_err(failed)?;
         if stored.position.steps_in_epoch > 0 {
             let entry = |name: &str| stored.running.get(name).cloned().unwrap_or_default();
@@ -285,7 +285,7 @@ where
             self.net.load_state_dict(&before)?;
             return Err(failed(e.to_string()));
         }
-        for (callback, key) in callbacks.iter_mut().zip(keys) {
+        for (callback, key) in self.callbacks.iter_mut().zip(keys) {
             if let Some(memory) = stored.callbacks.remove(&key) {
                 callback.load_state(memory);
             }
@@ -298,7 +298,7 @@ where
 }
 
 /// A name for each callback in a checkpoint: two of a kind are told apart by their order.
-fn keys(callbacks: &Callbacks) -> Vec<String> {
+fn keys(callbacks: &[Box<dyn Callback>]) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let key = |c: &str| {
         let count = counts.entry(c.to_string()).or_default();
@@ -315,26 +315,7 @@ fn order_of(seed: u64, epoch: usize) -> Rng {
 }
 
 /// The loss and the metrics by name.
-pub(crate) fn named<Y>(loss: &RunningMean, metrics: &[Box<dyn Metric<f32, Y>>]) -> Values {
+pub(crate) fn named<Y>(loss: &RunningLoss, metrics: &[Box<dyn Metric<f32, Y>>]) -> Values {
     let metrics = metrics.iter().map(|m| (m.name().to_string(), m.value()));
     [("loss".to_string(), loss.value())].into_iter().chain(metrics).collect()
-}
-
-/// The loss as a number.
-pub(crate) fn loss_value(loss: &Var<f32>) -> Result<f64, TrainError> {
-    match loss.value().numel() {
-        1 => Ok(f64::from(loss.item())),
-        _ => Err(TrainError::new(format!("fit: the loss is {}; wanted one number: reduce it to a mean or sum", loss.shape()))),
-    }
-}
-
-/// The loss with what penalties add to it.
-pub(crate) fn penalised<N: Module<f32>>(
-    loss: Var<f32>,
-    activity: Option<Var<f32>>,
-    penalties: &[Penalty],
-    net: &N,
-) -> Result<Var<f32>, TrainError> {
-    loss_value(&loss)?;
-    Ok(penalties.iter().map(|penalty| penalty.of(net)).chain(activity).fold(loss, |loss, penalty| loss + penalty))
 }

@@ -55,8 +55,8 @@ impl Fit {
         Self { batch, ..self }
     }
 
-    /// Batches a step: their gradients are averaged over all their samples, so that a step is as large as memory would not
-    /// let one batch be. 1 unless set; 0 counts as 1.
+    /// Batches a step, which is as large as memory would not let one batch be: their gradients are combined into that of the loss of
+    /// all their samples at once, by [`Loss::weight`](gradus_nn::Loss::weight). 1 unless set; 0 counts as 1.
     #[must_use]
     pub fn accumulate(self, batches: usize) -> Self {
         Self { accumulate: batches.max(1), ..self }
@@ -83,7 +83,8 @@ impl Fit {
         Self { sample_weights: Some(weights.into()), ..self }
     }
 
-    /// Whether a last, smaller batch is left out; it is not unless said otherwise.
+    /// Whether a last, smaller batch is left out; it is not unless said otherwise. Batch normalisation of vectors cannot train on a
+    /// last batch of one sample.
     #[must_use]
     pub fn drop_last(self, drop_last: bool) -> Self {
         Self { drop_last, ..self }

@@ -28,7 +28,7 @@ impl<R: Rule<f32>> Rate for Optimizer<R, f32> {
 pub struct Position {
     /// Whole epochs done.
     pub epochs: usize,
-    /// Steps done in the epoch under way.
+    /// Steps done in the epoch under way, counting those that were left out because their batches count for nothing.
     pub steps_in_epoch: usize,
     /// Steps done in all.
     pub steps: u64,

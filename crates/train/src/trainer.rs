@@ -1,14 +1,14 @@
 //! Fit, evaluate, predict.
 
-use crate::engine::{loss_value, named, penalised};
-use crate::error::TrainError;
+use crate::batch::{AtPlace, RunningLoss, number, samples, total, weight_penalty};
+use crate::engine::named;
+use crate::error::{Place, TrainError};
 use crate::fit::Fit;
 use crate::history::History;
 use crate::run::Callback;
 use gradus_autograd::{Module, no_grad};
 use gradus_data::{Dataset, TensorDataset};
-use gradus_nn::metrics::RunningMean;
-use gradus_nn::{Layer, Loss, Metric, Mode, Penalty, collect_penalties};
+use gradus_nn::{Layer, Loss, Metric, Mode, OutputKind, Penalty};
 use gradus_optim::{Optimizer, Rule};
 use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Element, Tensor};
@@ -70,9 +70,13 @@ where
         self
     }
 
-    /// With one more metric in progress and history.
+    /// With one more metric in progress and history. It leaves out the label that the loss ignores, unless it has been told
+    /// another one.
     #[must_use]
-    pub fn metric(mut self, metric: impl Metric<f32, Y> + 'static) -> Self {
+    pub fn metric(mut self, mut metric: impl Metric<f32, Y> + 'static) -> Self {
+        if let Some(label) = self.loss.ignored_label() {
+            metric.ignore_label(label);
+        }
         self.metrics.push(Box::new(metric));
         self
     }
@@ -103,9 +107,14 @@ where
 
     /// Trains on `train`, and evaluates on `valid` after each epoch.
     ///
+    /// The losses of batches combine by the [weights](Loss::weight) that the loss gives them, into what it would be for all of
+    /// them at once. A batch of weight 0, such as one whose labels are all ignored, counts for nothing, and no step is taken.
+    ///
     /// # Errors
-    /// When a data set is empty or fails, the batch size is 0, a label is no class, the loss is not finite, a parameter
-    /// gets no gradient, or a file cannot be written.
+    /// When a data set is empty or fails, the batch size is 0, the loss is not finite, a parameter gets no gradient, or a file
+    /// cannot be written. When a batch does not fit a layer, the loss or a metric: a label that is no class, a shape, a target
+    /// longer than its input, batch normalisation of one sample. When the network's output is not of the kind that the loss takes,
+    /// as probabilities where it takes logits.
     #[track_caller]
     pub fn fit(&mut self, train: &impl TrainData<Y>, valid: &impl TrainData<Y>, fit: Fit) -> Result<History, TrainError> {
         let _scope = scope(&self.net);
@@ -126,29 +135,45 @@ where
         self.run(train, fit, |_| Ok(Vec::new()))
     }
 
-    /// The loss and the metrics over a data set, in evaluation mode.
+    /// The loss and the metrics over a data set, in evaluation mode. They do not depend on the batch size: the loss is what it
+    /// would be of all samples in one batch, be it a mean or a sum; NaN when nothing counts.
     ///
     /// # Errors
-    /// When the data set is empty or fails, or the batch size is 0.
+    /// When the data set is empty or fails, or the batch size is 0; when a batch does not fit a layer, the loss or a metric.
     #[track_caller]
     pub fn evaluate(&mut self, data: &impl TrainData<Y>, batch: usize) -> Result<Vec<(String, f64)>, TrainError> {
         let _scope = scope(&self.net);
-        let Self { net, loss, penalties, metrics, .. } = self;
-        metrics.iter_mut().for_each(|m| m.reset());
-        let mut total = RunningMean::new();
-        for item in data.batches(batch).prefetch(2) {
-            let (x, y) = item?;
-            let samples = x.shape().first().copied().unwrap_or(0);
-            let (output, value) = no_grad(|| {
-                let (output, activity) = collect_penalties(|| net.forward(&x.into(), &mut Mode::Eval));
-                loss.check(output.shape(), &y)?;
-                let value = loss_value(&penalised(loss.loss(&output, &y), activity, penalties, net)?)?;
-                Ok::<_, TrainError>((output, value))
-            })?;
-            total.add(value, samples);
-            metrics.iter_mut().for_each(|m| m.update(output.value(), &y));
+        self.check_kinds()?;
+        self.metrics.iter_mut().for_each(|m| m.reset());
+        let penalty = no_grad(|| weight_penalty(&self.penalties, &self.net)).as_ref().map(number);
+        let mut mean = RunningLoss::default();
+        for (i, item) in data.batches(batch).prefetch(2).enumerate() {
+            let item = item?;
+            let (first, samples) = ((i == 0).then(|| item.0.clone()), samples(&item.0));
+            let place = Place::Evaluate { batch: i + 1 };
+            let weight = self.weight(&item.1, samples).at(place)?;
+            let passed = no_grad(|| self.pass(item, weight, &mut Mode::Eval)).at(place)?;
+            if let Some(x) = first {
+                self.check_unrecorded_output(&x, passed.output.value()).at(place)?;
+            }
+            let penalty = total([penalty, passed.activity.as_ref().map(number)]);
+            mean.add(passed.loss.as_ref().map_or(f64::NAN, number), weight, penalty, samples);
         }
-        Ok(named(&total, metrics))
+        Ok(named(&mean, &self.metrics))
+    }
+
+    /// An error when a metric reads the outputs as another kind of numbers than the loss does.
+    pub(crate) fn check_kinds(&self) -> Result<(), TrainError> {
+        let loss = self.loss.output_kind();
+        let differs = |kind: OutputKind| kind != loss && kind != OutputKind::Any && loss != OutputKind::Any;
+        match self.metrics.iter().find(|m| differs(m.output_kind())) {
+            Some(metric) => Err(TrainError::new(format!(
+                "the metric `{}` takes {}, the loss {loss}: make both of one kind, as by `BinaryAccuracy::from_probabilities()`",
+                metric.name(),
+                metric.output_kind()
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// The network's outputs for inputs `[N, ..]`, in evaluation mode, computed `batch` at a time.

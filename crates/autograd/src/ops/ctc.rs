@@ -83,6 +83,22 @@ impl<T: Float> Var<T> {
     }
 }
 
+/// An error unless [`Var::ctc`] takes these targets for log-probabilities of shape `[T, N, C]`: a label that is no class or the
+/// blank, or a target that takes more steps than there are.
+///
+/// ```
+/// use gradus_autograd::check_ctc;
+/// assert!(check_ctc(&[3, 1, 4], &[vec![1, 1]], None, 0).is_ok());
+/// let error = check_ctc(&[2, 1, 4], &[vec![1, 1]], None, 0).unwrap_err();
+/// assert!(error.to_string().contains("target 0 of 2 labels takes 3 steps or more; its input has 2"));
+/// ```
+///
+/// # Errors
+/// When it does not.
+pub fn check_ctc(shape: &[usize], targets: &[Vec<usize>], mask: Option<&Tensor<bool>>, blank: usize) -> Result<(), ShapeError> {
+    rows(shape, targets, mask, blank).map(drop)
+}
+
 fn rows(shape: &[usize], targets: &[Vec<usize>], mask: Option<&Tensor<bool>>, blank: usize) -> Result<Vec<Row>, ShapeError> {
     let error = |detail| Err(ShapeError::new("ctc", detail));
     let &[steps, batch, classes] = shape else {

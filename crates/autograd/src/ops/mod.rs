@@ -23,6 +23,7 @@ mod unary;
 mod unfolded;
 mod view;
 
+pub use ctc::check_ctc;
 pub use unary::UnaryRule;
 
 use crate::samples::OpSample;

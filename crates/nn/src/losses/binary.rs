@@ -1,12 +1,15 @@
 //! Binary cross-entropy.
 
-use super::{Loss, Reduction, same_shape};
+use super::{BatchWeight, Loss, OutputKind, Reduction, check_same_shape};
+use crate::output_kind::check_probabilities;
 use gradus_autograd::Var;
 use gradus_tensor::shape::broadcast_shapes;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
-/// Binary cross-entropy from logits, elementwise: `-w (p t ln σ(x) + (1 - t) ln(1 - σ(x)))` with targets `t` in 0 to 1,
-/// computed without overflow. `p` is PyTorch's `pos_weight`, the weight of the positive class; `w` its `weight`.
+/// Binary cross-entropy, elementwise: `-w (p t ln σ(x) + (1 - t) ln(1 - σ(x)))` with targets `t` in 0 to 1, computed without
+/// overflow.
+///
+/// The output must be logits `x`, unless the loss is made by [`from_probabilities`](Self::from_probabilities). `p` is PyTorch's `pos_weight`, the weight of the positive class; `w` its `weight`.
 ///
 /// ```
 /// use gradus_autograd::Var;
@@ -16,17 +19,38 @@ use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 /// let loss = BinaryCrossEntropy::new().loss(&logits, &Tensor::from([0.0, 1.0, 1.0]));
 /// assert!((loss.item() - 2f64.ln()).abs() < 1e-12);
 /// ```
+#[doc(alias = "BCEWithLogitsLoss")]
 #[derive(Clone, Debug, Default)]
 pub struct BinaryCrossEntropy {
     weight: Option<Tensor<f64>>,
     pos_weight: Option<Tensor<f64>>,
     reduction: Reduction,
+    /// The output is probabilities instead of logits.
+    probabilities: bool,
 }
 
 impl BinaryCrossEntropy {
     /// The mean over elements, all of equal weight.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The mean over elements, from probabilities `q`, as a sigmoid gives them: `-(t ln q + (1 - t) ln(1 - q))`.
+    ///
+    /// A probability that rounds to 0 or 1 has lost how sure the model is; logits have not. Probabilities below the smallest normal
+    /// number count as that number: a loss is at most 87 in `f32`.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// use gradus_nn::{BinaryCrossEntropy, Loss};
+    /// use gradus_tensor::Tensor;
+    /// let (x, t) = (Var::leaf(Tensor::from([-1.0f64, 2.0])), Tensor::from([0.0, 1.0]));
+    /// let loss = BinaryCrossEntropy::from_probabilities().loss(&x.sigmoid(), &t);
+    /// assert!((loss.item() - BinaryCrossEntropy::new().loss(&x, &t).item()).abs() < 1e-12);
+    /// ```
+    #[doc(alias = "BCELoss")]
+    pub fn from_probabilities() -> Self {
+        Self { probabilities: true, ..Self::default() }
     }
 
     /// With a weight for the positive class; or for that of each column, broadcast to the output's shape.
@@ -48,13 +72,15 @@ impl BinaryCrossEntropy {
     }
 }
 
+const OP: &str = "binary_cross_entropy";
+
 /// Weights as numbers of type `T`, if they broadcast to `shape`.
 fn weights<T: Float>(weight: &Tensor<f64>, shape: &[usize]) -> Result<Tensor<T>, ShapeError> {
-    match broadcast_shapes("binary_cross_entropy", weight.shape(), shape) {
+    match broadcast_shapes(OP, weight.shape(), shape) {
         Ok(s) if s == *shape => Ok(weight.cast()),
         _ => {
             let detail = format!("weights {} do not broadcast to the output {shape:?}", weight.shape());
-            Err(ShapeError::new("binary_cross_entropy", detail))
+            Err(ShapeError::new(OP, detail))
         }
     }
 }
@@ -62,7 +88,11 @@ fn weights<T: Float>(weight: &Tensor<f64>, shape: &[usize]) -> Result<Tensor<T>,
 impl<T: Float> Loss<T, Tensor<T>> for BinaryCrossEntropy {
     #[track_caller]
     fn loss(&self, x: &Var<T>, target: &Tensor<T>) -> Var<T> {
-        same_shape("binary_cross_entropy", x, target);
+        Loss::<T, Tensor<T>>::check(self, x.shape(), target).or_panic();
+        Loss::<T, Tensor<T>>::check_output(self, x).or_panic();
+        if self.probabilities {
+            return self.of_probabilities(x, target);
+        }
         // -ln σ(x) is s = softplus(-x), and -ln(1 - σ(x)) is s + x: p t s + (1 - t)(s + x) = (1 - t) x + (1 - t + p t) s.
         let negative = 1.0 - target;
         let either = match &self.pos_weight {
@@ -70,8 +100,50 @@ impl<T: Float> Loss<T, Tensor<T>> for BinaryCrossEntropy {
             None => Tensor::full(x.shape().clone(), T::one()),
         };
         let losses = Var::constant(negative) * x + Var::constant(either) * (-x).softplus();
+        self.reduce(losses)
+    }
+
+    fn weight(&self, target: &Tensor<T>, _: usize) -> BatchWeight {
+        self.reduction.weight(target.numel() as f64)
+    }
+
+    fn check(&self, output: &[usize], target: &Tensor<T>) -> Result<(), ShapeError> {
+        check_same_shape(OP, output, target.shape())?;
+        self.weight.iter().chain(&self.pos_weight).try_for_each(|w| weights::<T>(w, output).map(drop))
+    }
+
+    fn check_output(&self, output: &Var<T>) -> Result<(), ShapeError> {
+        if self.probabilities {
+            return check_probabilities(OP, output.value());
+        }
+        let instead = "leave out the last sigmoid, or write `BinaryCrossEntropy::from_probabilities()`";
+        OutputKind::Logits.check_origin(OP, output, instead)
+    }
+
+    fn output_kind(&self) -> OutputKind {
+        if self.probabilities { OutputKind::Probabilities } else { OutputKind::Logits }
+    }
+}
+
+impl BinaryCrossEntropy {
+    #[track_caller]
+    fn of_probabilities<T: Float>(&self, q: &Var<T>, target: &Tensor<T>) -> Var<T> {
+        let ln = |q: &Var<T>| q.clamp(T::TINY.to_f64(), f64::INFINITY).ln();
+        let positive = match &self.pos_weight {
+            Some(p) => target * &weights(p, q.shape()).or_panic(),
+            None => target.clone(),
+        };
+        self.reduce(-(Var::constant(positive) * ln(q) + Var::constant(1.0 - target) * ln(&(1.0 - q))))
+    }
+
+    /// The losses of the elements times their weights, reduced.
+    #[track_caller]
+    fn reduce<T: Float>(&self, losses: Var<T>) -> Var<T> {
         let losses = match &self.weight {
-            Some(w) => losses * Var::constant(weights(w, x.shape()).or_panic()),
+            Some(w) => {
+                let weights = weights(w, losses.shape()).or_panic();
+                losses * Var::constant(weights)
+            }
             None => losses,
         };
         self.reduction.apply(losses)

@@ -1,31 +1,17 @@
 //! Cross-entropy and negative log-likelihood over classes.
 
-use super::{Loss, Reduction};
+use super::labels::{check_target, divisor, shares};
+use super::{BatchWeight, Loss, OutputKind, Reduction};
+use crate::output_kind::check_probabilities;
 use gradus_autograd::{Var, op};
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
-/// An error unless every label is a class, or `ignored`; it names the first that is not, and its place.
-///
-/// ```
-/// use gradus_nn::check_labels;
-/// use gradus_tensor::Tensor;
-/// assert!(check_labels("cross_entropy", &Tensor::from([0i64, 2]), 3, None).is_ok());
-/// let error = check_labels("cross_entropy", &Tensor::from([0i64, 3]), 3, None).unwrap_err();
-/// assert_eq!(error.to_string(), "cross_entropy: label 3 at position 1 is outside the classes 0 to 2");
-/// ```
-pub fn check_labels(op: &'static str, labels: &Tensor<i64>, classes: usize, ignored: Option<i64>) -> Result<(), ShapeError> {
-    let outside = |l: &i64| Some(*l) != ignored && (*l < 0 || *l as usize >= classes);
-    match labels.to_vec().iter().enumerate().find(|(_, l)| outside(l)) {
-        None => Ok(()),
-        Some(_) if classes == 0 => Err(ShapeError::new(op, "there are no classes")),
-        Some((at, l)) => {
-            Err(ShapeError::new(op, format!("label {l} at position {at} is outside the classes 0 to {}", classes - 1)))
-        }
-    }
-}
-
 /// Cross-entropy from logits `[N, C]` or `[N, C, d…]`: `-Σ t ln softmax(x)`, with targets `t` as class indices
-/// `[N, d…]` or as probabilities of the logits' shape. A target of 0 counts for nothing, be the logit minus infinity: 0 ln 0 is 0.
+/// `[N, d…]` or as probabilities of the logits' shape (one-hot, or mixed). A target of 0 counts for nothing, be the logit minus
+/// infinity: 0 ln 0 is 0.
+///
+/// The output must be logits, as a last linear layer gives them, without a softmax: the loss computes it itself, more exactly.
+/// For a network that ends in a softmax there is [`from_probabilities`](Self::from_probabilities). Log-probabilities are logits too.
 ///
 /// Label smoothing mixes the target with the uniform distribution (Szegedy et al. 2016). With class weights and class
 /// indices, the mean is weighted by the targets' weights, as in PyTorch.
@@ -38,12 +24,16 @@ pub fn check_labels(op: &'static str, labels: &Tensor<i64>, classes: usize, igno
 /// let loss = CrossEntropy::new().loss(&logits, &Tensor::from([0i64, 3]));
 /// assert!((loss.item() - 4f64.ln()).abs() < 1e-12);
 /// ```
+#[doc(alias = "CategoricalCrossentropy")]
+#[doc(alias = "SparseCategoricalCrossentropy")]
 #[derive(Clone, Debug, Default)]
 pub struct CrossEntropy {
     weight: Option<Vec<f64>>,
     smoothing: f64,
     ignore: Option<i64>,
     reduction: Reduction,
+    /// The output is probabilities instead of logits.
+    probabilities: bool,
 }
 
 impl CrossEntropy {
@@ -52,10 +42,35 @@ impl CrossEntropy {
         Self::default()
     }
 
+    /// The mean over samples, from probabilities `p`, as a softmax over axis 1 gives them: `-Σ t ln p`.
+    ///
+    /// A probability that rounds to 0 has lost how wrong the model is; logits have not. Probabilities below the smallest normal
+    /// number count as that number: a loss is at most 87 in `f32`.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// use gradus_nn::{CrossEntropy, Loss, LossExt};
+    /// use gradus_tensor::Tensor;
+    /// let (x, labels) = (Var::leaf(Tensor::from([[-1.0f64, 2.0, 0.5]])), Tensor::from([1i64]));
+    /// let loss = CrossEntropy::from_probabilities().loss(&x.softmax(1), &labels);
+    /// assert!((loss.item() - x.cross_entropy(&labels).item()).abs() < 1e-12);
+    /// ```
+    pub fn from_probabilities() -> Self {
+        Self { probabilities: true, ..Self::default() }
+    }
+
     /// With a weight for each class.
+    ///
+    /// # Panics
+    /// When one is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn weight(mut self, weight: impl Into<Vec<f64>>) -> Self {
-        self.weight = Some(weight.into());
+        let weight = weight.into();
+        if let Some(class) = weight.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+            panic!("cross_entropy: class {class} has the weight {}; wanted a number from 0", weight[class]);
+        }
+        self.weight = Some(weight);
         self
     }
 
@@ -85,14 +100,69 @@ impl CrossEntropy {
         self
     }
 
-    fn weights<T: Float>(&self, classes: usize) -> Result<Option<Tensor<T>>, ShapeError> {
+    fn check_weights(&self, op: &'static str, classes: usize) -> Result<(), ShapeError> {
         match &self.weight {
-            Some(w) if w.len() != classes => {
-                Err(ShapeError::new("cross_entropy", format!("{} class weights for {classes} classes", w.len())))
-            }
-            Some(w) => Ok(Some(Tensor::from_vec(w.iter().map(|&w| T::lit(w)).collect(), [classes]))),
-            None => Ok(None),
+            Some(w) if w.len() != classes => Err(ShapeError::new(op, format!("{} class weights for {classes} classes", w.len()))),
+            _ => Ok(()),
         }
+    }
+
+    /// The class weights; their number has been checked.
+    fn weights<T: Float>(&self) -> Option<Tensor<T>> {
+        self.weight.as_ref().map(|w| Tensor::from_vec(w.iter().map(|&w| T::lit(w)).collect(), [w.len()]))
+    }
+
+    fn check_labels_of(&self, op: &'static str, output: &[usize], labels: &Tensor<i64>) -> Result<(), ShapeError> {
+        check_target(op, output, labels, self.ignore)?;
+        self.check_weights(op, output[1])
+    }
+
+    fn divisor(&self, labels: &Tensor<i64>) -> BatchWeight {
+        self.reduction.weight(divisor(labels, self.weight.as_deref(), self.ignore))
+    }
+
+    fn shares(&self, labels: &Tensor<i64>, samples: usize) -> Vec<f64> {
+        shares(labels, self.weight.as_deref(), self.ignore, samples)
+    }
+
+    fn kind(&self) -> OutputKind {
+        if self.probabilities { OutputKind::Probabilities } else { OutputKind::Logits }
+    }
+
+    fn check_kind<T: Float>(&self, output: &Var<T>) -> Result<(), ShapeError> {
+        if self.probabilities {
+            return check_distributions(output.value());
+        }
+        let instead = "leave out the last softmax, or write `CrossEntropy::from_probabilities()`";
+        self.kind().check_origin(OP, output, instead)
+    }
+
+    /// The logarithms of the classes' probabilities.
+    #[track_caller]
+    fn log_probabilities<T: Float>(&self, x: &Var<T>) -> Var<T> {
+        if self.probabilities { x.clamp(T::TINY.to_f64(), f64::INFINITY).ln() } else { x.log_softmax(1) }
+    }
+}
+
+const OP: &str = "cross_entropy";
+
+/// An error unless the values are probabilities that add up to 1 over axis 1, or are all 0, as padding is.
+fn check_distributions<T: Float>(values: &Tensor<T>) -> Result<(), ShapeError> {
+    check_probabilities(OP, values)?;
+    if values.rank() < 2 {
+        return Ok(()); // which the check of the target refuses
+    }
+    let sums = values.sum(1).to_vec();
+    match sums.iter().position(|&sum| sum != T::zero() && (sum.to_f64() - 1.0).abs() > 1e-3) {
+        Some(at) => {
+            let detail = format!(
+                "expected probabilities that add up to 1 over the classes, axis 1; those of prediction {at} add up to {}: end in a \
+                 softmax over axis 1",
+                sums[at]
+            );
+            Err(ShapeError::new(OP, detail))
+        }
+        None => Ok(()),
     }
 }
 
@@ -105,18 +175,6 @@ fn rows<T: Float>(x: &Var<T>) -> Var<T> {
     let order: Vec<usize> = [0].into_iter().chain(2..x.rank()).chain([1]).collect();
     let count = x.shape().iter().enumerate().filter(|(a, _)| *a != 1).map(|(_, n)| n).product::<usize>();
     x.permute(&order).reshape([count, classes])
-}
-
-/// An error unless the labels have the input's shape without its class axis, and all are classes.
-fn check_target(op: &'static str, x: &[usize], labels: &Tensor<i64>, ignored: Option<i64>) -> Result<(), ShapeError> {
-    if x.len() < 2 {
-        return Err(ShapeError::new(op, format!("input {x:?}; wanted [N, C] or [N, C, d…]")));
-    }
-    let wanted: Vec<usize> = x.iter().enumerate().filter(|(a, _)| *a != 1).map(|(_, &n)| n).collect();
-    if labels.shape()[..] != wanted {
-        return Err(ShapeError::new(op, format!("labels of shape {} for input {x:?}; wanted {wanted:?}", labels.shape())));
-    }
-    check_labels(op, labels, x[1], ignored)
 }
 
 /// `l - (x[label] - m)` for each row of `[N, C]`, with the largest `m` and `l = ln Σ e^(x - m)`:
@@ -187,14 +245,20 @@ fn sample_weights<T: Float>(
 impl<T: Float> Loss<T, Tensor<i64>> for CrossEntropy {
     #[track_caller]
     fn loss(&self, output: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
-        check_target("cross_entropy", output.shape(), labels, self.ignore).or_panic();
+        self.check_labels_of(OP, output.shape(), labels).or_panic();
+        self.check_kind(output).or_panic();
         let x = rows(output);
         let classes = x.shape()[1];
-        let weight = self.weights::<T>(classes).or_panic();
+        let weight = self.weights::<T>();
         let (safe, sample_weight) = sample_weights(labels, weight.as_ref(), self.ignore);
-        let mut losses = weighted(softmax_cross_entropy(&x, &safe), sample_weight.as_ref());
+        let losses = if self.probabilities {
+            -self.log_probabilities(&x.gather(1, &safe.unsqueeze(1)).reshape([-1]))
+        } else {
+            softmax_cross_entropy(&x, &safe)
+        };
+        let mut losses = weighted(losses, sample_weight.as_ref());
         if self.smoothing > 0.0 {
-            let mut spread = -x.log_softmax(1);
+            let mut spread = -self.log_probabilities(&x);
             if let Some(w) = weight {
                 // 0 · ∞ is 0: a class of weight 0 may have no probability.
                 spread = spread.mul_no_nan(&Var::constant(w));
@@ -208,55 +272,89 @@ impl<T: Float> Loss<T, Tensor<i64>> for CrossEntropy {
         Indexed { losses, labels, sample_weight }.reduce(self.reduction)
     }
 
+    fn weight(&self, labels: &Tensor<i64>, _: usize) -> BatchWeight {
+        self.divisor(labels)
+    }
+
+    fn sample_weights(&self, labels: &Tensor<i64>, samples: usize) -> Vec<f64> {
+        self.shares(labels, samples)
+    }
+
     fn check(&self, output: &[usize], labels: &Tensor<i64>) -> Result<(), ShapeError> {
-        check_target("cross_entropy", output, labels, self.ignore)
+        self.check_labels_of(OP, output, labels)
+    }
+
+    fn check_output(&self, output: &Var<T>) -> Result<(), ShapeError> {
+        self.check_kind(output)
+    }
+
+    fn output_kind(&self) -> OutputKind {
+        self.kind()
+    }
+
+    fn ignored_label(&self) -> Option<i64> {
+        self.ignore
     }
 }
 
 impl CrossEntropy {
     #[track_caller]
-    fn of_probabilities<T: Float>(&self, output: &Var<T>, target: &Tensor<T>) -> Var<T> {
-        check_probabilities(output.shape(), target.shape()).or_panic();
+    fn of_distributions<T: Float>(&self, output: &Var<T>, target: &Tensor<T>) -> Var<T> {
+        self.check_distributions_of(output.shape(), target.shape()).or_panic();
+        self.check_kind(output).or_panic();
         let classes = output.shape()[1];
         let mut target = target.clone();
         if self.smoothing > 0.0 {
             target = target * (1.0 - self.smoothing) + self.smoothing / classes as f64;
         }
-        if let Some(w) = self.weights::<T>(classes).or_panic() {
+        if let Some(w) = self.weights::<T>() {
             let mut per_class = vec![1; output.rank()];
             per_class[1] = classes;
             target = target * w.reshape(&per_class[..]);
         }
-        self.reduction.apply(-output.log_softmax(1).mul_no_nan(&Var::constant(target)).sum(1))
+        self.reduction.apply(-self.log_probabilities(output).mul_no_nan(&Var::constant(target)).sum(1))
     }
-}
 
-fn check_probabilities(output: &[usize], target: &[usize]) -> Result<(), ShapeError> {
-    if output == target && output.len() >= 2 {
-        return Ok(());
+    fn check_distributions_of(&self, output: &[usize], target: &[usize]) -> Result<(), ShapeError> {
+        if output == target && output.len() >= 2 {
+            return self.check_weights(OP, output[1]);
+        }
+        let detail = format!("probabilities of shape {target:?} for input {output:?}; wanted [N, C] or [N, C, d…] twice");
+        Err(ShapeError::new(OP, detail))
     }
-    let detail = format!("probabilities of shape {target:?} for input {output:?}; wanted [N, C] or [N, C, d…] twice");
-    Err(ShapeError::new("cross_entropy", detail))
 }
 
 /// One implementation an element type: a generic one could, as far as the compiler knows, overlap with class indices.
-macro_rules! of_probabilities {
+macro_rules! of_distributions {
     ($($t:ty),*) => {$(
         impl Loss<$t, Tensor<$t>> for CrossEntropy {
             #[inline] // not compiled but where it is used
             #[track_caller]
             fn loss(&self, output: &Var<$t>, target: &Tensor<$t>) -> Var<$t> {
-                self.of_probabilities(output, target)
+                self.of_distributions(output, target)
+            }
+            fn weight(&self, target: &Tensor<$t>, _: usize) -> BatchWeight {
+                let classes = target.shape().get(1).copied().unwrap_or(1).max(1);
+                self.reduction.weight((target.numel() / classes) as f64)
             }
             fn check(&self, output: &[usize], target: &Tensor<$t>) -> Result<(), ShapeError> {
-                check_probabilities(output, target.shape())
+                self.check_distributions_of(output, target.shape())
+            }
+            fn check_output(&self, output: &Var<$t>) -> Result<(), ShapeError> {
+                self.check_kind(output)
+            }
+            fn output_kind(&self) -> OutputKind {
+                self.kind()
             }
         }
     )*};
 }
-of_probabilities!(f32, f64);
+of_distributions!(f32, f64);
 
 /// Negative log-likelihood from log-probabilities `[N, C]` or `[N, C, d…]` and class indices `[N, d…]`: `-w x[label]`.
+///
+/// The output must be log-probabilities, as a [`LogSoftmax`](crate::LogSoftmax) gives them; of logits, [`CrossEntropy::new`] is
+/// the same loss, and of probabilities [`CrossEntropy::from_probabilities`].
 #[derive(Clone, Debug, Default)]
 pub struct Nll {
     inner: CrossEntropy,
@@ -269,7 +367,11 @@ impl Nll {
     }
 
     /// With a weight for each class; the mean is weighted by the targets' weights.
+    ///
+    /// # Panics
+    /// When one is negative or not finite.
     #[must_use]
+    #[track_caller]
     pub fn weight(self, weight: impl Into<Vec<f64>>) -> Self {
         Self { inner: self.inner.weight(weight) }
     }
@@ -290,15 +392,38 @@ impl Nll {
 impl<T: Float> Loss<T, Tensor<i64>> for Nll {
     #[track_caller]
     fn loss(&self, output: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
-        check_target("nll", output.shape(), labels, self.inner.ignore).or_panic();
+        Loss::<T, _>::check(self, output.shape(), labels).or_panic();
+        Loss::<T, Tensor<i64>>::check_output(self, output).or_panic();
         let x = rows(output);
-        let weight = self.inner.weights::<T>(x.shape()[1]).or_panic();
+        let weight = self.inner.weights::<T>();
         let (safe, sample_weight) = sample_weights(labels, weight.as_ref(), self.inner.ignore);
         let losses = weighted(-x.gather(1, &safe.unsqueeze(1)).reshape([-1]), sample_weight.as_ref());
         Indexed { losses, labels, sample_weight }.reduce(self.inner.reduction)
     }
 
+    fn weight(&self, labels: &Tensor<i64>, _: usize) -> BatchWeight {
+        self.inner.divisor(labels)
+    }
+
+    fn sample_weights(&self, labels: &Tensor<i64>, samples: usize) -> Vec<f64> {
+        self.inner.shares(labels, samples)
+    }
+
     fn check(&self, output: &[usize], labels: &Tensor<i64>) -> Result<(), ShapeError> {
-        check_target("nll", output, labels, self.inner.ignore)
+        self.inner.check_labels_of("nll", output, labels)
+    }
+
+    fn check_output(&self, output: &Var<T>) -> Result<(), ShapeError> {
+        let instead = "end in a log-softmax (`LogSoftmax(1)`), or write `CrossEntropy::new()` for logits, \
+                       `CrossEntropy::from_probabilities()` for probabilities";
+        OutputKind::LogProbabilities.check_origin("nll", output, instead)
+    }
+
+    fn output_kind(&self) -> OutputKind {
+        OutputKind::LogProbabilities
+    }
+
+    fn ignored_label(&self) -> Option<i64> {
+        self.inner.ignore
     }
 }

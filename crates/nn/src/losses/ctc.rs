@@ -1,12 +1,13 @@
 //! Connectionist temporal classification.
 
-use super::{Loss, Reduction};
+use super::{BatchWeight, Loss, OutputKind, Reduction};
 use crate::recurrent::Sequence;
-use gradus_autograd::Var;
+use gradus_autograd::{Var, check_ctc};
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
 /// Connectionist temporal classification (Graves et al. 2006): `-ln` of the probability of a target, over all ways of saying it
-/// in more steps than it has labels, with blanks between and labels repeated. Logits have a class for the blank.
+/// in more steps than it has labels, with blanks between and labels repeated. The output must be logits, with a class for the blank;
+/// log-probabilities are logits too.
 ///
 /// The mean is PyTorch's: each loss is divided by the number of its labels first (by 1 if there are none).
 ///
@@ -51,6 +52,7 @@ impl Ctc {
     /// takes a step for each label, and one between equal neighbours.
     #[track_caller]
     pub fn of<T: Float>(&self, logits: &Sequence<T>, targets: &[Vec<usize>]) -> Var<T> {
+        self.check_origin(logits.steps()).or_panic();
         if logits.steps().rank() != 3 {
             Err(ShapeError::new("ctc", format!("logits of steps {}; wanted [T, N, C]", logits.steps().shape()))).or_panic()
         }
@@ -60,6 +62,10 @@ impl Ctc {
             return (losses * Var::constant(Tensor::from_vec(shares, [targets.len()]))).mean(..);
         }
         self.reduction.apply(losses)
+    }
+
+    fn check_origin<T: Float>(&self, logits: &Var<T>) -> Result<(), ShapeError> {
+        OutputKind::Logits.check_origin("ctc", logits, "leave out the last softmax, which this loss computes itself")
     }
 
     /// The labels of each sequence's likeliest path: the likeliest class at each step, repeats merged, blanks left out.
@@ -88,6 +94,26 @@ impl Ctc {
 impl<T: Float> Loss<T, Vec<Vec<usize>>> for Ctc {
     #[track_caller]
     fn loss(&self, output: &Var<T>, targets: &Vec<Vec<usize>>) -> Var<T> {
+        Loss::<T, _>::check(self, output.shape(), targets).or_panic();
         self.of(&Sequence::new(output), targets)
+    }
+
+    fn weight(&self, targets: &Vec<Vec<usize>>, _: usize) -> BatchWeight {
+        self.reduction.weight(targets.len() as f64)
+    }
+
+    fn check(&self, output: &[usize], targets: &Vec<Vec<usize>>) -> Result<(), ShapeError> {
+        let &[samples, steps, classes] = output else {
+            return Err(ShapeError::new("ctc", format!("logits {output:?}; wanted [N, T, C]")));
+        };
+        check_ctc(&[steps, samples, classes], targets, None, self.blank)
+    }
+
+    fn check_output(&self, output: &Var<T>) -> Result<(), ShapeError> {
+        self.check_origin(output)
+    }
+
+    fn output_kind(&self) -> OutputKind {
+        OutputKind::Logits
     }
 }

@@ -1,11 +1,14 @@
 //! The divergence between distributions.
 
-use super::{Loss, Reduction, same_shape};
+use super::{BatchWeight, Loss, OutputKind, Reduction, check_same_shape};
 use gradus_autograd::Var;
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
-/// `t (ln t - x)` with `x` log-probabilities and `t` probabilities: the Kullback-Leibler divergence from the output to
-/// the target; 0 where `t` is, be `x` minus infinity. The default divides the sum by the batch size, PyTorch's `batchmean`, which is the divergence proper.
+/// The Kullback-Leibler divergence of log-probabilities `x` from probabilities `t`: `t (ln t - x)`; 0 where `t` is, be `x` minus
+/// infinity.
+///
+/// The output must be log-probabilities, as a [`LogSoftmax`](crate::LogSoftmax) gives them. The default divides the sum by the
+/// batch size, PyTorch's `batchmean`, which is the divergence proper.
 ///
 /// ```
 /// use gradus_autograd::Var;
@@ -40,10 +43,13 @@ impl KlDivergence {
     }
 }
 
+const OP: &str = "kl_divergence";
+
 impl<T: Float> Loss<T, Tensor<T>> for KlDivergence {
     #[track_caller]
     fn loss(&self, output: &Var<T>, target: &Tensor<T>) -> Var<T> {
-        same_shape("kl_divergence", output, target);
+        check_same_shape(OP, output.shape(), target.shape()).or_panic();
+        Loss::<T, Tensor<T>>::check_output(self, output).or_panic();
         let (probability, logarithm) =
             if self.log_target { (target.exp(), target.clone()) } else { (target.clone(), target.ln()) };
         // 0 where the probability is: 0 ln 0 is 0.
@@ -52,5 +58,24 @@ impl<T: Float> Loss<T, Tensor<T>> for KlDivergence {
             Some(reduction) => reduction.apply(losses),
             None => losses.sum(..) / target.shape().first().copied().unwrap_or(1) as f64,
         }
+    }
+
+    fn weight(&self, target: &Tensor<T>, _: usize) -> BatchWeight {
+        match self.reduction {
+            Some(reduction) => reduction.weight(target.numel() as f64),
+            None => BatchWeight::Mean(target.shape().first().copied().unwrap_or(1) as f64),
+        }
+    }
+
+    fn check(&self, output: &[usize], target: &Tensor<T>) -> Result<(), ShapeError> {
+        check_same_shape(OP, output, target.shape())
+    }
+
+    fn check_output(&self, output: &Var<T>) -> Result<(), ShapeError> {
+        OutputKind::LogProbabilities.check_origin(OP, output, "end in a log-softmax (`LogSoftmax(1)`)")
+    }
+
+    fn output_kind(&self) -> OutputKind {
+        OutputKind::LogProbabilities
     }
 }

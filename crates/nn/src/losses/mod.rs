@@ -1,21 +1,36 @@
 //! Losses, a family a file; options and defaults are PyTorch's.
+//!
+//! | loss | takes as output | of PyTorch | of Keras |
+//! |---|---|---|---|
+//! | [`CrossEntropy::new`] | logits | `CrossEntropyLoss` | `CategoricalCrossentropy(from_logits=True)` |
+//! | [`CrossEntropy::from_probabilities`] | probabilities, as a softmax gives them | | `CategoricalCrossentropy()` |
+//! | [`BinaryCrossEntropy::new`] | logits | `BCEWithLogitsLoss` | `BinaryCrossentropy(from_logits=True)` |
+//! | [`BinaryCrossEntropy::from_probabilities`] | probabilities, as a sigmoid gives them | `BCELoss` | `BinaryCrossentropy()` |
+//! | [`Nll`] | log-probabilities, as a log-softmax gives them | `NLLLoss` | |
+//! | [`KlDivergence`] | log-probabilities | `KLDivLoss` | |
+//! | [`Ctc`] | logits | `CTCLoss` after `log_softmax` | `CTC` |
+//! | [`Mse`], [`L1`], [`Huber`], [`SmoothL1`] | any numbers | the same | `MeanSquaredError`, `MeanAbsoluteError`, `Huber` |
 
 mod binary;
 mod cross_entropy;
 mod ctc;
 mod divergence;
+mod labels;
 mod regression;
 mod sample_weighted;
 
 pub use binary::BinaryCrossEntropy;
-pub use cross_entropy::{CrossEntropy, Nll, check_labels};
+pub use cross_entropy::{CrossEntropy, Nll};
 pub use ctc::Ctc;
 pub use divergence::KlDivergence;
+pub use labels::check_labels;
 pub use regression::{Huber, L1, Mse, SmoothL1};
 pub use sample_weighted::SampleWeighted;
 
+use crate::batch_weight::BatchWeight;
+use crate::output_kind::OutputKind;
 use gradus_autograd::Var;
-use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+use gradus_tensor::{Float, ShapeError, Tensor};
 
 /// What training makes small: a number from a model's output and what it should have been.
 ///
@@ -39,6 +54,23 @@ pub trait Loss<T: Float, Y: ?Sized> {
     /// The loss.
     fn loss(&self, output: &Var<T>, target: &Y) -> Var<T>;
 
+    /// How the loss of a batch of `samples` combines with those of other batches: as a mean over samples, unless written.
+    ///
+    /// A loss that divides by another number, such as the number of labels that are not ignored, must say so here; then the
+    /// loss over a data set, and the gradients of accumulated batches, do not depend on the batch size. A batch of weight 0
+    /// counts for nothing. Called before [`check`](Self::check), so it must not panic whatever the target holds.
+    fn weight(&self, target: &Y, samples: usize) -> BatchWeight {
+        let _ = target;
+        samples.into()
+    }
+
+    /// What each of the samples adds to the number that the mean divides by, per value that the loss has for it: 1, unless
+    /// written. [`SampleWeighted`] multiplies its weights with these.
+    fn sample_weights(&self, target: &Y, samples: usize) -> Vec<f64> {
+        let _ = target;
+        vec![1.0; samples]
+    }
+
     /// Whether the target fits an output of this shape; what does not, [`loss`](Self::loss) may panic about.
     ///
     /// # Errors
@@ -46,6 +78,26 @@ pub trait Loss<T: Float, Y: ?Sized> {
     fn check(&self, output: &[usize], target: &Y) -> Result<(), ShapeError> {
         let _ = (output, target);
         Ok(())
+    }
+
+    /// Whether the output is of the kind that the loss takes, as far as its values and its tape show: a loss of logits refuses
+    /// what a softmax or sigmoid has made probabilities of.
+    ///
+    /// # Errors
+    /// When it is of another kind; the message says what to write.
+    fn check_output(&self, output: &Var<T>) -> Result<(), ShapeError> {
+        let _ = output;
+        Ok(())
+    }
+
+    /// The kind of output that the loss takes: any, unless written.
+    fn output_kind(&self) -> OutputKind {
+        OutputKind::Any
+    }
+
+    /// The label that counts for nothing; metrics of the same training leave it out, too.
+    fn ignored_label(&self) -> Option<i64> {
+        None
     }
 }
 
@@ -70,21 +122,29 @@ impl Reduction {
             Self::None => losses,
         }
     }
+
+    /// The weight of a batch whose mean divides by `denominator`.
+    fn weight(self, denominator: f64) -> BatchWeight {
+        match self {
+            Self::Sum => BatchWeight::Sum,
+            Self::Mean | Self::None => BatchWeight::Mean(denominator),
+        }
+    }
 }
 
-#[track_caller]
-fn same_shape<T: Float>(op: &'static str, x: &Var<T>, target: &Tensor<T>) {
-    if x.shape() != target.shape() {
-        let detail = format!("output {} and target {} must have one shape", x.shape(), target.shape());
-        Err(ShapeError::new(op, detail)).or_panic()
+fn check_same_shape(op: &'static str, output: &[usize], target: &[usize]) -> Result<(), ShapeError> {
+    if output == target {
+        return Ok(());
     }
+    Err(ShapeError::new(op, format!("output {output:?} and target {target:?} must have one shape")))
 }
 
 /// The losses with their default options as methods: `net.forward(&x, mode).cross_entropy(&labels)`.
 pub trait LossExt<T: Float> {
-    /// [`CrossEntropy`] from logits and class indices.
+    /// [`CrossEntropy`] from logits and class indices. (Of probabilities: [`CrossEntropy::from_probabilities`].)
     fn cross_entropy(&self, labels: &Tensor<i64>) -> Var<T>;
-    /// [`BinaryCrossEntropy`] from logits and probabilities.
+    /// [`BinaryCrossEntropy`] from logits, with targets in 0 to 1. (Of probabilities:
+    /// [`BinaryCrossEntropy::from_probabilities`].)
     fn binary_cross_entropy(&self, target: &Tensor<T>) -> Var<T>;
     /// [`Nll`] from log-probabilities and class indices.
     fn nll(&self, labels: &Tensor<i64>) -> Var<T>;

@@ -1,8 +1,8 @@
 //! Losses between numbers.
 
-use super::{Loss, Reduction, same_shape};
+use super::{BatchWeight, Loss, Reduction, check_same_shape};
 use gradus_autograd::{Calculus, UnaryRule, Var};
-use gradus_tensor::{Float, Real, Tensor};
+use gradus_tensor::{Float, OrPanic, Real, ShapeError, Tensor};
 
 /// A loss of the difference `d = x - t`, elementwise, then reduced. The target may be a variable too.
 macro_rules! of_difference {
@@ -19,9 +19,15 @@ macro_rules! of_difference {
         impl<T: Float> Loss<T, Var<T>> for $name {
             #[track_caller]
             fn loss(&$self, output: &Var<T>, target: &Var<T>) -> Var<T> {
-                same_shape($op, output, target.value());
+                check_same_shape($op, output.shape(), target.shape()).or_panic();
                 let $d = output - target;
                 $self.reduction.apply($f)
+            }
+            fn weight(&self, target: &Var<T>, _: usize) -> BatchWeight {
+                self.reduction.weight(target.value().numel() as f64)
+            }
+            fn check(&self, output: &[usize], target: &Var<T>) -> Result<(), ShapeError> {
+                check_same_shape($op, output, target.shape())
             }
         }
 
@@ -30,11 +36,17 @@ macro_rules! of_difference {
             fn loss(&self, output: &Var<T>, target: &Tensor<T>) -> Var<T> {
                 self.loss(output, &Var::constant(target.clone()))
             }
+            fn weight(&self, target: &Tensor<T>, _: usize) -> BatchWeight {
+                self.reduction.weight(target.numel() as f64)
+            }
+            fn check(&self, output: &[usize], target: &Tensor<T>) -> Result<(), ShapeError> {
+                check_same_shape($op, output, target.shape())
+            }
         }
     };
 }
 
-/// Squared error: `(x - t)²`.
+/// Squared error: `(x - t)²`, of any numbers.
 ///
 /// ```
 /// use gradus_autograd::Var;
@@ -58,7 +70,7 @@ impl Mse {
 
 of_difference!(Mse, "mse", |self, d| d.square());
 
-/// Absolute error: `|x - t|`.
+/// Absolute error: `|x - t|`, of any numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct L1 {
     reduction: Reduction,

@@ -1,14 +1,18 @@
 //! Losses with a weight for each sample.
 
-use super::Loss;
+use super::{BatchWeight, Loss, OutputKind};
 use gradus_autograd::Var;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
-/// A loss in which each sample has a weight: `Σ w_i l_i / Σ w_i`, from targets `(y, w)` with weights `w` of shape `[N]`, none
-/// of them negative.
+/// A loss in which each sample has a weight: `Σ w_i l_i / Σ w_i d_i`, from targets `(y, w)` with weights `w` of shape `[N]`,
+/// none of them negative.
 ///
-/// The loss inside must leave its values apart (`Reduction::None`); one that has several values for a sample counts their
-/// mean. A sample of weight 0 counts for nothing, be its loss infinite.
+/// `d_i` is [what the sample adds](Loss::sample_weights) to the number that the mean of the loss inside divides by: 1, the class
+/// weight of its label, or 0 if its label is ignored. So equal weights give the mean of the loss inside, and a weight of 2 counts
+/// as the sample twice.
+///
+/// The loss inside takes the output, logits or other, and must leave its values apart (`Reduction::None`); one that has several
+/// values for a sample counts their mean. A sample of weight 0 counts for nothing, be its loss infinite.
 ///
 /// ```
 /// use gradus_autograd::Var;
@@ -31,7 +35,7 @@ impl<L> SampleWeighted<L> {
     }
 }
 
-/// An error unless there is one weight for each of the `samples`, none is negative and one is not 0.
+/// An error unless there is one weight for each of the `samples` and none is negative.
 fn check_weights<T: Float>(samples: Option<usize>, weights: &Tensor<T>) -> Result<(), ShapeError> {
     let error = |detail| Err(ShapeError::new("sample_weighted", detail));
     if weights.rank() != 1 || samples != weights.shape().first().copied() {
@@ -41,10 +45,12 @@ fn check_weights<T: Float>(samples: Option<usize>, weights: &Tensor<T>) -> Resul
     if let Some(i) = values.iter().position(|w| !(w.is_finite() && *w >= T::zero())) {
         return error(format!("sample {i} has the weight {}; wanted a number from 0", values[i]));
     }
-    if values.iter().all(|w| *w == T::zero()) {
-        return error("all weights are 0".into());
-    }
     Ok(())
+}
+
+/// The weights times what the samples add to the divisor of the loss inside, added up.
+fn divisor<T: Float>(weights: &Tensor<T>, each: &[f64]) -> f64 {
+    weights.to_vec().into_iter().zip(each).map(|(w, d)| w.to_f64() * d).sum()
 }
 
 impl<T: Float, Y, L: Loss<T, Y>> Loss<T, (Y, Tensor<T>)> for SampleWeighted<L> {
@@ -62,11 +68,36 @@ impl<T: Float, Y, L: Loss<T, Y>> Loss<T, (Y, Tensor<T>)> for SampleWeighted<L> {
         }
         let each = losses.value().numel() / samples;
         let losses = losses.reshape([samples, each]).mean(1).masked_fill(&weights.eq(0.0), 0.0);
-        (losses * Var::constant(weights.clone())).sum(..) / weights.sum(..).item().to_f64()
+        let divisor = divisor(weights, &self.inner.sample_weights(target, samples));
+        if divisor == 0.0 {
+            Err(ShapeError::new("sample_weighted", "no sample has a weight above 0")).or_panic()
+        }
+        (losses * Var::constant(weights.clone())).sum(..) / divisor
+    }
+
+    fn weight(&self, (target, weights): &(Y, Tensor<T>), samples: usize) -> BatchWeight {
+        BatchWeight::Mean(divisor(weights, &self.inner.sample_weights(target, samples)))
+    }
+
+    fn sample_weights(&self, (target, weights): &(Y, Tensor<T>), samples: usize) -> Vec<f64> {
+        let each = self.inner.sample_weights(target, samples);
+        weights.to_vec().into_iter().zip(each).map(|(w, d)| w.to_f64() * d).collect()
     }
 
     fn check(&self, output: &[usize], (target, weights): &(Y, Tensor<T>)) -> Result<(), ShapeError> {
         check_weights(output.first().copied(), weights)?;
         self.inner.check(output, target)
+    }
+
+    fn check_output(&self, output: &Var<T>) -> Result<(), ShapeError> {
+        self.inner.check_output(output)
+    }
+
+    fn output_kind(&self) -> OutputKind {
+        self.inner.output_kind()
+    }
+
+    fn ignored_label(&self) -> Option<i64> {
+        self.inner.ignored_label()
     }
 }

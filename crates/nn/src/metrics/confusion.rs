@@ -1,6 +1,7 @@
 //! The confusion matrix, and what is read off it.
 
-use gradus_tensor::{Float, Tensor};
+use super::classes::check_labels;
+use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 use std::fmt;
 
 /// How often each class was taken for which: `count(truth, prediction)`.
@@ -17,25 +18,60 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfusionMatrix {
     classes: usize,
+    ignored: Option<i64>,
     counts: Vec<u64>,
 }
 
 impl ConfusionMatrix {
     /// Nothing counted yet.
     pub fn new(classes: usize) -> Self {
-        Self { classes, counts: vec![0; classes * classes] }
+        Self { classes, ignored: None, counts: vec![0; classes * classes] }
+    }
+
+    /// Predictions with this label are left out.
+    ///
+    /// ```
+    /// use gradus_nn::metrics::ConfusionMatrix;
+    /// use gradus_tensor::Tensor;
+    /// let mut m = ConfusionMatrix::new(2).ignore_index(-100);
+    /// m.add(&Tensor::from([0i64, -100, 1]), &Tensor::from([0i64, 1, 1]));
+    /// assert_eq!((m.total(), m.accuracy()), (2, 1.0));
+    /// ```
+    #[must_use]
+    pub fn ignore_index(self, label: i64) -> Self {
+        Self { ignored: Some(label), ..self }
+    }
+
+    /// Leaves predictions with this label out, unless those of another label are.
+    pub(super) fn ignore_too(&mut self, label: i64) {
+        self.ignored = self.ignored.or(Some(label));
+    }
+
+    /// An error unless outputs have no more classes than this, and all labels are classes or ignored.
+    pub(super) fn check(&self, metric: &'static str, output: &[usize], labels: &Tensor<i64>) -> Result<(), ShapeError> {
+        check_labels(metric, output, labels.shape())?;
+        self.check_classes(metric, output)?;
+        crate::losses::check_labels(metric, labels, self.classes, self.ignored)
+    }
+
+    /// An error unless outputs `[N, C]` or `[N, C, d…]` have no more classes than this.
+    pub(super) fn check_classes(&self, metric: &'static str, output: &[usize]) -> Result<(), ShapeError> {
+        if (1..=self.classes).contains(&output[1]) {
+            return Ok(());
+        }
+        Err(ShapeError::new(metric, format!("outputs {output:?} of {} classes; the metric has {}", output[1], self.classes)))
     }
 
     /// Counts true labels against predicted ones, of any one shape.
     ///
     /// # Panics
-    /// When the shapes differ, or one is no class.
+    /// When the shapes differ, or one is no class and not ignored.
     #[track_caller]
     pub fn add(&mut self, labels: &Tensor<i64>, predictions: &Tensor<i64>) {
         let (of, by) = (labels.shape(), predictions.shape());
         assert!(of == by, "confusion matrix: labels {of} and predictions {by} must have one shape");
         let (labels, predictions) = (labels.to_vec(), predictions.to_vec());
-        for (l, p) in labels.into_iter().zip(predictions) {
+        for (l, p) in labels.into_iter().zip(predictions).filter(|(l, _)| Some(*l) != self.ignored) {
             let class = 0..self.classes as i64;
             let fits = class.contains(&l) && class.contains(&p);
             assert!(fits, "confusion matrix: label {l}, prediction {p}; there are {} classes", self.classes);
@@ -66,6 +102,7 @@ impl ConfusionMatrix {
     /// As [`add`](Self::add).
     #[track_caller]
     pub fn add_outputs<T: Float>(&mut self, labels: &Tensor<i64>, outputs: &Tensor<T>) {
+        check_labels("confusion_matrix", outputs.shape(), labels.shape()).or_panic();
         self.add(labels, &outputs.argmax(1));
     }
 

@@ -1,9 +1,11 @@
 //! Means over a data set.
 
-use super::{Metric, same_shape};
-use gradus_tensor::{Float, Tensor};
+use super::{Metric, check_same_shape};
+use crate::batch_weight::BatchWeight;
+use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
-/// The mean of values that stand for several samples each, as of batches' mean losses.
+/// The mean of values that stand for several samples each, as of batches' mean losses; weighted by the number of samples, or
+/// as [`Loss::weight`](crate::Loss::weight) says.
 ///
 /// ```
 /// use gradus_nn::metrics::RunningMean;
@@ -15,7 +17,7 @@ use gradus_tensor::{Float, Tensor};
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RunningMean {
     total: f64,
-    count: usize,
+    weight: f64,
 }
 
 impl RunningMean {
@@ -24,23 +26,28 @@ impl RunningMean {
         Self::default()
     }
 
-    /// Takes in the mean of `count` samples.
-    pub fn add(&mut self, mean: f64, count: usize) {
-        // The mean of no samples is NaN, and counts for nothing.
-        if count > 0 {
-            self.total += mean * count as f64;
-            self.count += count;
+    /// Takes in a mean of this weight, which may be a number of samples; or a sum, as a loss with `Reduction::Sum` gives it.
+    pub fn add(&mut self, value: f64, weight: impl Into<BatchWeight>) {
+        match weight.into() {
+            // The mean of nothing is NaN, and counts for nothing.
+            BatchWeight::Mean(0.0) => {}
+            BatchWeight::Mean(weight) => {
+                self.total += value * weight;
+                self.weight += weight;
+            }
+            // A sum divides by nothing, however many there are.
+            BatchWeight::Sum => (self.total, self.weight) = (self.total + value, 1.0),
         }
     }
 
-    /// How many samples there were.
-    pub fn count(&self) -> usize {
-        self.count
+    /// What the total is divided by: how many samples there were, if values are means over samples.
+    pub fn weight(&self) -> f64 {
+        self.weight
     }
 
-    /// The mean over all samples; NaN when there was none.
+    /// The mean over all, or the sum of sums; NaN when there was nothing.
     pub fn value(&self) -> f64 {
-        self.total / self.count as f64
+        self.total / self.weight
     }
 
     /// Forgets.
@@ -48,15 +55,15 @@ impl RunningMean {
         *self = Self::default();
     }
 
-    /// The sum and the count, to be stored.
+    /// The total and what it is divided by, to be stored.
     pub fn state(&self) -> Vec<f64> {
-        vec![self.total, self.count as f64]
+        vec![self.total, self.weight]
     }
 
     /// Goes on from [`state`](Self::state).
     pub fn load_state(&mut self, state: &[f64]) {
-        if let [total, count] = *state {
-            (self.total, self.count) = (total, count as usize);
+        if let [total, weight] = *state {
+            (self.total, self.weight) = (total, weight);
         }
     }
 }
@@ -82,9 +89,12 @@ macro_rules! mean_error {
             }
             #[track_caller]
             fn update(&mut self, output: &Tensor<T>, target: &Tensor<T>) {
-                same_shape($short, output, target);
+                check_same_shape($short, output.shape(), target.shape()).or_panic();
                 let $d = output - target;
                 self.mean.add($f.mean(..).item().to_f64(), output.numel());
+            }
+            fn check(&self, output: &[usize], target: &Tensor<T>) -> Result<(), ShapeError> {
+                check_same_shape($short, output, target.shape())
             }
             fn value(&self) -> f64 {
                 self.mean.value()

@@ -365,6 +365,22 @@ fn losses() {
 }
 
 #[test]
+fn losses_of_probabilities() {
+    let rng = &mut rng();
+    let (x, t) = (Tensor::normal([4, 3], 0.0, 1.5, rng), Tensor::uniform([4, 3], 0.0, 1.0, rng));
+    let labels = Tensor::from([2i64, 0, -100, 1]);
+    for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
+        let loss = CrossEntropy::from_probabilities().ignore_index(-100).weight([0.5, 2.0, 1.5]).reduction(reduction);
+        for loss in [loss.clone(), loss.label_smoothing(0.2)] {
+            check(|v| loss.loss(&v[0].softmax(1), &labels), &[x.clone()]).unwrap();
+            check(|v| loss.loss(&v[0].softmax(1), &t), &[x.clone()]).unwrap();
+        }
+        let loss = BinaryCrossEntropy::from_probabilities().pos_weight([2.0, 0.5, 1.0]).reduction(reduction);
+        check(|v| loss.loss(&v[0].sigmoid(), &t), &[x.clone()]).unwrap();
+    }
+}
+
+#[test]
 fn targets_may_be_variables() {
     let rng = &mut rng();
     let pair = [Tensor::normal([3, 2], 0.0, 1.0, rng), Tensor::normal([3, 2], 0.0, 1.0, rng)];

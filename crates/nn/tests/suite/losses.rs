@@ -144,7 +144,6 @@ fn weighted_samples_are_a_weighted_mean() {
     let refused = |w: Tensor<f64>| loss.check(&[3, 3], &(labels.clone(), w)).unwrap_err().to_string();
     assert!(refused(Tensor::ones([2])).contains("weights of shape [2] for 3 samples"));
     assert!(refused(Tensor::from([1.0, -1.0, 1.0])).contains("sample 1 has the weight -1"));
-    assert!(refused(Tensor::zeros([3])).contains("all weights are 0"));
     assert!(loss.check(&[3, 3], &(Tensor::from([0i64, 1, 3]), weights.clone())).is_err());
     assert!(loss.check(&[3, 3], &(labels, weights)).is_ok());
 }

@@ -8,6 +8,7 @@ mod checkpoint;
 mod gradients;
 mod init;
 mod layers;
+mod loss_weights;
 mod losses;
 mod masked_attention;
 mod messages;

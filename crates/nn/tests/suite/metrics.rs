@@ -125,7 +125,7 @@ fn mean_errors_over_unequal_batches_by_hand() {
     assert!(mean.value().is_nan());
     mean.add(f64::NAN, 0);
     mean.add(3.0, 2);
-    assert_eq!((mean.value(), mean.count()), (3.0, 2));
+    assert_eq!((mean.value(), mean.weight()), (3.0, 2.0));
 }
 
 proptest! {

@@ -8,6 +8,7 @@ mod create;
 mod display;
 mod einsum;
 mod elementwise;
+mod errors;
 mod index;
 mod integers;
 mod join;

@@ -3,11 +3,13 @@
 // What `#[derive(Module)]` writes names the crate `gradus`.
 extern crate gradus_autograd as gradus;
 
+mod batch_size;
 mod callbacks;
 mod common;
 mod fit;
 mod messages;
 mod mismatch;
+mod mistakes;
 mod monitor;
 mod phases;
 mod plots;
