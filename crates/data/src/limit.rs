@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The most memory that reading one file may take, its result included.
 ///
 /// A small file can claim, or unpack to, a large amount of data: a blank image, an archive of zeros, a pickle that names one
-/// storage a thousand times. Every reader therefore counts what it takes, over the whole of a file, and stops with an error
-/// where that is no longer plausible:
+/// storage a thousand times. Readers of such formats count what they take, over the whole of a file, and stop with an error
+/// where that is no longer plausible. (Safetensors, CIFAR and tables of text cannot unpack: they take a small multiple of the
+/// file's size.)
 ///
 /// | file | the default is |
 /// |---|---|
 /// | images | 512 MiB and 64 bytes for each byte of the file |
 /// | gzipped files, compressed entries of `.npz` | 64 MiB and 64 bytes for each byte |
-/// | all other files | 1 MiB and 64 bytes for each byte |
+/// | `.pth`, HDF5 and `.keras`, plain `.npy` and IDX | 1 MiB and 64 bytes for each byte |
 ///
 /// A file that is trusted and larger is read with another limit, by the functions that end in `_with`:
 ///

@@ -69,7 +69,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
         let storage: &[u8] = b"\x80\x02]X\x01\x00\x00\x000a.\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
         [&start[..header], b"\x80\x02", pickle, storage].concat()
     };
-    let tensor: &[u8] = b"ctorch._utils\n_rebuild_tensor_v2\nq\x07((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\00\
+    let tensor: &[u8] = b"ctorch._utils\n_rebuild_tensor_v2\nq\x07((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000\
 X\x03\0\0\0cpuK\x02NtQK\0K\x01\x85K\x01\x85\x89Ntq\x08Rq\x09";
     let named =
         |names: Vec<u8>| stream(&[b"}X\x01\0\0\0t", tensor, b"sX\xe8\x03\0\0", &[b'n'; 1000], b"}(", &names, b"us."].concat());
@@ -85,7 +85,7 @@ X\x03\0\0\0cpuK\x02NtQK\0K\x01\x85K\x01\x85\x89Ntq\x08Rq\x09";
         ("marks", repeated(b"(", 100_000)),
         ("truth values on the stack", repeated(b"\x88", 100_000)),
         ("tuples of what is remembered", repeated(b"h\x09h\x09\x86", 20_000)),
-        ("storages named again", repeated(b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\00X\x03\0\0\0cpuK\x02NtQ0", 2000)),
+        ("storages named again", repeated(b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02NtQ0", 2000)),
     ]
 }
 

@@ -163,7 +163,7 @@ fn hostile(pickle: &[u8]) -> String {
 
 /// A float tensor of one element on the stack, remembered under 9; its arguments under 8, and the function under 7.
 const TENSOR: &[u8] =
-    b"ctorch._utils\n_rebuild_tensor_v2\nq\x07((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\00X\x03\0\0\0cpuK\x02NtQ\
+    b"ctorch._utils\n_rebuild_tensor_v2\nq\x07((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02NtQ\
 K\0K\x01\x85K\x01\x85\x89Ntq\x08Rq\x09";
 
 #[test]
