@@ -85,7 +85,10 @@ X\x03\0\0\0cpuK\x02NtQK\0K\x01\x85K\x01\x85\x89Ntq\x08Rq\x09";
         ("marks", repeated(b"(", 100_000)),
         ("truth values on the stack", repeated(b"\x88", 100_000)),
         ("tuples of what is remembered", repeated(b"h\x09h\x09\x86", 20_000)),
-        ("storages named again", repeated(b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02NtQ0", 2000)),
+        (
+            "storages named again",
+            repeated(b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02NtQ0", 2000),
+        ),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! JPEG images.
 
-use super::{Claim, Pixels};
+use super::{Claim, Pixels, undecodable};
 use crate::limit::Budget;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -17,8 +17,8 @@ pub(super) fn decode(file: &[u8], budget: &Budget) -> Result<(Pixels, Option<Vec
     let several = several_scans(file)?;
     let options = DecoderOptions::default().set_strict_mode(false).set_max_width(usize::MAX).set_max_height(usize::MAX);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), options);
-    decoder.decode_headers().map_err(|e| format!("{e:?}"))?;
-    let (width, height) = decoder.dimensions().ok_or("no size")?;
+    decoder.decode_headers().map_err(|e| undecodable(format_args!("{e:?}")))?;
+    let (width, height) = decoder.dimensions().ok_or_else(|| undecodable("no size"))?;
     let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
     let (color, channels) = if grey { (ColorSpace::Luma, 1) } else { (ColorSpace::RGB, 3) };
     // Between segments, stray bytes are harmless; among the pixels they are not.
@@ -31,7 +31,7 @@ pub(super) fn decode(file: &[u8], budget: &Budget) -> Result<(Pixels, Option<Vec
     let possible = MOST_RATIO * file.len() as u64;
     Claim { width, height, decoded: size as u64, beside, possible }.take(file.len() as u64, budget)?;
     let mut samples = vec![0; size];
-    decoder.decode_into(&mut samples).map_err(|e| format!("{e:?}"))?;
+    decoder.decode_into(&mut samples).map_err(|e| undecodable(format_args!("{e:?}")))?;
     let exif = decoder.exif().cloned();
     Ok((Pixels { width, height, channels, deep: false, samples }, exif))
 }
@@ -46,7 +46,7 @@ fn several_scans(file: &[u8]) -> Result<bool, String> {
     loop {
         // A marker is 0xFF and a byte that is neither 0 nor 0xFF; among the pixels lie those of restarts.
         let marker = file.get(at..).and_then(|rest| rest.windows(2).position(|w| w[0] == 0xFF && !matches!(w[1], 0 | 0xFF)));
-        let Some(found) = marker else { return Err("the file ends before the image does; it is truncated".into()) };
+        let Some(found) = marker else { return Err(undecodable("the file ends before the image does; it is truncated")) };
         let marker = file[at + found + 1];
         at += found + 2;
         match marker {

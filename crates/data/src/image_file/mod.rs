@@ -7,6 +7,7 @@ mod png;
 use crate::error::DataError;
 use crate::limit::{self, Budget, MemoryLimit};
 use gradus_tensor::Tensor;
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
@@ -45,6 +46,10 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<Tensor<f32>, DataError> {
 /// As for [`read_image`].
 pub fn read_image_with(path: impl AsRef<Path>, limit: MemoryLimit) -> Result<Tensor<f32>, DataError> {
     Ok(Image::open(path.as_ref(), limit)?.rgb())
+}
+
+fn undecodable(reason: impl Display) -> String {
+    format!("not an image that can be decoded: {reason}")
 }
 
 /// Decoded pixels as they are in the file.
@@ -101,9 +106,9 @@ impl Image {
         } else if file.starts_with(&jpeg::START) {
             jpeg::decode(&file, &budget)
         } else {
-            Err("neither PNG nor JPEG".into())
+            Err(undecodable("neither PNG nor JPEG"))
         };
-        let (pixels, exif) = decoded.map_err(|e| wrong(format!("not an image that can be decoded: {e}")))?;
+        let (pixels, exif) = decoded.map_err(wrong)?;
         Ok(Self { pixels, orientation: exif.and_then(|exif| exif::orientation(&exif)).unwrap_or(1), budget })
     }
 

@@ -1,6 +1,6 @@
 //! PNG images.
 
-use super::{Claim, Pixels};
+use super::{Claim, Pixels, undecodable};
 use crate::limit::Budget;
 use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 use std::io::Cursor;
@@ -12,7 +12,7 @@ const DEFLATE: u64 = 1032;
 
 /// The pixels, and the EXIF data if there are any.
 pub(super) fn decode(file: &[u8], budget: &Budget) -> Result<(Pixels, Option<Vec<u8>>), String> {
-    let wrong = |e: png::DecodingError| e.to_string();
+    let wrong = |e: png::DecodingError| undecodable(e);
     let exif = exif_of_whole(file)?;
     let mut decoder =
         Decoder::new_with_limits(Cursor::new(file), Limits { bytes: usize::try_from(budget.most()).unwrap_or(usize::MAX) });
@@ -30,9 +30,9 @@ pub(super) fn decode(file: &[u8], budget: &Budget) -> Result<(Pixels, Option<Vec
         ColorType::GrayscaleAlpha => 2,
         ColorType::Rgb => 3,
         ColorType::Rgba => 4,
-        ColorType::Indexed => return Err("a palette that is not in the file".into()),
+        ColorType::Indexed => return Err(undecodable("a palette that is not in the file")),
     };
-    let size = reader.output_buffer_size().ok_or("too large for any memory")?;
+    let size = reader.output_buffer_size().ok_or_else(|| undecodable("too large for any memory"))?;
     // How many pixels the data can hold is known by the rows as they are in the file.
     let packed = row.saturating_mul(info.height.into());
     let possible = if packed > DEFLATE * file.len() as u64 { 0 } else { u64::MAX };
@@ -51,7 +51,7 @@ pub(super) fn decode(file: &[u8], budget: &Budget) -> Result<(Pixels, Option<Vec
             samples.extend_from_slice(row.data());
         }
         if samples.len() != size {
-            return Err(format!("{} bytes of pixels; expected {size}", samples.len()));
+            return Err(undecodable(format_args!("{} bytes of pixels; expected {size}", samples.len())));
         }
     }
     Ok((Pixels { width, height, channels, deep: depth == BitDepth::Sixteen, samples }, exif))
@@ -72,5 +72,5 @@ fn exif_of_whole(file: &[u8]) -> Result<Option<Vec<u8>>, String> {
         }
         rest = next;
     }
-    Err("the file ends before the image does; it is truncated".into())
+    Err(undecodable("the file ends before the image does; it is truncated"))
 }
