@@ -78,10 +78,6 @@ where
         if batch == 0 || samples == 0 {
             return Err(TrainError::new(format!("fit: {samples} samples in batches of {batch}; wanted 1 or more of both")));
         }
-        if fit.drop_last && samples < batch {
-            let why = format!("fit: drop_last leaves no batch of {batch} in {samples} samples: an epoch would have no step");
-            return Err(TrainError::new(why));
-        }
         self.check_kinds()?;
         let mut loss = type_name::<L>();
         if !self.penalties.is_empty() {

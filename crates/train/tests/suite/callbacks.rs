@@ -96,15 +96,6 @@ fn a_rate_that_is_none_ends_training_with_an_error() {
 }
 
 #[test]
-fn an_epoch_without_a_step_is_refused() {
-    let data = spirals(20, 1);
-    let fit = |batch| trainer(plain_net(1), Sgd::new(0.1)).fit(&data, &data, quiet(1).batch(batch).drop_last(true));
-    let text = fit(21).unwrap_err().to_string();
-    assert_eq!(text, "fit: drop_last leaves no batch of 21 in 20 samples: an epoch would have no step");
-    assert!(fit(20).unwrap().last("loss").unwrap().is_finite());
-}
-
-#[test]
 fn a_second_training_starts_with_new_patience() {
     let data = spirals(20, 1);
     let mut t = trainer(plain_net(1), Sgd::new(0.0)).callback(EarlyStopping::on("val_loss").patience(2));
