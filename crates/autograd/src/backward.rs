@@ -268,6 +268,18 @@ pub(crate) fn gradients<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode:
     Ok(xs.iter().map(|x| found.get(&x.id()?)?.clone()).collect())
 }
 
+/// Whether a gradient `seed` of `y` reaches a leaf, as anything but 0, on a path that does not pass the node of number `except`.
+/// A leaf depends on nothing.
+pub(crate) fn reaches_past<T: Float>(y: &Var<T>, seed: Tensor<T>, except: u64) -> bool {
+    let Some(root) = y.node.as_ref().filter(|root| root.id != except && !root.is_leaf()) else { return false };
+    let (nodes, _) = nodes_since(root, 0);
+    let wanted = Wanted::Leading(RefCell::new(nodes.into_keys().filter(|&id| id != except).collect()));
+    let mut reached = false;
+    let look = |node: &Node<T>, g: &Var<T>| reached |= node.is_leaf() && !g.value.eq(0.0).all();
+    let walked = unrecorded(|| walk(root.clone(), Var::constant(seed), GradMode::Plain, &wanted, look));
+    reached || walked.is_err()
+}
+
 /// The nodes under `root` from which a path leads to one of `targets`.
 fn leading_to<T: Float>(root: &Arc<Node<T>>, targets: &BTreeMap<u64, Option<Var<T>>>) -> HashSet<u64> {
     // Inputs are older than what is made of them: nothing older than every target leads to one.

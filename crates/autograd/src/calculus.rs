@@ -50,8 +50,13 @@ pub trait Calculus:
     fn sign(&self) -> Self;
     /// 1 where `low <= x <= high`, 0 elsewhere; a constant to further derivatives.
     fn within(&self, low: f64, high: f64) -> Self;
+    /// 1 where `low < x < high`, 0 elsewhere; a constant to further derivatives.
+    fn between(&self, low: f64, high: f64) -> Self;
     /// 0 where `x <= 0`, 1 elsewhere, so that a NaN lets gradients pass; a constant to further derivatives.
     fn step(&self) -> Self;
+    /// `min(max(x, low), high)`; its own derivative is 1 between the two and 0 elsewhere. It keeps infinities out of products
+    /// with 0: `e^min(x, 0)` instead of a masked `e^x`.
+    fn clamp(&self, low: f64, high: f64) -> Self;
 }
 
 /// A number in a derivative formula.
@@ -108,9 +113,24 @@ impl<T: Float> Calculus for Val<T> {
         Val(if self.0 >= T::lit(low) && self.0 <= T::lit(high) { T::one() } else { T::zero() })
     }
     #[inline(always)]
+    fn between(&self, low: f64, high: f64) -> Self {
+        Val(if self.0 > T::lit(low) && self.0 < T::lit(high) { T::one() } else { T::zero() })
+    }
+    #[inline(always)]
     fn step(&self) -> Self {
         Val(if self.0 <= T::zero() { T::zero() } else { T::one() })
     }
+    #[inline(always)]
+    fn clamp(&self, low: f64, high: f64) -> Self {
+        Val(clamp(self.0, low, high))
+    }
+}
+
+/// `min(max(x, low), high)`; NaN stays.
+#[inline(always)]
+pub(crate) fn clamp<T: Real>(x: T, low: f64, high: f64) -> T {
+    let x = if x < T::lit(low) { T::lit(low) } else { x };
+    if x > T::lit(high) { T::lit(high) } else { x }
 }
 
 /// `x^p`; whole powers by multiplication, so that they hold for negative `x` too.

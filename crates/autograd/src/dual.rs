@@ -1,6 +1,6 @@
 //! Dual numbers: a value and its derivative, carried forward together.
 
-use crate::calculus::{Calculus, power};
+use crate::calculus::{Calculus, clamp, power};
 use gradus_tensor::Real;
 use num_traits::{One, Zero};
 use std::cmp::Ordering;
@@ -196,8 +196,14 @@ impl Calculus for Dual {
     fn within(&self, low: f64, high: f64) -> Self {
         Real::lit(if self.value >= low && self.value <= high { 1.0 } else { 0.0 })
     }
+    fn between(&self, low: f64, high: f64) -> Self {
+        Real::lit(if self.value > low && self.value < high { 1.0 } else { 0.0 })
+    }
     fn step(&self) -> Self {
         Real::lit(if self.value > 0.0 { 1.0 } else { 0.0 })
+    }
+    fn clamp(&self, low: f64, high: f64) -> Self {
+        clamp(*self, low, high)
     }
 }
 

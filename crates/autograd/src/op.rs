@@ -74,6 +74,11 @@ impl<T: Float> Pull<'_, T> {
         self.node.output_var(self.mode)
     }
 
+    /// The op's result as a variable, for a rule that has its value already and so need not have it kept.
+    pub(crate) fn y_of_value(&self, value: Tensor<T>) -> Var<T> {
+        Var { value, node: self.is_differentiable().then(|| self.node.clone()), cut: Cut::NONE }
+    }
+
     /// Whether input `i` wants a gradient; a rule may skip the work for one that does not.
     #[inline]
     pub fn needs(&self, i: usize) -> bool {

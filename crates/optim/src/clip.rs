@@ -13,6 +13,12 @@ pub(crate) enum Clip {
 }
 
 impl Clip {
+    /// Whether no clipped gradient has an element larger than `limit`.
+    pub fn keeps_within(&self, limit: f64) -> bool {
+        let (Clip::Norm(most) | Clip::Value(most)) = *self;
+        most < limit
+    }
+
     pub fn apply<T: Float, M: Module<T> + ?Sized>(&self, model: &M, grads: &mut Grads<T>) -> Result<(), OptimError> {
         match *self {
             Clip::Norm(max_norm) => clip_grad_norm(model, grads, max_norm).map(|_| ()),
@@ -30,7 +36,7 @@ impl Clip {
 /// Pascanu, Mikolov and Bengio, *On the difficulty of training recurrent neural networks*, 2013.
 ///
 /// # Errors
-/// When the norm is infinite or NaN: names the parameters whose gradients are not finite.
+/// When a gradient is not finite: names the parameters.
 ///
 /// ```
 /// use gradus_autograd::Param;
@@ -47,18 +53,23 @@ pub fn clip_grad_norm<T: Float, M: Module<T> + ?Sized>(
     max_norm: f64,
 ) -> Result<f64, OptimError> {
     let params = model.named_parameters();
-    let squares: f64 = params.iter().filter_map(|(_, p)| grads.get(p)).map(sum_of_squares).sum();
-    let norm = squares.sqrt();
-    if !norm.is_finite() {
+    let all = || params.iter().filter_map(|(_, p)| grads.get(p));
+    // The norm is `root · unit`. The unit is 1, unless squares of `f64` overflow or lose bits.
+    let (mut unit, mut squares) = (1.0, all().map(|g| sum_of_squares(g, 1.0)).sum::<f64>());
+    if !squares.is_finite() {
         let bad = params.iter().filter(|(_, p)| grads.get(p).is_some_and(|g| !is_finite(g)));
-        let mut paths: Vec<String> = bad.map(|(path, _)| path.clone()).collect();
-        if paths.is_empty() {
-            // Each number is finite, and the sum of their squares is not.
-            paths = params.into_iter().map(|(path, _)| path).collect();
+        let paths: Vec<String> = bad.map(|(path, _)| path.clone()).collect();
+        if !paths.is_empty() {
+            return Err(Kind::NotFinite { paths }.into());
         }
-        return Err(Kind::NotFinite { paths }.into());
     }
-    let factor = max_norm / (norm + 1e-6);
+    if !(f64::MIN_POSITIVE / f64::EPSILON..f64::INFINITY).contains(&squares) {
+        unit = all().map(largest).fold(0.0, f64::max).binade();
+        squares = all().map(|g| sum_of_squares(g, unit)).sum();
+    }
+    let root = squares.sqrt();
+    let norm = root * unit;
+    let factor = max_norm / unit / (root + 1e-6 / unit);
     if factor < 1.0 {
         for (_, p) in params {
             if let Some(g) = grads.get_mut(p) {
@@ -97,16 +108,29 @@ pub(crate) fn is_finite<T: Float>(x: &Tensor<T>) -> bool {
 /// What one task adds up.
 const CHUNK: usize = 1 << 14;
 
-/// In `f64`, in which the square of no `f32` overflows. Tasks are cut by size and added in order, so that the
-/// number of threads does not show.
-fn sum_of_squares<T: Float>(x: &Tensor<T>) -> f64 {
+/// Of the elements over `unit`, in `f64`, in which the square of no `f32` overflows. Tasks are cut by size and added in order,
+/// so that the number of threads does not show.
+fn sum_of_squares<T: Float>(x: &Tensor<T>, unit: f64) -> f64 {
     let x = x.contiguous();
     let x = x.as_slice().expect("just made contiguous");
-    chunks(x, CHUNK).map_at_least(4, |_, x| squares_of(x)).into_iter().sum()
+    let parts = match unit {
+        1.0 => chunks(x, CHUNK).map_at_least(4, |_, x| squares_of(x, |v| v)),
+        _ => chunks(x, CHUNK).map_at_least(4, |_, x| squares_of(x, |v| v / unit)),
+    };
+    parts.into_iter().sum()
+}
+
+/// The largest size of an element; NaN if one is.
+pub(crate) fn largest<T: Float>(x: &Tensor<T>) -> f64 {
+    x.largest_size().to_f64()
 }
 
 /// Eight sums side by side, one a lane: a single one would wait for itself.
-fn squares_of<T: Float>(x: &[T]) -> f64 {
+fn squares_of<T: Float>(x: &[T], scaled: impl Fn(f64) -> f64) -> f64 {
+    let square = |v: T| {
+        let v = scaled(v.to_f64());
+        v * v
+    };
     let mut lanes = [0.0; 8];
     let (blocks, rest) = x.as_chunks::<8>();
     for block in blocks {
@@ -115,9 +139,4 @@ fn squares_of<T: Float>(x: &[T]) -> f64 {
         }
     }
     lanes.iter().sum::<f64>() + rest.iter().map(|&v| square(v)).sum::<f64>()
-}
-
-fn square<T: Float>(v: T) -> f64 {
-    let v = v.to_f64();
-    v * v
 }

@@ -17,7 +17,9 @@ impl OptimError {
     /// The paths of the parameters that the error is about.
     pub fn paths(&self) -> Vec<&str> {
         match &*self.0 {
-            Kind::MissingGradient { paths, .. } | Kind::NotFinite { paths } => paths.iter().map(String::as_str).collect(),
+            Kind::MissingGradient { paths, .. } | Kind::NotFinite { paths } | Kind::TooLarge { paths, .. } => {
+                paths.iter().map(String::as_str).collect()
+            }
             Kind::GradientShape { path, .. } | Kind::ShapeChanged { path, .. } => vec![path],
             _ => Vec::new(),
         }
@@ -31,6 +33,9 @@ pub(crate) enum Kind {
     MissingGradient { paths: Vec<String>, why: String },
     #[error("the gradients of the parameters [{}] are not finite", .paths.join(", "))]
     NotFinite { paths: Vec<String> },
+    #[error("{rule} keeps squares of gradients, and those of the parameters [{}] overflow: a gradient of {rule} must lie within \
+        ±{limit:e}. Clip the gradients (clip_norm, clip_value) or scale the loss down", .paths.join(", "))]
+    TooLarge { rule: String, limit: f64, paths: Vec<String> },
     #[error("the gradient of {path} has shape {got}, the parameter {wanted}")]
     GradientShape { path: String, got: Shape, wanted: Shape },
     #[error("the parameter {path} has shape {got}, and had {wanted} when its state was made")]

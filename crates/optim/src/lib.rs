@@ -36,7 +36,7 @@ pub use ema::Ema;
 pub use error::OptimError;
 pub use group::Group;
 pub use optimizer::{Every, Optimizer};
-pub use rule::{Rule, State, Step};
+pub use rule::{Rule, State, Step, largest_square_root};
 pub use rules::*;
 pub use schedule::*;
 pub use state_dict::OptimizerState;

@@ -1,12 +1,12 @@
 //! The driver: whose turn it is, at which rate, and with what state.
 
-use crate::clip::Clip;
+use crate::clip::{Clip, largest};
 use crate::error::{Kind, OptimError};
 use crate::group::Group;
 use crate::rule::{Rule, Step, assert_option};
 use crate::schedule::{Schedule, Watched};
 use gradus_autograd::{Grads, Module, Param, Path, record_function};
-use gradus_tensor::{Float, Shape};
+use gradus_tensor::{Float, Num, Shape, Tensor};
 use std::collections::BTreeMap;
 
 /// What a schedule counts.
@@ -248,7 +248,9 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     /// # Errors
     /// Names the parameters by path, and changes nothing, when a trainable parameter has no gradient (unless
     /// [`allow_missing`](Self::allow_missing)), when a shape has changed, when a group's pattern fits no parameter, when the
-    /// schedule gives a rate that is negative or not finite, and when a gradient is not finite (if [`check_finite`](Self::check_finite) or [`clip_norm`](Self::clip_norm) looks).
+    /// schedule gives a rate that is negative or not finite, when a gradient is not finite (if
+    /// [`check_finite`](Self::check_finite) or [`clip_norm`](Self::clip_norm) looks), and when one is finite but too large for a
+    /// rule that squares it ([`Rule::largest_gradient`]).
     ///
     /// A [`profile`](gradus_autograd::profile) shows it as `optimizer step`.
     #[track_caller]
@@ -266,6 +268,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
         if let Some(clip) = &self.clip {
             clip.apply(model, &mut grads)?;
         }
+        self.check_size(model, &grads)?;
         let schedule = self.schedule.as_ref().map(|(_, schedule)| schedule);
         model.visit_mut(&mut Path::default(), &mut |path, param| {
             let Some(g) = grads.remove(param) else { return };
@@ -352,6 +355,24 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
             return Err(Kind::NotFinite { paths: infinite }.into());
         }
         mis_shaped.map_or(Ok(()), |kind| Err(kind.into()))
+    }
+}
+
+impl<R: Rule<T>, T: Float> Optimizer<R, T> {
+    /// Refuses gradients that the rule cannot square.
+    fn check_size<M: Module<T> + ?Sized>(&self, model: &M, grads: &Grads<T>) -> Result<(), OptimError> {
+        let Some(limit) = self.rule.largest_gradient().map(Num::to_f64) else { return Ok(()) };
+        if self.clip.as_ref().is_some_and(|clip| clip.keeps_within(limit)) {
+            return Ok(());
+        }
+        // Infinities are not of this kind: they go on as they are, unless `check_finite` looks.
+        let too_large = |g: &Tensor<T>| (limit..f64::INFINITY).contains(&largest(g));
+        let named = model.named_parameters().into_iter();
+        let paths: Vec<String> = named.filter(|(_, p)| grads.get(p).is_some_and(too_large)).map(|(path, _)| path).collect();
+        if paths.is_empty() {
+            return Ok(());
+        }
+        Err(Kind::TooLarge { rule: self.rule.name().to_string(), limit, paths }.into())
     }
 }
 

@@ -49,6 +49,13 @@ pub trait Rule<T: Float>: Send {
         Vec::new()
     }
 
+    /// The size up to which the rule can take a gradient's elements in. A rule that keeps squares of them in `T` says
+    /// [`largest_square_root`], as one that overflows would stop its weight for ever; a step with a larger gradient is then an
+    /// error that names the parameter.
+    fn largest_gradient(&self) -> Option<T> {
+        None
+    }
+
     /// The state of the weight `w` before its first update.
     fn init(&self, w: &Tensor<T>) -> Self::State;
 
@@ -122,6 +129,12 @@ macro_rules! state {
     };
 }
 pub(crate) use state;
+
+/// The largest size of a number whose square `T` can hold, 1.8e19 for `f32`: see [`Rule::largest_gradient`].
+pub fn largest_square_root<T: Float>() -> T {
+    // A little less, so that no sum of weighted squares rounds up to infinity.
+    T::MAX.sqrt() * T::lit(0.99)
+}
 
 /// Zeros of `w`'s shape.
 pub(crate) fn zeros_like<T: Float>(w: &Tensor<T>) -> Tensor<T> {

@@ -81,28 +81,54 @@ binary_table! {
     /// `a / b`, elementwise; also the operator `/`.
     div on (-2.0..2.0, 0.5..2.0) => |x, y| x / y,
         da(g, _, b) = quotient(g, &b), db(g, a, b) = -(&a / &b / &b).mul_no_nan(g);
-    /// `a^b`, elementwise: `da = b a^(b-1) dy`, 0 where `b` is 0; `db = a^b ln a dy`, 0 where `a` is 0.
+    /// `a^b`, elementwise: `da = b a^(b-1) dy`, 0 where `b` is 0; `db = a^b ln a dy`, 0 where `a` is 0 and `b` is not negative.
     pow on (0.4..2.0, -2.0..2.0) => |x, y| x.powf(y),
         da(g, a, b) = {
             let zero = b.value().eq(0.0);
-            let slope = &b * a.pow(&(&b - 1.0));
+            let power = a.pow(&(&b - 1.0));
+            let finite = power.value().map(T::is_finite);
+            let mut slope = &b * power;
+            if !finite.all() {
+                // Near 0, b / a may be small where 1 / a overflows.
+                slope = slope.where_(&finite, &(&b / &a * a.pow(&b)));
+            }
             slope.masked_fill(&zero, 0.0).mul_no_nan(g)
         },
         db(g, a, b) = {
-            // 0^b is 0 for every b > 0, but ln 0 would make it NaN.
-            let zero = a.value().eq(0.0);
-            (a.pow(&b) * a.masked_fill(&zero, 1.0).ln()).masked_fill(&zero, 0.0).mul_no_nan(g)
+            // 0^b is 0 for every b > 0, and ∞^b for every b < 0, but the logarithm would make both NaN.
+            let flat = |a: T, b: T| (a == T::zero() && b >= T::zero()) || (a == T::INFINITY && b < T::zero());
+            let flat = a.value().zip_map("pow", b.value(), flat);
+            (a.pow(&b) * a.ln()).masked_fill(&flat, 0.0).mul_no_nan(g)
         };
-    /// The angle of the point `(b, a)`: `da = b / (a² + b²) dy`, `db = -a / (a² + b²) dy`.
+    /// The angle of the point `(b, a)`: `da = b / (a² + b²) dy`, `db = -a / (a² + b²) dy`. At the origin, which has no angle,
+    /// the gradient is 0, as in PyTorch, and second derivatives are NaN; at infinity both are 0.
     atan2 on (0.3..2.0, -2.0..2.0) => |x, y| x.atan2(y),
-        da(g, a, b) = (&b / (a.square() + b.square())).mul_no_nan(g),
-        db(g, a, b) = -(&a / (a.square() + b.square())).mul_no_nan(g);
+        da(g, a, b) = over_squares(&b, &a, &b).mul_no_nan(g),
+        db(g, a, b) = -over_squares(&a, &a, &b).mul_no_nan(g);
     /// The larger of two; of equals, each gets half of the gradient, as in PyTorch.
     maximum on (-2.0..-0.1, 0.1..2.0; 0.1..2.0, -2.0..-0.1) => |x, y| x.maximum(y),
         da(g, a, b) = share(&a, &b, 1.0).mul_no_nan(g), db(g, a, b) = share(&a, &b, -1.0).mul_no_nan(g);
     /// The smaller of two; of equals, each gets half of the gradient, as in PyTorch.
     minimum on (-2.0..-0.1, 0.1..2.0; 0.1..2.0, -2.0..-0.1) => |x, y| x.minimum(y),
         da(g, a, b) = share(&a, &b, -1.0).mul_no_nan(g), db(g, a, b) = share(&a, &b, 1.0).mul_no_nan(g);
+}
+
+/// `n / (a² + b²)`. Where the squares overflow or vanish, all three are divided by a power of two first.
+fn over_squares<T: Float>(n: &Var<T>, a: &Var<T>, b: &Var<T>) -> Var<T> {
+    let squares = a.square() + b.square();
+    let safe = |s: T| s >= T::TINY / T::EPSILON && s < T::INFINITY;
+    if squares.value().map(safe).all() {
+        return n / &squares;
+    }
+    let (size_a, size_b) = (a.value().abs(), b.value().abs());
+    let larger = size_a.maximum(&size_b);
+    let unit = Var::constant(larger.map(T::binade));
+    let (n, a, b) = (n / &unit, a / &unit, b / &unit);
+    let slope = n / (a.square() + b.square()) / &unit;
+    // 0 at the origin, whatever the direction, so a second derivative is NaN.
+    let origin = Var::constant(Tensor::scalar(T::NAN)).mul_no_nan(&(a + b));
+    let infinite = size_a.zip_map("atan2", &size_b, |a, b| a == T::INFINITY || b == T::INFINITY);
+    origin.where_(&larger.eq(0.0), &slope).masked_fill(&infinite, 0.0)
 }
 
 /// 1 where `sign · a` is above `sign · b`, 1/2 where they are equal, 0 where it is below; NaN where either is.

@@ -1,5 +1,6 @@
 //! The ops, each in one place: its documentation, its rule and its samples.
 
+mod abs;
 mod activation;
 mod binary;
 mod conv;
@@ -7,10 +8,12 @@ mod ctc;
 mod einsum;
 mod index;
 mod join;
+mod limits;
 mod linalg;
 mod masked;
 mod matmul;
 mod no_nan;
+mod norm;
 mod operators;
 mod pool;
 mod recurrent;
@@ -33,11 +36,13 @@ use gradus_tensor::Float;
 pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
     let families = [
         unary::samples::<T>(),
+        abs::samples::<T>(),
         activation::samples::<T>(),
         binary::samples::<T>(),
         no_nan::samples::<T>(),
         operators::samples::<T>(),
         reduce::samples::<T>(),
+        norm::samples::<T>(),
         view::samples::<T>(),
         slice::samples::<T>(),
         index::samples::<T>(),

@@ -1,20 +1,20 @@
 //! Reductions. Their adjoints broadcast back; which element a maximum came from is a constant mask.
 
-use crate::op::{op, op_with_output};
+use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
 use gradus_tensor::shape::{Axes, Axis, AxisList, reduced_shape};
 use gradus_tensor::{Float, OrPanic, Shape, Tensor};
 
 /// Which axes a reduction took, and the shape with them kept as size 1.
-struct Taken {
-    axes: AxisList,
-    kept: Shape,
-    from: Shape,
+pub(super) struct Taken {
+    pub axes: AxisList,
+    pub kept: Shape,
+    pub from: Shape,
 }
 
 #[track_caller]
-fn taken<T: Float>(name: &'static str, x: &Var<T>, axes: impl Axes) -> Taken {
+pub(super) fn taken<T: Float>(name: &'static str, x: &Var<T>, axes: impl Axes) -> Taken {
     let axes = axes.resolve_all(name, x.rank()).or_panic();
     Taken { kept: reduced_shape(x.shape(), &axes, true), from: x.shape().clone(), axes }
 }
@@ -174,23 +174,20 @@ impl<T: Float> Var<T> {
         })
     }
 
-    /// The Euclidean norm over `axes`, which go; `..` for all: `y = √Σ x²`, `dx = x / y dy`, and 0 where `y` is 0.
+    /// The standard deviation over `axes`, which go: `√(Σ (x - mean)² / (n - correction))`. `correction` 1 is PyTorch's default
+    /// (unbiased), 0 the population's. Where all elements are equal the gradient is 0, as that of a [`norm`](Self::norm) of 0.
     #[track_caller]
-    pub fn norm(&self, axes: impl Axes) -> Var<T> {
-        let t = taken("norm", self, axes);
-        let (x, y) = (self.clone(), self.value().square().sum(&t.axes).sqrt());
-        op_with_output("norm", [self], y, move |p| {
-            let y = p.y().reshape(&t.kept);
-            let zero = y.value().eq(0.0);
-            [Some(&x * (p.gy().reshape(&t.kept) / y.masked_fill(&zero, 1.0)))]
-        })
+    pub fn std(&self, axes: impl Axes, correction: usize) -> Var<T> {
+        let t = taken("std", self, axes);
+        let count = t.axes.iter().map(|&a| t.from[a]).product::<usize>();
+        (self - self.mean_keep(&t.axes)).norm(&t.axes) / (count.saturating_sub(correction) as f64).sqrt()
     }
 
-    /// As [`norm`](Self::norm), the axes staying with size 1.
+    /// As [`std`](Self::std), the axes staying with size 1.
     #[track_caller]
-    pub fn norm_keep(&self, axes: impl Axes) -> Var<T> {
-        let t = taken("norm", self, axes);
-        self.norm(&t.axes).reshape(&t.kept)
+    pub fn std_keep(&self, axes: impl Axes, correction: usize) -> Var<T> {
+        let t = taken("std", self, axes);
+        self.std(&t.axes, correction).reshape(&t.kept)
     }
 }
 
@@ -276,10 +273,10 @@ pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
             Case::new([x], |v| v[0].prod(1))
         }),
         OpSample::new("norm", |rng| {
-            let x = draw::tensor(rng, 0.4..2.0);
-            let signs = Tensor::bernoulli(x.shape().clone(), 0.5, rng).to_num() * 2.0 - 1.0;
-            let axes: AxisList = (0..x.rank()).filter(|_| rng.below(2) == 1).collect();
-            Case::new([x * &signs], move |v| v[0].norm_keep(&axes) * v[0].norm(..))
+            let x = draw::tensor_of_rank(rng, 2, -2.0..2.0);
+            // Elements of their own along the axis, so that no deviation is 0.
+            let x = Tensor::concat(&[&x, &(&x * 0.5 + 3.0)], 0);
+            Case::new([x], |v| v[0].std_keep(0, 1))
         }),
     ]
 }

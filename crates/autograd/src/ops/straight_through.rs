@@ -64,7 +64,7 @@ impl<T: Float> Var<T> {
             Some(_) => T::one(),
             None => v,
         };
-        self.clamp(-1.0, 1.0).straight_through(self.value().map(sign))
+        self.passed(-1.0, 1.0).straight_through(self.value().map(sign))
     }
 
     /// Rounds to the nearest of the numbers `(q - zero_point) scale` with whole `q` from `quant_min` to `quant_max`; the
@@ -91,7 +91,14 @@ impl<T: Float> Var<T> {
             Err(ShapeError::new("fake_quantize", detail)).or_panic()
         }
         let zero = zero_point as f64;
-        ((self / scale).round_ste().clamp(quant_min as f64 - zero, quant_max as f64 - zero)) * scale
+        (self / scale).round_ste().passed(quant_min as f64 - zero, quant_max as f64 - zero) * scale
+    }
+
+    /// As [`clamp`](Self::clamp), with the slope 1 at both bounds: a number that is not changed passes its gradient.
+    #[track_caller]
+    fn passed(&self, low: f64, high: f64) -> Var<T> {
+        let inside = self.value().map(move |v| v >= T::lit(low) && v <= T::lit(high));
+        self.where_(&inside, &Var::constant(self.value().clamp(low, high)))
     }
 }
 

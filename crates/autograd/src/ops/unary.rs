@@ -1,9 +1,10 @@
 //! Functions of one element; those made for networks are in `activation.rs`. An entry of the table yields the method, its documentation, the rule for
 //! derivatives of any order, and the samples that it is checked on.
 
-use crate::calculus::{Calculus, Val, power};
+use crate::calculus::{Calculus, Val, clamp, power};
 use crate::cut::{Cut, End};
 use crate::op::{Pull, op, op_with_output};
+use crate::ops::limits;
 use crate::ops::no_nan::times_gradient;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
@@ -79,7 +80,9 @@ impl<T: Float> Var<T> {
 /// variables.
 fn pull<R: UnaryRule, T: Float>(rule: R, p: &mut Pull<'_, T>, read: &Var<T>) -> Var<T> {
     if p.is_differentiable() {
-        return rule.d(read, read).mul_no_nan(p.gy());
+        let slope = rule.d(read, read);
+        let product = slope.mul_no_nan(p.gy());
+        return limits::of_pole(rule, read, &slope, p.gy(), product);
     }
     let d = move |g: T, v: T| times_gradient(rule.d(&Val(v), &Val(v)).0, g);
     Var::constant(p.take_gy().into_value().zip_map_into(R::NAME, read.value(), d))
@@ -134,8 +137,14 @@ impl<T: Float> Calculus for Var<T> {
     fn within(&self, low: f64, high: f64) -> Self {
         step(self, self.value().map(move |v| Val(v).within(low, high).0))
     }
+    fn between(&self, low: f64, high: f64) -> Self {
+        step(self, self.value().map(move |v| Val(v).between(low, high).0))
+    }
     fn step(&self) -> Self {
         step(self, self.value().map(|v| Val(v).step().0))
+    }
+    fn clamp(&self, low: f64, high: f64) -> Self {
+        Var::clamp(self, low, high)
     }
 }
 
@@ -213,6 +222,15 @@ macro_rules! unary {
 
 pub(crate) use unary;
 
+/// `1 - x²`: as a product where the difference would cancel, near ±1, and as a difference where the product's derivative would,
+/// near 0.
+#[inline(always)]
+fn complement<S: Calculus>(x: &S) -> S {
+    let (one, near) = (S::lit(1.0), x.within(-0.5, 0.5));
+    let product = (one.clone() - x.clone()) * (one.clone() + x.clone());
+    near.clone() * (one.clone() - x.square()) + (one - near) * product
+}
+
 unary! {
     /// `y = x²`, `dx = 2 x dy`.
     square on -2.0..2.0 => |v| v * v, d(x, _) = S::lit(2.0) * x.clone();
@@ -222,8 +240,8 @@ unary! {
     sqrt on 0.2..4.0 => |v| v.sqrt(), d(_, y) = S::lit(0.5) / y.clone();
     /// `y = e^x`, `dx = y dy`.
     exp on -2.0..2.0 => |v| v.exp(), d(_, y) = y.clone();
-    /// `y = e^x - 1`, exact near 0; `dx = (y + 1) dy`.
-    exp_m1 on -2.0..2.0 => |v| v.exp_m1(), d(_, y) = y.clone() + S::lit(1.0);
+    /// `y = e^x - 1`, exact near 0; `dx = e^x dy`.
+    exp_m1 on -2.0..2.0 => |v| v.exp_m1(), d(x, _) = x.exp(); // y + 1 would cancel where y is near -1
     /// `y = 2^x`, `dx = ln 2 · y dy`.
     exp2 on -2.0..2.0 => |v| v.exp2(), d(_, y) = y.clone() * S::lit(std::f64::consts::LN_2);
     /// Natural logarithm: `dx = dy / x`.
@@ -241,32 +259,31 @@ unary! {
     /// Tangent of radians: `dx = (1 + y²) dy`.
     tan on -1.2..1.2 => |v| v.tan(), d(_, y) = S::lit(1.0) + y.square();
     /// Inverse sine: `dx = dy / √(1 - x²)`.
-    asin on -0.8..0.8 => |v| v.asin(), d(x, _) = (S::lit(1.0) - x.square()).sqrt().recip();
+    asin on -0.8..0.8 => |v| v.asin(), d(x, _) = complement(x).sqrt().recip();
     /// Inverse cosine: `dx = -dy / √(1 - x²)`.
-    acos on -0.8..0.8 => |v| v.acos(), d(x, _) = -(S::lit(1.0) - x.square()).sqrt().recip();
+    acos on -0.8..0.8 => |v| v.acos(), d(x, _) = -complement(x).sqrt().recip();
     /// Inverse tangent: `dx = dy / (1 + x²)`.
-    atan on -3.0..3.0 => |v| v.atan(), d(x, _) = (S::lit(1.0) + x.square()).recip();
+    atan on -3.0..3.0 => |v| v.atan(),
+        // By the root, as the square of the slope, which the second derivative would read, underflows long before that.
+        d(x, _) = (S::lit(1.0) + x.square()).sqrt().recip().square();
     /// Hyperbolic sine: `dx = cosh x dy`.
     sinh on -2.0..2.0 => |v| v.sinh(), d(x, _) = x.cosh();
     /// Hyperbolic cosine: `dx = sinh x dy`.
     cosh on -2.0..2.0 => |v| v.cosh(), d(x, _) = x.sinh();
-    /// Hyperbolic tangent: `dx = (1 - y²) dy`.
+    /// Hyperbolic tangent: `dx = (1 - y²) dy`, to the precision of 1: 0 where `y` has rounded to ±1, as in PyTorch.
     tanh on -3.0..3.0 => |v| v.tanh(), d(_, y) = S::lit(1.0) - y.square();
-    /// `y = 1 / (1 + e^-x)`, `dx = y (1 - y) dy`.
+    /// `y = 1 / (1 + e^-x)`, `dx = y (1 - y) dy`: exact for negative `x`, and 0 where `y` has rounded to 1, as in PyTorch.
     sigmoid on -4.0..4.0 => |v| v.sigmoid(), d(_, y) = y.clone() - y.square();
     /// The error function: `dx = 2/√π e^(-x²) dy`.
     erf on -2.0..2.0 => |v| v.erf(), d(x, _) = (-x.square()).exp() * S::lit(std::f64::consts::FRAC_2_SQRT_PI);
-    /// `|x|`, `dx = sign(x) dy`, 0 at 0.
-    abs on 0.2..3.0, -3.0..-0.2 => |v| v.abs(), d(x, _) = x.sign();
     /// `x^p` for a fixed power `p`: `dx = p x^(p-1) dy`.
     powf(p: f64 = 3.0) on 0.3..2.0, -2.0..-0.3 => |v| power(v, p),
         // 0 · 0^-1 would be NaN: the slope of a constant is 0 everywhere.
         d(x, _) = if p == 0.0 { S::lit(0.0) } else { S::lit(p) * x.powf(p - 1.0) };
-    /// Values below `low` become `low`, above `high` become `high`; the derivative is 1 from `low` to `high`,
-    /// both included, and 0 outside and at NaN, as in PyTorch.
+    /// `min(max(x, low), high)`: values below `low` become `low`, above `high` become `high`; all become `high` where `low` is
+    /// above it. The derivative is 1 between the two, and 0 outside, at both of them and at NaN, as in PyTorch.
     clamp(low: f64 = -1.0, high: f64 = 1.0) on -0.9..0.9, 1.1..2.0, -2.0..-1.1 =>
-        |v| if v < S::lit(low) { S::lit(low) } else if v > S::lit(high) { S::lit(high) } else { v },
-        d(x, _) = x.within(low, high);
+        |v| clamp(v, low, high), d(x, _) = x.between(low, high);
     /// 1, -1 or 0 by the sign; the derivative is 0.
     sign on 0.2..3.0, -3.0..-0.2 => |v| v.sign(), d(_, _) = S::lit(0.0);
 }

@@ -48,7 +48,7 @@ fn kinked(name: &'static str, inputs: &[&[f64]], tied: &[(usize, usize)], conven
 }
 
 fn functions() -> Vec<Kinked> {
-    use Convention::{Between, Larger, Mean, Smaller};
+    use Convention::{Between, Mean, Smaller};
     let mut pool = kinked("max_pool2d", &[&[1.0, 1.0, 0.0, 0.5]], &[(0, 0), (0, 1)], Between, |v| {
         v[0].reshape([1, 1, 2, 2]).max_pool2d(Pool2dOptions::new(2))
     });
@@ -57,7 +57,7 @@ fn functions() -> Vec<Kinked> {
         kinked("relu", &[&[0.0, 1.5, -0.7]], &[(0, 0)], Smaller, |v| v[0].relu()),
         kinked("relu6", &[&[0.0, 6.0, 2.0]], &[(0, 0), (0, 1)], Smaller, |v| v[0].relu6()),
         kinked("leaky_relu", &[&[0.0, 1.5, -0.7]], &[(0, 0)], Smaller, |v| v[0].leaky_relu(0.1)),
-        kinked("clamp", &[&[-1.0, 0.3, 1.0]], &[(0, 0), (0, 2)], Larger, |v| v[0].clamp(-1.0, 1.0)),
+        kinked("clamp", &[&[-1.0, 0.3, 1.0]], &[(0, 0), (0, 2)], Smaller, |v| v[0].clamp(-1.0, 1.0)),
         kinked("abs", &[&[0.0, 1.5, -0.7]], &[(0, 0)], Mean, |v| v[0].abs()),
         kinked("max", &[&[2.0, 0.5, 2.0]], &[(0, 0), (0, 2)], Mean, |v| v[0].max(..)),
         kinked("min", &[&[0.5, 2.0, 0.5]], &[(0, 0), (0, 2)], Mean, |v| v[0].min(..)),

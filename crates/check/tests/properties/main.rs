@@ -3,6 +3,7 @@
 mod checkpointed;
 mod common;
 mod elementwise;
+mod magnitudes;
 mod memory;
 mod nan;
 mod precision;

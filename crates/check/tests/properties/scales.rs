@@ -78,7 +78,8 @@ fn homogeneous_ops_scale_to_the_bit_in_f32() {
 /// Functions of one number at the ends of the range: their slope there is that of dual numbers through the formula.
 #[test]
 fn functions_of_one_number_agree_with_dual_numbers_at_every_scale() {
-    let sizes = [1e-300, 1e-150, 1e-15, 1e-8, 1e-3, 1.0, 30.0, 1e3, 1e8, 1e15, 1e150, 1e300];
+    // None at a kink.
+    let sizes = [1e-300, 1e-150, 1e-15, 1e-8, 1e-3, 0.99, 30.0, 1e3, 1e8, 1e15, 1e150, 1e300];
     let points: Vec<f64> = sizes.iter().flat_map(|&v| [v, -v]).collect();
     let mut compared = 0;
     each_case::<f64>(1, |sample, _, case| {

@@ -59,6 +59,8 @@ activations! {
     Softsign => softsign;
     /// `ln sigmoid(x)`.
     LogSigmoid => log_sigmoid;
+    /// `x - tanh x`.
+    Tanhshrink => tanhshrink;
     /// `min(max(x + 3, 0), 6) / 6`.
     Hardsigmoid => hardsigmoid;
     /// `x · min(max(x + 3, 0), 6) / 6` (Howard et al. 2019).
@@ -131,17 +133,6 @@ activations_with_numbers! {
     } => hardshrink;
 }
 
-/// `x - tanh x`.
-#[derive(Clone, Copy, Debug, Module)]
-pub struct Tanhshrink;
-
-impl<T: Float> Layer<T> for Tanhshrink {
-    #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-        x - x.tanh()
-    }
-}
-
 /// `x` for `x > 0`, `weight · x` elsewhere, the slope being learnt (He et al. 2015): one for all, or one a channel, axis 1.
 ///
 /// ```
@@ -174,8 +165,9 @@ impl<T: Float> Layer<T> for PReLU<T> {
             refuse_input_of("PReLU", Some(&self.weight), format_args!("[N, {slopes}, ..]"), x)
         }
         let each: Shape = (0..x.rank()).map(|a| if a == 1 { slopes } else { 1 }).collect();
-        // At 0 the slope is that of the negative side, as in PyTorch: `relu` has 0 there, `clamp` 1.
-        x.relu() + x.clamp(f64::NEG_INFINITY, 0.0) * self.weight.reshape(&each)
+        // At 0 the slope is that of the negative side, as in PyTorch, and the slopes' gradient is 0.
+        let positive = x.value().gt(0.0);
+        x.where_(&positive, &(x.masked_fill(&positive, 0.0) * self.weight.reshape(&each)))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::{BatchWeight, Loss, OutputKind, Reduction, check_same_shape};
 use crate::output_kind::check_probabilities;
-use gradus_autograd::Var;
+use gradus_autograd::{Var, op};
 use gradus_tensor::shape::broadcast_shapes;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
 /// Binary cross-entropy, elementwise: `-w (p t ln σ(x) + (1 - t) ln(1 - σ(x)))` with targets `t` in 0 to 1, computed without
-/// overflow.
+/// overflow or cancellation: the loss of logits and its slope are exact however small they are.
 ///
 /// The output must be logits `x`, unless the loss is made by [`from_probabilities`](Self::from_probabilities). `p` is PyTorch's `pos_weight`, the weight of the positive class; `w` its `weight`.
 ///
@@ -93,13 +93,11 @@ impl<T: Float> Loss<T, Tensor<T>> for BinaryCrossEntropy {
         if self.probabilities {
             return self.of_probabilities(x, target);
         }
-        // -ln σ(x) is s = softplus(-x), and -ln(1 - σ(x)) is s + x: p t s + (1 - t)(s + x) = (1 - t) x + (1 - t + p t) s.
-        let negative = 1.0 - target;
-        let either = match &self.pos_weight {
-            Some(p) => target * &weights(p, x.shape()).or_panic() + &negative,
-            None => Tensor::full(x.shape().clone(), T::one()),
+        let positive = match &self.pos_weight {
+            Some(p) => target * &weights(p, x.shape()).or_panic(),
+            None => target.clone(),
         };
-        let losses = Var::constant(negative) * x + Var::constant(either) * (-x).softplus();
+        let losses = weighted_softplus(x, positive, 1.0 - target);
         self.reduce(losses)
     }
 
@@ -148,4 +146,20 @@ impl BinaryCrossEntropy {
         };
         self.reduction.apply(losses)
     }
+}
+
+/// `a softplus(-x) + b softplus(x)`, that is `-a ln σ(x) - b ln(1 - σ(x))`: `dx = (b σ(x) - a σ(-x)) dy`. Neither logarithm is
+/// taken of a number near 1, and a weight of 0 takes nothing from an infinite logit.
+#[track_caller]
+fn weighted_softplus<T: Float>(x: &Var<T>, a: Tensor<T>, b: Tensor<T>) -> Var<T> {
+    let times = |weight: T, v: T| if weight == T::zero() { T::zero() } else { weight * v };
+    // Both softplus are max(±x, 0) + ln(1 + e^-|x|).
+    let common = x.value().map(|x| (-x.abs()).exp().ln_1p()) * &(&a + &b);
+    let negative = x.value().zip_map("binary_cross_entropy", &a, move |x, a| times(a, (-x).maximum(T::zero())));
+    let positive = x.value().zip_map("binary_cross_entropy", &b, move |x, b| times(b, x.maximum(T::zero())));
+    let from = x.clone();
+    op("binary_cross_entropy", [x], common + &negative + &positive, move |p| {
+        let slope = Var::constant(b.clone()) * from.sigmoid() - Var::constant(a.clone()) * (-&from).sigmoid();
+        [Some(slope.mul_no_nan(p.gy()))]
+    })
 }

@@ -125,7 +125,7 @@ impl SmoothL1 {
     }
 }
 
-of_difference!(SmoothL1, "smooth_l1", |self, d| d.apply(HuberRule(self.beta)) / self.beta);
+of_difference!(SmoothL1, "smooth_l1", |self, d| d.apply(SmoothL1Rule(self.beta)));
 
 /// Huber's function of the difference; its derivative is the difference cut off at `±delta`.
 #[derive(Clone, Copy)]
@@ -140,7 +140,23 @@ impl UnaryRule for HuberRule {
     }
     #[inline(always)]
     fn d<S: Calculus>(self, d: &S, _: &S) -> S {
-        let inside = d.within(-self.0, self.0);
-        d.clone() * inside.clone() + (S::lit(1.0) - inside) * d.sign() * S::lit(self.0)
+        d.clamp(-self.0, self.0)
+    }
+}
+
+/// Huber's function over `beta`, divided before anything is squared.
+#[derive(Clone, Copy)]
+struct SmoothL1Rule(f64);
+
+impl UnaryRule for SmoothL1Rule {
+    const NAME: &'static str = "smooth_l1";
+    #[inline(always)]
+    fn f<T: Real>(self, d: T) -> T {
+        let (beta, size) = (T::lit(self.0), d.abs());
+        if size <= beta { T::lit(0.5) * d * (d / beta) } else { size - T::lit(0.5) * beta }
+    }
+    #[inline(always)]
+    fn d<S: Calculus>(self, d: &S, _: &S) -> S {
+        d.clamp(-self.0, self.0) / S::lit(self.0)
     }
 }

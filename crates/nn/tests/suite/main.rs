@@ -10,6 +10,7 @@ mod init;
 mod layers;
 mod loss_weights;
 mod losses;
+mod magnitudes;
 mod masked_attention;
 mod messages;
 mod metrics;

@@ -1,7 +1,7 @@
 //! Adadelta: AdaGrad with running means, and steps in the units of the weights.
 
 use crate::Optimizer;
-use crate::rule::{Rule, Step, assert_option, state, zeros_like};
+use crate::rule::{Rule, Step, assert_option, largest_square_root, state, zeros_like};
 use gradus_tensor::{Float, Tensor};
 
 /// Adadelta, whose steps are in the units of the weights and need no learning rate to be found:
@@ -76,6 +76,10 @@ impl<T: Float> Rule<T> for Adadelta {
 
     fn options(&self) -> Vec<(&'static str, f64)> {
         vec![("rho", self.rho), ("eps", self.eps)]
+    }
+
+    fn largest_gradient(&self) -> Option<T> {
+        Some(largest_square_root())
     }
 
     fn init(&self, w: &Tensor<T>) -> AdadeltaState<T> {

@@ -1,7 +1,7 @@
 //! AdaGrad: each weight's rate falls with the gradients it has seen.
 
 use crate::Optimizer;
-use crate::rule::{Rule, Step, assert_option, state};
+use crate::rule::{Rule, Step, assert_option, largest_square_root, state};
 use gradus_tensor::{Float, Tensor};
 
 /// AdaGrad, which lowers each weight's learning rate by the gradients that it has seen:
@@ -86,6 +86,10 @@ impl<T: Float> Rule<T> for Adagrad {
         vec![("lr_decay", self.lr_decay), ("initial_accumulator_value", self.initial_accumulator_value), ("eps", self.eps)]
     }
 
+    fn largest_gradient(&self) -> Option<T> {
+        Some(largest_square_root())
+    }
+
     fn init(&self, w: &Tensor<T>) -> AdagradState<T> {
         AdagradState { sum: Tensor::full(w.shape().clone(), T::lit(self.initial_accumulator_value)) }
     }
@@ -95,7 +99,7 @@ impl<T: Float> Rule<T> for Adagrad {
         let (eps, decay) = (T::lit(self.eps), T::lit(step.weight_decay));
         w.update_with(g, [&mut state.sum], move |w, g, [h]| {
             let g = g + decay * *w;
-            *h += g * g;
+            *h = (*h + g * g).minimum(T::MAX);
             *w -= lr * g / (h.sqrt() + eps);
         });
     }

@@ -1,7 +1,7 @@
 //! Adam: running means of the gradient and of its square.
 
 use crate::Optimizer;
-use crate::rule::{Rule, Step, assert_option, state, zeros_like};
+use crate::rule::{Rule, Step, assert_option, largest_square_root, state, zeros_like};
 use gradus_tensor::{Float, Tensor};
 
 /// Adam, which follows a running mean of the gradient, divided by a running root mean square of it, both corrected
@@ -150,6 +150,10 @@ impl<T: Float> Rule<T> for Adam {
 
     fn options(&self) -> Vec<(&'static str, f64)> {
         self.options()
+    }
+
+    fn largest_gradient(&self) -> Option<T> {
+        Some(largest_square_root())
     }
 
     fn init(&self, w: &Tensor<T>) -> AdamState<T> {

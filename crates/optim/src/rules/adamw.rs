@@ -2,7 +2,7 @@
 
 use super::adam::{Adam, AdamState, adam_options};
 use crate::Optimizer;
-use crate::rule::{Rule, Step, assert_option};
+use crate::rule::{Rule, Step, assert_option, largest_square_root};
 use gradus_tensor::{Float, Tensor};
 
 /// [`Adam`] whose weight decay does not pass through the running means, but shrinks the weight itself:
@@ -37,6 +37,10 @@ impl<T: Float> Rule<T> for AdamW {
 
     fn options(&self) -> Vec<(&'static str, f64)> {
         self.adam.options()
+    }
+
+    fn largest_gradient(&self) -> Option<T> {
+        Some(largest_square_root())
     }
 
     fn init(&self, w: &Tensor<T>) -> AdamState<T> {

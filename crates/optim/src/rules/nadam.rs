@@ -1,7 +1,7 @@
 //! NAdam: Adam with Nesterov's momentum.
 
 use crate::Optimizer;
-use crate::rule::{Rule, Step, assert_option, state, zeros_like};
+use crate::rule::{Rule, Step, assert_option, largest_square_root, state, zeros_like};
 use gradus_tensor::{Float, Tensor};
 
 /// NAdam, [`Adam`](crate::Adam) with Nesterov's momentum, on a schedule of its own:
@@ -112,6 +112,10 @@ impl<T: Float> Rule<T> for NAdam {
             ("momentum_decay", self.momentum_decay),
             ("decoupled_weight_decay", self.decoupled_weight_decay.into()),
         ]
+    }
+
+    fn largest_gradient(&self) -> Option<T> {
+        Some(largest_square_root())
     }
 
     fn init(&self, w: &Tensor<T>) -> NAdamState<T> {

@@ -1,7 +1,7 @@
 //! RMSProp: gradients divided by a running root mean square.
 
 use crate::Optimizer;
-use crate::rule::{Rule, Step, assert_option, state, zeros_like};
+use crate::rule::{Rule, Step, assert_option, largest_square_root, state, zeros_like};
 use gradus_tensor::{Float, Tensor};
 
 /// RMSProp, which divides the gradient by a running root mean square of it:
@@ -13,6 +13,9 @@ use gradus_tensor::{Float, Tensor};
 /// b <- momentum b + g / (sqrt(s - a²) + eps)
 /// w <- w - lr b
 /// ```
+///
+/// The variance `s - a²` is known to the rounding of `s` only, and is taken to be no less than that: under a constant gradient
+/// the difference would fall below 0.
 ///
 /// Tieleman and Hinton, *Lecture 6.5: RMSProp*, 2012; centred, Graves, *Generating sequences with recurrent neural
 /// networks*, 2013.
@@ -100,6 +103,10 @@ impl<T: Float> Rule<T> for RmsProp {
         vec![("alpha", self.alpha), ("eps", self.eps), ("momentum", self.momentum), ("centered", self.centered.into())]
     }
 
+    fn largest_gradient(&self) -> Option<T> {
+        Some(largest_square_root())
+    }
+
     fn init(&self, w: &Tensor<T>) -> RmsPropState<T> {
         RmsPropState {
             square_avg: zeros_like(w),
@@ -118,7 +125,7 @@ impl<T: Float> Rule<T> for RmsProp {
         let centred = move |s: &mut T, a: &mut T, g: T| {
             *s = keep * *s + take * g * g;
             *a = keep * *a + take * g;
-            g / ((*s - *a * *a).sqrt() + eps)
+            g / ((*s - *a * *a).maximum(T::EPSILON * *s).sqrt() + eps)
         };
         let s = &mut state.square_avg;
         match (&mut state.grad_avg, &mut state.momentum_buffer) {

@@ -2,6 +2,7 @@
 
 mod against_pytorch;
 mod driver;
+mod magnitudes;
 mod properties;
 mod schedules;
 mod state;

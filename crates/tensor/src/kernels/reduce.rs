@@ -3,7 +3,7 @@
 
 use super::parallel::{Parts, chunks, chunks_mut, tree};
 use super::simd::{Kernel, dispatch};
-use crate::element::{Element, Num};
+use crate::element::{Element, Float, Num};
 use std::ops::Range;
 
 /// A commutative, associative operation with a neutral element, on what `lift` makes of each element.
@@ -52,6 +52,24 @@ impl<T: Num> Fold<T> for Max {
     #[inline(always)]
     fn join(&self, a: T, b: T) -> T {
         if a >= b || a.is_nan() { a } else { b }
+    }
+}
+
+/// The largest size.
+#[derive(Clone, Copy)]
+pub(crate) struct MaxAbs;
+impl<T: Float> Fold<T> for MaxAbs {
+    #[inline(always)]
+    fn neutral(&self) -> T {
+        T::zero()
+    }
+    #[inline(always)]
+    fn join(&self, a: T, b: T) -> T {
+        if a >= b || a.is_nan() { a } else { b }
+    }
+    #[inline(always)]
+    fn lift(&self, v: T) -> T {
+        v.abs()
     }
 }
 

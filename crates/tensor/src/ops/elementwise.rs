@@ -284,18 +284,21 @@ impl<T: Float> Tensor<T> {
         self.zip_map("minimum", other, T::minimum)
     }
 
-    /// Values below `low` become `low`, above `high` become `high`; NaN stays.
+    /// `min(max(x, low), high)`: values below `low` become `low`, above `high` become `high`; NaN stays. Where `low` is above
+    /// `high`, everything becomes `high`, as in PyTorch.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let x = Tensor::from([0.0f32, 1.5, 3.0]);
+    /// assert_eq!(x.clamp(1.0, 2.0).to_vec(), [1.0, 1.5, 2.0]);
+    /// assert_eq!(x.clamp(2.0, 1.0).to_vec(), [1.0, 1.0, 1.0]);
+    /// ```
     #[track_caller]
     pub fn clamp(&self, low: f64, high: f64) -> Self {
         let (low, high) = (T::lit(low), T::lit(high));
         self.map_for("clamp", move |v| {
-            if v < low {
-                low
-            } else if v > high {
-                high
-            } else {
-                v
-            }
+            let v = if v < low { low } else { v };
+            if v > high { high } else { v }
         })
     }
 }

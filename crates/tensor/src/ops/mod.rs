@@ -9,6 +9,7 @@ pub(crate) mod index;
 mod join;
 pub(crate) mod linalg;
 pub(crate) mod matmul;
+mod norm;
 mod operators;
 pub(crate) mod pool;
 pub(crate) mod recurrent;

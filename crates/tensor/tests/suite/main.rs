@@ -16,6 +16,7 @@ mod layouts;
 mod linalg;
 mod math;
 mod matmul;
+mod norm;
 mod operators;
 mod parallel;
 mod pool;

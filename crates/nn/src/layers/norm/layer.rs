@@ -1,6 +1,6 @@
 //! Normalisation over the last axes of each sample.
 
-use super::{affine, standardize};
+use super::{affine, in_units, standardize, units};
 use crate::layer::{Layer, Mode};
 use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
@@ -111,7 +111,15 @@ impl<T: Float> Layer<T> for RMSNorm<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
         let axes = last_axes("RMSNorm", self.weight.as_ref(), x, &self.shape);
-        let y = x * (x.square().mean_keep(&axes) + self.eps).sqrt().recip();
+        let squares = x.square().mean_keep(&axes);
+        let y = match units(x.value(), squares.value(), &axes, self.eps) {
+            None => x * (squares + self.eps).sqrt().recip(),
+            Some(unit) => {
+                let eps = Var::constant(in_units(self.eps, &unit));
+                let x = x / Var::constant(unit);
+                &x * (x.square().mean_keep(&axes) + eps).sqrt().recip()
+            }
+        };
         affine(y, self.weight.as_deref(), None, &self.shape)
     }
 }

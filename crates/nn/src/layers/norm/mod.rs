@@ -35,6 +35,9 @@ fn standardize<T: Float>(x: &Var<T>, axes: AxisList, eps: f64) -> (Var<T>, Tenso
     let mean = x.value().mean_keep(&axes);
     let centred = x.value() - &mean;
     let var = centred.square().mean_keep(&axes);
+    if let Some(unit) = units(x.value(), &var, &axes, eps) {
+        return standardize_in_units(x, axes, eps, unit);
+    }
     let scale = var.map(move |v| (v + T::lit(eps)).sqrt().recip());
     let (y, from) = (centred * &scale, x.clone());
     let y = op_with_output("standardize", [x], y, move |p| {
@@ -45,6 +48,46 @@ fn standardize<T: Float>(x: &Var<T>, axes: AxisList, eps: f64) -> (Var<T>, Tenso
         [Some((gy - gy.mean_keep(&axes) - y * along) * scale)]
     });
     (y, mean, var)
+}
+
+/// As [`standardize`], of `x` over `unit`: the same formulas with `eps / unit²` in the place of `eps`.
+#[track_caller]
+fn standardize_in_units<T: Float>(x: &Var<T>, axes: AxisList, eps: f64, unit: Tensor<T>) -> (Var<T>, Tensor<T>, Tensor<T>) {
+    let scaled = x.value() / &unit;
+    let mean = scaled.mean_keep(&axes);
+    let centred = scaled - &mean;
+    let var = centred.square().mean_keep(&axes);
+    let eps = in_units(eps, &unit);
+    let scale = (&var + &eps).map(|v| v.sqrt().recip());
+    let (y, from) = (centred * &scale, x.clone());
+    let results = (mean * &unit, var * &unit * &unit);
+    let y = op_with_output("standardize", [x], y, move |p| {
+        let unit = Var::constant(unit.clone());
+        let scale = match p.is_differentiable() {
+            true => ((&from / &unit).var_keep(&axes, 0) + Var::constant(eps.clone())).sqrt().recip(),
+            false => Var::constant(scale.clone()),
+        };
+        let (gy, y) = (p.gy(), p.y());
+        let along = (gy * &y).mean_keep(&axes);
+        [Some((gy - gy.mean_keep(&axes) - y * along) * scale / unit)]
+    });
+    (y, results.0, results.1)
+}
+
+/// What to divide the elements of `x` by before they are squared, the axes kept, if mean squares over `axes` overflowed or are
+/// so small, even with `eps` added, that the squares have lost bits: powers of 2, which leave the other bits alone.
+fn units<T: Float>(x: &Tensor<T>, squares: &Tensor<T>, axes: &AxisList, eps: f64) -> Option<Tensor<T>> {
+    let eps = T::lit(eps);
+    let lost = squares.map(move |v| !(v < T::INFINITY && v + eps >= T::TINY / T::EPSILON));
+    if x.numel() == 0 || !lost.any() {
+        return None;
+    }
+    Some(lost.select_where(&x.abs().max_keep(axes).map(T::binade), &Tensor::scalar(T::one())))
+}
+
+/// `eps / unit²`.
+fn in_units<T: Float>(eps: f64, unit: &Tensor<T>) -> Tensor<T> {
+    unit.map(move |unit| T::lit(eps / unit.to_f64() / unit.to_f64()))
 }
 
 /// One size a channel, as axis 1 of `rank` axes.
@@ -62,9 +105,10 @@ fn by_running<T: Float>(x: &Var<T>, mean: &Buffer<T>, var: &Buffer<T>, eps: f64)
 }
 
 /// Moves running statistics `[C]` by `momentum` towards a mean `[C]` and the unbiased form of a variance `[C]`, which come
-/// from `count` values each.
+/// from `count` values each. A variance too large for the type counts as the largest number, from which later batches lead
+/// back.
 fn move_running<T: Float>(running: [&Buffer<T>; 2], mean: &Tensor<T>, var: &Tensor<T>, count: usize, momentum: f64) {
-    let unbiased = var * (count as f64 / (count - 1) as f64);
+    let unbiased = (var * (count as f64 / (count - 1) as f64)).map_into(|v| if v > T::MAX { T::MAX } else { v });
     for (buffer, batch) in running.into_iter().zip([mean, &unbiased]) {
         buffer.set(buffer.get() * (1.0 - momentum) + batch * momentum);
     }
