@@ -304,3 +304,19 @@ proptest! {
         prop_assert!((y - &z).abs().max(..).item() < 1e-9);
     }
 }
+
+#[test]
+fn a_convolution_is_computed_by_the_algorithm_that_it_is_told() {
+    use gradus_tensor::ConvAlgorithm::{self, Direct, Fastest};
+    let rng = &mut Rng::seed(5);
+    let x = Tensor::<f32>::normal([2, 16, 16, 16], 0.0, 1.0, rng);
+    let of = |layer: Conv2d, algorithm: ConvAlgorithm| {
+        let o = gradus_tensor::Conv2dOptions::default().padding([[1, 1], [1, 1]]).algorithm(algorithm);
+        let right = x.conv2d(layer.weight.value(), o).to_vec();
+        let found = layer.algorithm(algorithm).forward(&x.clone().into(), &mut Mode::Eval).value().to_vec();
+        assert_eq!(found, right, "{algorithm:?}");
+        found
+    };
+    let layer: Conv2d = Conv2d::new(16, 16, 3, rng).padding(1).bias(false);
+    assert_ne!(of(layer.clone(), Direct), of(layer, Fastest));
+}

@@ -26,3 +26,4 @@ mod softmax;
 mod sort;
 mod taps;
 mod views;
+mod winograd;

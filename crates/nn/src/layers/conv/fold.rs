@@ -5,7 +5,7 @@
 use super::layer::with_bias;
 use crate::refuse::{axes, refuse, refuse_input_of};
 use gradus_autograd::{Param, Var};
-use gradus_tensor::{Conv2dOptions, Float};
+use gradus_tensor::{Conv2dOptions, ConvAlgorithm, Float};
 
 /// The filters' way over `N` axes, the zeros before and after each being known.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,7 @@ pub(super) struct Geometry<const N: usize> {
     pub padding: [[usize; 2]; N],
     pub dilation: [usize; N],
     pub groups: usize,
+    pub algorithm: ConvAlgorithm,
 }
 
 impl<const N: usize> Geometry<N> {
@@ -27,7 +28,7 @@ impl<const N: usize> Geometry<N> {
             padding,
             dilation: of(&self.dilation),
             groups: self.groups,
-            ..Default::default()
+            algorithm: self.algorithm,
         }
     }
 

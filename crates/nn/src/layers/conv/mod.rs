@@ -10,7 +10,7 @@ pub use separable::SeparableConv2d;
 pub use transpose::{ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 
 use gradus_autograd::{Module, Param, Path, Visitor};
-use gradus_tensor::{Conv2dOptions, Float};
+use gradus_tensor::{Conv2dOptions, ConvAlgorithm, Float};
 
 /// The zeros around a picture, a sequence (`N` is 1) or a volume (3).
 ///
@@ -70,11 +70,12 @@ struct Window<const N: usize> {
     dilation: [usize; N],
     padding: Padding<N>,
     groups: usize,
+    algorithm: ConvAlgorithm,
 }
 
 impl<const N: usize> Window<N> {
     fn new(groups: usize) -> Self {
-        Self { stride: [1; N], dilation: [1; N], padding: Padding::Valid, groups }
+        Self { stride: [1; N], dilation: [1; N], padding: Padding::Valid, groups, algorithm: ConvAlgorithm::Fastest }
     }
 }
 

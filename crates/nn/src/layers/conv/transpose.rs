@@ -7,7 +7,7 @@ use crate::init::{Init, default_parameters, redraw};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::{Float, Rng, Shape};
+use gradus_tensor::{ConvAlgorithm, Float, Rng, Shape};
 
 /// What is left of the whole result along an axis.
 fn ends<const N: usize>(window: &Window<N>, kernel: &[usize], output_padding: &[usize; N]) -> [Ends; N] {
@@ -100,9 +100,9 @@ macro_rules! conv_transpose_layer {
         impl<T: Float> Layer<T> for $name<T> {
             #[track_caller]
             fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-                let Window { stride, dilation, groups, .. } = self.window;
+                let Window { stride, dilation, groups, algorithm, .. } = self.window;
                 let ends = ends(&self.window, &self.weight.shape()[2..], &self.output_padding);
-                let geometry = Geometry { stride, padding: ends.map(|e| e.crop), dilation, groups };
+                let geometry = Geometry { stride, padding: ends.map(|e| e.crop), dilation, groups, algorithm };
                 with_bias(conv_transpose($op, x, &self.weight, geometry, ends), self.bias.as_deref())
             }
         }

@@ -84,8 +84,8 @@ pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
             let end = Epilogue { bias, relu };
             let block = Block { m, k, n, terms, tiles, a, shared, b: right, beta, end, ldc };
             let task = |i: usize| {
-                // SAFETY: the parts of C that the cut names have no element in common, and lie in the slice, as asserted.
-                with_vectors(Part { block: &block, cut: &cut, index: i, c: unsafe { to.get().add(left) } });
+                // The parts of C that the cut names have no element in common, and lie in the slice, as asserted.
+                with_vectors(Part { block: &block, cut: &cut, index: i, c: to, left });
             };
             if threads && cut.tasks() > 1 {
                 parallel::run(cut.tasks(), &task);
@@ -202,7 +202,9 @@ struct Part<'a, T> {
     block: &'a Block<'a, T>,
     cut: &'a Cut,
     index: usize,
-    c: *mut T,
+    /// All of C, and the block's first column.
+    c: Shared<T>,
+    left: usize,
 }
 
 impl<T: Float> VectorKernel<T> for Part<'_, T> {
@@ -240,7 +242,11 @@ impl<T: Float> Part<'_, T> {
             let (range, terms) = (block..range.end.min(block + BLOCK_TILES), terms.min(k - term));
             let (first, a) = (tiles.at(block).0, a.from(0, term));
             let packed = match (shared, &mut own) {
-                (Some(all), _) => Some(all[term * m + first * terms..].as_ptr()),
+                (Some(all), _) => {
+                    let all = &all[term * m + first * terms..];
+                    debug_assert!(all.len() >= (tiles.at(range.end).0 - first) * terms, "A of {m} rows is packed whole");
+                    Some(all.as_ptr())
+                }
                 (None, Some(own)) => {
                     // SAFETY: as for this function.
                     unsafe { PackLeft { a, tiles, range: range.clone(), k: terms, out: own.as_mut_slice() }.run::<V>() };
@@ -249,7 +255,9 @@ impl<T: Float> Part<'_, T> {
                 (None, None) => None,
             };
             for panel in columns.clone().step_by(width) {
-                let at = b[term * line + panel * terms..].as_ptr();
+                let b = &b[term * line + panel * terms..];
+                debug_assert!(b.len() >= terms * width, "a panel of {terms} rows of {width}");
+                let at = b.as_ptr();
                 let (terms, at) = ((term, terms), Right { at, row: width as isize });
                 // SAFETY: as for this function; panels are `terms` rows of `width`, behind those of the terms before.
                 unsafe { self.column::<V>(Column { range: range.clone(), terms, packed, right: at, panel, end: columns.end }) }
@@ -268,11 +276,17 @@ impl<T: Float> Part<'_, T> {
         let mut right = Buffer::<T>::stale(terms * width);
         for (panel, term) in columns.clone().step_by(width).flat_map(|j| (0..k).step_by(terms).map(move |p| (j, p))) {
             let terms = terms.min(k - term);
-            let packed = shared.map(|all| all[term * m + tiles.at(range.start).0 * terms..].as_ptr());
+            let packed = shared.map(|all| {
+                let (first, end) = (tiles.at(range.start).0, tiles.at(range.end).0);
+                let all = &all[term * m + first * terms..];
+                debug_assert!(all.len() >= (end - first) * terms, "A of {m} rows is packed whole");
+                all.as_ptr()
+            });
             let (b, n) = (b.from(term, panel), width.min(columns.end - panel));
             // SAFETY: as for this function; the panel has `terms` rows of `width`, in B too where it is read there.
             unsafe {
                 let near = b.col == 1 && b.row.unsigned_abs() * size_of::<T>() <= NEAR_BYTES;
+                debug_assert!(b.fits(terms, n) && right.as_slice().len() >= terms * width);
                 let right = if near && n == width {
                     Right { at: b.pointer_to(0, 0), row: b.row }
                 } else {
@@ -295,6 +309,9 @@ impl<T: Float> Part<'_, T> {
         let Column { range, terms: (term, terms), packed, right, panel, end: right_end } = column;
         let (width, first, a) = (2 * V::LANES, tiles.at(range.start).0, a.from(0, term));
         let beta = if term == 0 { beta } else { T::one() };
+        let written = width.min(right_end - panel);
+        debug_assert!(packed.is_some() || a.fits(tiles.at(range.end).0, terms), "rows {range:?} and {terms} terms of A");
+        debug_assert!(term + terms <= k && end.bias.is_none_or(|bias| panel + written <= bias.len()));
         // SAFETY: the caller's promise.
         unsafe {
             for (i, height) in range.map(|i| tiles.at(i)) {
@@ -302,12 +319,13 @@ impl<T: Float> Part<'_, T> {
                     Some(p) => Left { at: p.add((i - first) * terms), row: 1, col: height as isize },
                     None => Left { at: a.pointer_to(i, 0), row: a.row, col: a.col },
                 };
-                let to = self.c.add(i * ldc + panel);
+                debug_assert!(height <= V::ROWS && height > 0);
+                let to = self.c.at(self.left + i * ldc + panel, (height - 1) * ldc + written);
                 let plus = match end.bias {
                     Some(bias) if term == 0 => (bias.as_ptr().add(panel), 0, T::one()),
                     _ => (to.cast_const(), ldc, beta),
                 };
-                let to = Target::side_by_side(to, ldc, V::LANES, width.min(right_end - panel), plus);
+                let to = Target::side_by_side(to, ldc, V::LANES, written, plus);
                 let to = Target { relu: end.relu && term + terms == k, ..to };
                 micro::<T, V>(height, terms, at, right, to);
             }

@@ -88,6 +88,7 @@ impl<T: Float> Target<T> {
     /// from one row to the next, and how often it counts.
     #[inline(always)]
     pub fn side_by_side(at: *mut T, row: usize, lanes: usize, cols: usize, (plus, plus_row, beta): (*const T, usize, T)) -> Self {
+        debug_assert!(cols <= 2 * lanes, "{cols} columns of two vectors of {lanes}");
         let cols = [cols.min(lanes), cols - cols.min(lanes)];
         Self { at, row, step: lanes, deep: 2 * lanes, cols, plus, plus_row, beta, relu: false }
     }
@@ -212,6 +213,8 @@ unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const N: usize, const 
     c: Target<T>,
     spare: *mut T,
 ) {
+    debug_assert!(R <= V::ROWS && R * N <= 2 * MOST_ROWS, "a tile of {R} rows of {N} vectors");
+    debug_assert!(N > 1 || c.cols[1] == 0, "a second vector of a tile that has one");
     let whole = c.cols[..N.min(2)].iter().all(|&cols| cols >= V::LANES);
     let aside = Target { at: spare, row: N * V::LANES, step: V::LANES, deep: 2 * V::LANES, beta: T::zero(), relu: false, ..c };
     // SAFETY: the caller's promise.

@@ -77,6 +77,7 @@ unsafe fn panel_of<T: Float, V: Vector<T>>(
     (to, width): (*mut T, usize),
 ) {
     let lanes = V::LANES;
+    debug_assert!(cols <= width && lanes <= MOST, "{cols} columns in panels of {width}");
     // SAFETY: the caller's promise; vectors are read and written only as far as there are columns.
     unsafe {
         match steps {

@@ -55,6 +55,7 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
         let Self { b: &Packed { k, n, ref data }, m, a, beta, plus, c } = self;
+        debug_assert!(data.as_slice().len() >= k * n.next_multiple_of(2 * V::LANES));
         let c = c.as_mut_ptr();
         for left in (0..n).step_by(2 * V::LANES) {
             let cols = (2 * V::LANES).min(n - left);

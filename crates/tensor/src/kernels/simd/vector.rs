@@ -58,6 +58,7 @@ pub trait Vector<T>: Copy {
 /// As for [`Vector::store_transposed`].
 #[inline(always)]
 pub unsafe fn store_transposed_plainly<T: Copy + Zero, V: Vector<T>, const N: usize>(rows: &[V], p: *mut T, step: usize) {
+    debug_assert!(rows.len() == N && V::LANES == N && step >= N, "{} rows of {N} lanes, {step} apart", rows.len());
     for (j, row) in rows.iter().enumerate() {
         let mut values = [T::zero(); N];
         // SAFETY: there are N lanes, and the caller gives N rows of N elements to write to.
@@ -94,6 +95,7 @@ macro_rules! plain {
             }
             #[inline(always)]
             unsafe fn mask(first: usize, end: usize) -> [bool; $lanes] {
+                debug_assert!(first <= $lanes && end <= $lanes, "lanes {first}..{end} of {}", $lanes);
                 std::array::from_fn(|i| (first..end).contains(&i))
             }
             #[inline(always)]
@@ -108,6 +110,7 @@ macro_rules! plain {
             }
             #[inline(always)]
             unsafe fn store_first(self, p: *mut $t, n: usize) {
+                debug_assert!(n <= $lanes, "{n} of {} lanes", $lanes);
                 for (i, v) in self.into_iter().enumerate().take(n) {
                     // SAFETY: the caller's promise.
                     unsafe { *p.add(i) = v }

@@ -54,6 +54,7 @@ macro_rules! wide {
             }
             #[inline(always)]
             unsafe fn mask(from: usize, end: usize) -> $mask {
+                debug_assert!(from <= $lanes && end <= $lanes, "lanes {from}..{end} of {}", $lanes);
                 (first(end) & !first(from)) as $mask
             }
             #[inline(always)]
@@ -66,6 +67,7 @@ macro_rules! wide {
             }
             #[inline(always)]
             unsafe fn store_first(self, p: *mut $t, n: usize) {
+                debug_assert!(n <= $lanes, "{n} of {} lanes", $lanes);
                 unsafe { $store_first(p, first(n) as $mask, self.0) }
             }
             #[inline(always)]
@@ -127,6 +129,7 @@ macro_rules! narrow {
             }
             #[inline(always)]
             unsafe fn mask(from: usize, end: usize) -> __m256i {
+                debug_assert!(from <= $lanes && end <= $lanes, "lanes {from}..{end} of {}", $lanes);
                 unsafe {
                     let first = |n: usize| _mm256_loadu_si256($masks.as_ptr().add($lanes - n).cast());
                     _mm256_andnot_si256(first(from), first(end))
@@ -142,6 +145,7 @@ macro_rules! narrow {
             }
             #[inline(always)]
             unsafe fn store_first(self, p: *mut $t, n: usize) {
+                debug_assert!(n <= $lanes, "{n} of {} lanes", $lanes);
                 unsafe { $store_first(p, _mm256_loadu_si256($masks.as_ptr().add($lanes - n).cast()), self.0) }
             }
             #[inline(always)]
@@ -180,6 +184,7 @@ narrow!(f64, 4, MASK_64, store_transposed_plainly::<f64, Self, 4>, _mm256_set1_p
 /// As for [`Vector::store_transposed`].
 #[inline(always)]
 unsafe fn transpose_16(rows: &[V512<f32>], p: *mut f32, step: usize) {
+    debug_assert!(rows.len() == 16 && step >= 16, "{} rows, {step} apart", rows.len());
     // SAFETY: the caller has AVX-512, 16 rows, and room for 16 rows of 16.
     unsafe {
         let mut r: [__m512; 16] = std::array::from_fn(|i| rows[i].0);
@@ -213,6 +218,7 @@ unsafe fn transpose_16(rows: &[V512<f32>], p: *mut f32, step: usize) {
 /// As for [`Vector::store_transposed`].
 #[inline(always)]
 unsafe fn transpose_8(rows: &[V256<f32>], p: *mut f32, step: usize) {
+    debug_assert!(rows.len() == 8 && step >= 8, "{} rows, {step} apart", rows.len());
     // SAFETY: the caller has AVX2, 8 rows, and room for 8 rows of 8.
     unsafe {
         let mut r: [__m256; 8] = std::array::from_fn(|i| rows[i].0);

@@ -101,6 +101,10 @@ impl<M: Copy, T: Float, const K: usize> View<'_, M, T, K> {
     #[inline(always)]
     pub unsafe fn look<V: Vector<T, Mask = M>>(&self, rows: &[*const T], vector: usize, mut see: impl FnMut(usize, usize, V)) {
         let (before, masks) = (self.kind.plane.padding[1], self.kind.masks[vector]);
+        let (zeros, x) = (self.kind.zeros.as_ptr_range(), self.x.as_ptr_range());
+        debug_assert!(
+            rows.iter().all(|&row| row == zeros.start || (row >= x.start && row.wrapping_add(self.kind.plane.from[1]) <= x.end))
+        );
         for (i, row) in rows.iter().enumerate() {
             // What lies outside the row is not read.
             let at = row.wrapping_add(vector * V::LANES).wrapping_sub(before);

@@ -154,6 +154,7 @@ unsafe fn put_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
 ) {
     let (width, rows) = (view.kind.plane.to[1], &rows[..K + R - 1]);
     assert!(y.len() == R * width);
+    debug_assert!(view.kind.masks.len() == width.div_ceil(V::LANES));
     let tap = |a: usize, b: usize| taps[a][b];
     for vector in 0..view.kind.masks.len() {
         let left = vector * V::LANES;
@@ -205,7 +206,7 @@ impl<T: Float, const K: usize> VectorKernel<T> for Backward<'_, T, K> {
                 let next = if c + 1 < channels { 1 } else { g.channels + 1 - channels };
                 let (x, gy) = (&x[i * from..(i + 1) * from], &gy[i * to..(i + 1) * to]);
                 if let Some((w, gx)) = input {
-                    let gx = std::slice::from_raw_parts_mut(gx.get().add(i * from), from);
+                    let gx = gx.part(i * from, from);
                     let view = View { kind: back, x: gy, next: next * to };
                     put_plane::<T, V, K>(view, next * from, &taps::<T, V, K>(w, first + c, true), gx);
                 }
@@ -268,6 +269,7 @@ unsafe fn add_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
 ) {
     let (width, rows) = (view.kind.plane.to[1], &rows[..K + R - 1]);
     assert!(gy.len() == R * width);
+    debug_assert!(view.kind.masks.len() == width.div_ceil(V::LANES) && V::LANES <= 16);
     for vector in 0..view.kind.masks.len() {
         let left = vector * V::LANES;
         // SAFETY: the caller's promise; of the last vector of a row, only what the row has is read.

@@ -111,9 +111,8 @@ fn convolve<T: Float>(sizes: &Sizes, x: &[T], w: Mat<'_, T>, end: Epilogue<'_, T
         let (n, top) = (task / parts, task % parts * rows);
         let x = &x[n * from..(n + 1) * from];
         let rows = top.min(height)..(top + rows).min(height);
-        // SAFETY: `y` has this picture; tasks write other pictures, or other rows.
-        let y = unsafe { to.get().add(n * image) };
-        with_vectors(Rows { sizes, padded, x, filters: filters.as_slice(), rows, end, y });
+        // Tasks write other pictures, or other rows.
+        with_vectors(Rows { sizes, padded, x, filters: filters.as_slice(), rows, end, y: to, image: n * image });
     });
 }
 
@@ -145,14 +144,16 @@ struct Rows<'a, T> {
     filters: &'a [T],
     rows: std::ops::Range<usize>,
     end: Epilogue<'a, T>,
-    y: *mut T,
+    y: Shared<T>,
+    /// Where the picture starts in `y`.
+    image: usize,
 }
 
 impl<T: Float> VectorKernel<T> for Rows<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { sizes, padded, x, filters, rows, end, y } = self;
+        let Self { sizes, padded, x, filters, rows, end, y, image } = self;
         let (outputs, [height, width], &Padded { across, lines, line, ref offsets }) = (sizes.outputs, sizes.to, padded);
         if rows.is_empty() {
             return;
@@ -161,6 +162,13 @@ impl<T: Float> VectorKernel<T> for Rows<'_, T> {
         // SAFETY: as for this function.
         unsafe { pad::<T, V>(sizes, x, rows.start, [lines, line], picture.as_mut_slice()) };
         let (terms, two_rows) = (offsets.len(), across == V::LANES);
+        debug_assert!(rows.end <= height && rows.len() + sizes.reach()[0] <= lines && filters.len() >= outputs * terms);
+        // How much is written of the second vector of a tile.
+        let cols_of_second = |i: usize, left: usize| match two_rows {
+            true if i + 1 < rows.end => width,
+            true => 0,
+            false => (width - left).saturating_sub(V::LANES),
+        };
         let tile = |i: usize, left: usize, low: bool| {
             let (at, plane) = (picture.as_slice().as_ptr().wrapping_add((i - rows.start) * line + left), height * width);
             for (first, count) in tiles(outputs, V::ROWS) {
@@ -168,11 +176,19 @@ impl<T: Float> VectorKernel<T> for Rows<'_, T> {
                 // tiles; the caller gives `y` these rows.
                 unsafe {
                     let a = Left { at: filters.as_ptr().add(first * terms), row: 1, col: count as isize };
-                    let to = y.add((first * height + i) * width + left);
+                    let second = match (two_rows, cols_of_second(i, left)) {
+                        (_, 0) => 0,
+                        (true, _) => line,
+                        (false, _) => V::LANES,
+                    };
+                    let first_term = (i - rows.start) * line + left + if low { line } else { 0 };
+                    let last_term = offsets.last().map_or(0, |offset| first_term + offset + second + V::LANES);
+                    debug_assert!(last_term <= picture.as_slice().len() && count > 0);
+                    let to = y.at(image + (first * height + i) * width + left, (count - 1) * plane + 1);
                     let (step, to_step, cols) = if two_rows {
-                        (line, width, [width, if i + 1 < rows.end { width } else { 0 }])
+                        (line, width, [width, cols_of_second(i, left)])
                     } else {
-                        (V::LANES, V::LANES, [V::LANES.min(width - left), (width - left).saturating_sub(V::LANES)])
+                        (V::LANES, V::LANES, [V::LANES.min(width - left), cols_of_second(i, left)])
                     };
                     let none = (to.cast_const(), plane, T::zero());
                     let to = Target { step: to_step, deep: width, cols, ..Target::side_by_side(to, plane, 0, 0, none) };
@@ -194,7 +210,7 @@ impl<T: Float> VectorKernel<T> for Rows<'_, T> {
         }
         for f in 0..outputs {
             // SAFETY: the caller gives `y` these rows, which are written now.
-            let y = unsafe { std::slice::from_raw_parts_mut(y.add((f * height + rows.start) * width), rows.len() * width) };
+            let y = unsafe { y.part(image + (f * height + rows.start) * width, rows.len() * width) };
             end.finish(f, y.len(), y);
         }
     }

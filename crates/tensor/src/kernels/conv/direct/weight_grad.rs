@@ -51,6 +51,7 @@ impl<T: Float> VectorKernel<T> for Pictures<'_, T> {
         for n in images {
             let x = &x[n * inputs * from[0] * from[1]..];
             let gy = &gy[n * outputs * height * width..][..outputs * height * width];
+            debug_assert!(terms == 0 || offsets[terms - 1] + (height - 1) * line + width <= padded.as_slice().len());
             // SAFETY: as for this function; the last tap of the last vector ends at `line` of the last of `lines`.
             unsafe {
                 pad::<T, V>(sizes, x, 0, [lines, line], padded.as_mut_slice());
@@ -86,6 +87,7 @@ unsafe fn all_tiles<T: Float, V: Vector<T>, const F: usize, const K: usize>(
     gw: &mut [T],
 ) {
     let (terms, size) = (offsets.len(), plane.height * plane.width);
+    debug_assert!(gw.len() == filters * terms && V::LANES <= 16);
     for f in (0..filters).step_by(F) {
         for t in (0..terms).step_by(K) {
             let (mut gys, mut xs) = ([plane.gy; F], [plane.x; K]);

@@ -20,19 +20,21 @@ pub struct Order {
     pub turned: bool,
 }
 
-/// The planes of the filters of output channels `first..first + 2 LANES`, `[P², inputs, 2 LANES]`, for R x R taps.
+/// The planes of the filters of output channels `first..first + 2 LANES`, `[P², inputs, 2 LANES]`, for R x R taps; and in
+/// `largest` the largest absolute weight of each tap, `[R²]`.
 pub struct Planes<'a, T, const R: usize, const P: usize> {
     pub w: &'a [T],
     pub order: Order,
     pub first: usize,
     pub out: &'a mut [T],
+    pub largest: &'a mut [T],
 }
 
 impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Planes<'_, T, R, P> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { w, order: Order { outputs, inputs, turned }, first, out } = self;
+        let Self { w, order: Order { outputs, inputs, turned }, first, out, largest } = self;
         let (lanes, width) = (V::LANES, 2 * V::LANES);
         assert!(out.len() >= P * P * inputs.0 * width);
         assert!((outputs.0 - 1) * outputs.1 + (inputs.0 - 1) * inputs.1 + R * R <= w.len());
@@ -40,6 +42,7 @@ impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Planes<'_, T,
         unsafe {
             let zero = V::splat(T::zero());
             let (mut rows, mut taps) = ([zero; MOST], [zero; TAPS]);
+            let mut sizes = [[zero; R]; R];
             for (c, half) in (0..inputs.0).flat_map(|c| [(c, 0), (c, lanes)]) {
                 for tap in (0..R * R).step_by(lanes) {
                     for (l, row) in rows[..lanes].iter_mut().enumerate() {
@@ -53,6 +56,9 @@ impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Planes<'_, T,
                 for (i, v) in filter.as_flattened_mut().iter_mut().enumerate() {
                     *v = taps[if turned { R * R - 1 - i } else { i }];
                 }
+                for (size, v) in sizes.as_flattened_mut().iter_mut().zip(filter.as_flattened()) {
+                    *size = v.max(zero.sub(*v)).max(*size);
+                }
                 let u = plane::<T, V, Evaluate, R, P>(&filter);
                 for (i, row) in u.iter().enumerate() {
                     for (j, &v) in row.iter().enumerate() {
@@ -60,6 +66,11 @@ impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Planes<'_, T,
                         scaled.store(out.as_mut_ptr().add(((i * P + j) * inputs.0 + c) * width + half));
                     }
                 }
+            }
+            for (largest, size) in largest.iter_mut().zip(sizes.as_flattened()) {
+                let mut lanes = [T::zero(); MOST];
+                size.store(lanes.as_mut_ptr());
+                *largest = lanes.into_iter().fold(T::zero(), |a, b| if b > a { b } else { a });
             }
         }
     }
@@ -81,6 +92,7 @@ impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Gradient<T, R
     unsafe fn run<V: Vector<T>>(self) {
         let Self { planes, filters, channels, channel, out } = self;
         let lanes = V::LANES;
+        debug_assert!(channel < channels && lanes <= MOST && R * R <= TAPS);
         // SAFETY: the caller gives planes of all channels and filters; only this channel's filters are written.
         unsafe {
             let zero = V::splat(T::zero());
@@ -89,7 +101,7 @@ impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Gradient<T, R
                 let mut x = [[zero; P]; P];
                 for (i, row) in x.iter_mut().enumerate() {
                     for (j, v) in row.iter_mut().enumerate() {
-                        let at = planes.at.get().add((i * P + j) * planes.point + channel * planes.tile + f);
+                        let at = planes.at.at((i * P + j) * planes.point + channel * planes.tile + f, lanes);
                         *v = V::load(at).mul(V::splat(T::lit(scale(P)[i] * scale(P)[j])));
                     }
                 }
@@ -97,8 +109,8 @@ impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Gradient<T, R
                 for tap in (0..R * R).step_by(lanes) {
                     V::store_transposed(&taps[tap..tap + lanes], block.as_mut_ptr().cast(), lanes);
                     for (l, v) in block[..lanes.min(filters - f)].iter().enumerate() {
-                        let to = out.get().add(((f + l) * channels + channel) * R * R + tap);
-                        v.store_first(to, lanes.min(R * R - tap));
+                        let n = lanes.min(R * R - tap);
+                        v.store_first(out.at(((f + l) * channels + channel) * R * R + tap, n), n);
                     }
                 }
             }

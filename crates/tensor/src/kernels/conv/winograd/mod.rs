@@ -11,9 +11,11 @@
 //! where filters have more bytes than that, threads share one larger block and divide filters among them.
 //!
 //! What it costs: an output is the sum of larger numbers that cancel. In f32 its error is about ten times that of the
-//! sum by definition (`docs/performance.md`), and a NaN or an infinity reaches the whole tile.
+//! sum by definition (`docs/performance.md`), or 1e-6 of the tile's largest product. Where pixels, or taps, of a tile differ so
+//! much that this would show, and where a pixel is not finite, the tile is computed by definition after all (`guard`).
 
 mod filters;
+mod guard;
 mod lines;
 mod pictures;
 mod product;
@@ -125,8 +127,11 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
 
 /// The gradient with respect to `w`; writes all of `gw`.
 pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
-    match g.kernel[0] {
+    let is_precise = match g.kernel[0] {
         3 => weight_grad::weight_grad::<T, TILE, 3, 6>(&Sizes::of(g), x, gy, gw),
         _ => weight_grad::weight_grad::<T, TILE, 5, 8>(&Sizes::of(g), x, gy, gw),
+    };
+    if !is_precise {
+        super::im2col::weight_grad(g, x, gy, gw);
     }
 }

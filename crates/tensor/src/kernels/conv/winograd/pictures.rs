@@ -31,17 +31,20 @@ impl<T: Float> Strip<'_, T> {
         used.max(left + width.next_multiple_of(lanes))
     }
 
-    /// Loads the picture's lines from `top` on, at column `left` of the strip; what is outside the picture is 0. Asks for those `step`
-    /// lines further down, for the next strip: they lie in as many places as there are channels, and no processor sees them coming.
+    /// Loads the picture's lines from `top` on, at column `left` of the strip; what is outside the picture is 0. The sum of each pixel's
+    /// absolute values over channels goes to `sizes`, `[lines, width]`. Prefetches the lines `step` further down, for the next strip: they
+    /// lie in as many places as there are channels, which the hardware prefetcher misses.
     ///
     /// # Safety
     /// The processor must have V's instructions, and the picture all its elements. The strip's columns must be as
     /// [`width_for`](Self::width_for) says.
     #[inline(always)]
-    pub unsafe fn load<V: Vector<T>>(&mut self, x: Picture<T>, top: isize, left: usize, step: usize) {
+    pub unsafe fn load<V: Vector<T>>(&mut self, x: Picture<T>, top: isize, left: usize, step: usize, sizes: &mut [T]) {
         let lanes = V::LANES;
         let Self { lines, width, channels, .. } = *self;
         debug_assert!(left + x.width.next_multiple_of(lanes) <= width && self.data.len() >= lines * width * channels);
+        debug_assert!(channels.is_multiple_of(lanes) && x.channels <= channels && sizes.len() >= lines * width);
+        sizes[..lines * width].fill(T::zero());
         for i in 0..lines {
             let (y, line) = (top + i as isize, &mut self.data[i * width * channels..(i + 1) * width * channels]);
             if y < 0 || y >= x.height as isize {
@@ -69,6 +72,12 @@ impl<T: Float> Strip<'_, T> {
                                 V::load_first(at, cols)
                             };
                         }
+                        let to = sizes.as_mut_ptr().add(i * width + left + col);
+                        let mut size = V::load(to);
+                        for row in &rows[..lanes] {
+                            size = size.add(row.max(zero.sub(*row)));
+                        }
+                        size.store(to);
                         V::store_transposed(&rows[..lanes], line.as_mut_ptr().add((left + col) * channels + c), channels);
                     }
                 }
@@ -85,6 +94,8 @@ impl<T: Float> Strip<'_, T> {
     pub unsafe fn store<V: Vector<T>>(&self, y: Picture<T>, top: usize, first: usize) {
         let lanes = V::LANES;
         let Self { lines, width, channels, .. } = *self;
+        debug_assert!(channels.is_multiple_of(lanes) && top < y.height && first < y.channels);
+        debug_assert!(y.width <= width && self.data.len() >= lines * width * channels);
         // SAFETY: reads stay inside the strip, whose columns are whole tiles; writes inside the picture.
         unsafe {
             let mut rows = [V::splat(T::zero()); MOST];
@@ -145,6 +156,7 @@ impl<T: Float> Strip<'_, T> {
     ) {
         let Self { width, channels, .. } = *self;
         assert!((tiles - 1) * step + A <= width && self.lines >= A && to.channels == channels);
+        debug_assert!(self.data.len() >= A * width * channels && channels.is_multiple_of(V::LANES));
         // SAFETY: tiles lie inside the strip, as asserted.
         unsafe {
             for (t, c) in (0..tiles).flat_map(|t| (0..channels).step_by(V::LANES).map(move |c| (t, c))) {
@@ -156,7 +168,7 @@ impl<T: Float> Strip<'_, T> {
                     }
                 }
                 let y = plane::<T, V, L, A, P>(&x);
-                let at = to.at.get().add((first + t) * to.tile + c);
+                let at = to.at.at((first + t) * to.tile + c, (P * P - 1) * to.point + V::LANES);
                 for (i, row) in y.iter().enumerate() {
                     for (j, v) in row.iter().enumerate() {
                         v.store(at.add((i * P + j) * to.point));
@@ -182,11 +194,12 @@ impl<T: Float> Strip<'_, T> {
     ) {
         let Self { width, channels, .. } = *self;
         assert!(tiles * M <= width && self.lines >= M && from.channels == channels && bias.len() >= channels);
+        debug_assert!(self.data.len() >= M * width * channels && channels.is_multiple_of(V::LANES));
         // SAFETY: tiles lie inside the strip, as asserted.
         unsafe {
             let zero = V::splat(T::zero());
             for (t, c) in (0..tiles).flat_map(|t| (0..channels).step_by(V::LANES).map(move |c| (t, c))) {
-                let at = from.at.get().add((first + t) * from.tile + c);
+                let at = from.at.at((first + t) * from.tile + c, (P * P - 1) * from.point + V::LANES);
                 let mut x = [[zero; P]; P];
                 for (i, row) in x.iter_mut().enumerate() {
                     for (j, v) in row.iter_mut().enumerate() {

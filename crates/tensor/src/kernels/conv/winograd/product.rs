@@ -2,7 +2,7 @@
 
 use super::filters::{Order, Planes};
 use super::pictures::{MOST, Picture, Strip};
-use super::{Points, Sizes};
+use super::{Points, Sizes, guard};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
@@ -30,19 +30,21 @@ pub struct Filters<'a, T> {
 /// All that tasks need to know.
 struct Work<'a, T> {
     sizes: &'a Sizes,
-    x: *const T,
+    x: &'a [T],
+    /// Tasks write other rows of tiles, or other filters.
     y: Shared<T>,
     /// Of the filters, `[panels, P², inputs, 2 LANES]`.
     filters: &'a [T],
     end: Epilogue<'a, T>,
+    /// How large each tap is, as a share of the largest.
+    shares: &'a [T],
+    /// Of all tiles, what [`guard`] says.
+    marks: Shared<u32>,
     /// Channels of the input, in whole vectors.
     channels: usize,
     /// Tiles of a block, at most.
     tiles: usize,
 }
-// SAFETY: `x` is only read, and outlives every task; `y` is shared as `Shared` says: tasks write other rows of tiles, or
-// other filters.
-unsafe impl<T: Send + Sync> Sync for Work<'_, T> {}
 
 /// `y = x * w` with tiles of M x M outputs, filters of R x R, and P = M + R - 1 points along each axis.
 pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
@@ -56,10 +58,13 @@ pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
     assert!(x.len() == sizes.batch * sizes.inputs * sizes.from[0] * sizes.from[1]);
     assert!(y.len() == sizes.batch * sizes.outputs * sizes.to[0] * sizes.to[1]);
     let panel = P * P * sizes.inputs * 2 * lanes;
-    let mut filters = Buffer::stale(panel * sizes.outputs.div_ceil(2 * lanes));
-    chunks_mut(filters.as_mut_slice(), panel).each(|i, out| {
-        with_vectors(Planes::<T, R, P> { w, order, first: i * 2 * lanes, out });
+    let panels = sizes.outputs.div_ceil(2 * lanes);
+    let mut filters = Buffer::stale(panel * panels);
+    let mut largest = vec![T::zero(); panels * R * R];
+    (chunks_mut(filters.as_mut_slice(), panel), chunks_mut(&mut largest, R * R)).each(|i, (out, largest)| {
+        with_vectors(Planes::<T, R, P> { w, order, first: i * 2 * lanes, out, largest });
     });
+    let (shares, mut marks) = (guard::shares(&largest, R * R), vec![0; sizes.batch * rows * cols]);
     let channels = sizes.inputs.next_multiple_of(lanes);
     let large = size_of_val(filters.as_slice()) > LARGE_FILTERS;
     let most = if large { SHARED_TILES } else { BLOCK_BYTES / (P * P * channels * size_of::<T>()) };
@@ -67,8 +72,17 @@ pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
     let (all, most) = (sizes.batch * rows, (most / cols).max(1));
     let count = all.div_ceil(most).max(if large { 1 } else { 8.min(all) });
     let block = all.div_ceil(count);
-    let (x, y) = (x.as_ptr(), Shared::of(y));
-    let work = Work { sizes, x, y, filters: filters.as_slice(), end, channels, tiles: block * cols };
+    let work = Work {
+        sizes,
+        x,
+        y: Shared::of(y),
+        filters: filters.as_slice(),
+        end,
+        shares: &shares,
+        marks: Shared::of(&mut marks),
+        channels,
+        tiles: block * cols,
+    };
     let (blocks, rows) = (all.div_ceil(block), |i: usize| i * block..((i + 1) * block).min(all));
     if large {
         (0..blocks).for_each(|i| shared_block::<T, M, R, P>(&work, rows(i)));
@@ -78,9 +92,10 @@ pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
             let mut planes = Buffer::stale(Points::<T>::size(P * P, work.tiles, channels));
             let inputs = Points::by_tile(Shared::of(planes.as_mut_slice()), P * P, channels);
             with_vectors(MapInputs::<T, M, P> { work: &work, rows: rows.clone(), first: rows.start, to: inputs });
-            with_vectors(Multiply::<T, M, P> { work: &work, rows, panels: 0..filters.as_slice().len() / panel, inputs });
+            with_vectors(Multiply::<T, M, P> { work: &work, rows, panels: 0..panels, inputs });
         });
     }
+    guard::repair::<T, M>(sizes, R, x, given, &marks, y);
 }
 
 /// A block that threads share: first rows of tiles are divided among them, then filters.
@@ -109,36 +124,50 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for MapInputs<'_,
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
         let Self { work, rows, first, to } = self;
-        let sizes = work.sizes;
+        let (sizes, [down, across]) = (work.sizes, work.sizes.tiles(M));
+        let mut scratch = Vec::new();
+        let see = |row: usize, pixels: &[T]| {
+            debug_assert!(row < sizes.batch * down);
+            // SAFETY: there are marks for all rows of tiles, each of which belongs to one task.
+            let marks = unsafe { work.marks.part(row * across, across) };
+            scratch.resize(guard::scratch::<M>(pixels.len() / P), T::zero());
+            let outputs = [M.min(sizes.to[0] - row % down * M), sizes.to[1]];
+            guard::mark::<T, M, P>(pixels, work.shares, outputs, &mut scratch, marks);
+        };
         // SAFETY: as for this function; rows of tiles belong to one task.
-        unsafe { map_rows::<T, V, M, P>(sizes, work.x, work.channels, rows, first, to) }
+        unsafe { map_rows::<T, V, M, P>(sizes, work.x, work.channels, rows, (first, to), see) }
     }
 }
 
-/// The planes of inputs of some rows of tiles of pictures at `x`.
+/// The planes of inputs of some rows of tiles of pictures at `x`, into those of a block whose first row is `to.0`. Calls `see` with
+/// each row and the sizes of its pixels, `[P, ..]`.
 ///
 /// # Safety
-/// The processor must have V's instructions, the pictures all their elements, and nobody else these tiles.
+/// The processor must have V's instructions, and nobody else these tiles.
 #[inline(always)]
 pub unsafe fn map_rows<T: Float, V: Vector<T>, const M: usize, const P: usize>(
     sizes: &Sizes,
-    x: *const T,
+    x: &[T],
     channels: usize,
     rows: Range<usize>,
-    first: usize,
-    to: Points<T>,
+    (first, to): (usize, Points<T>),
+    mut see: impl FnMut(usize, &[T]),
 ) {
     let ([down, across], [height, width], [top, left]) = (sizes.tiles(M), sizes.from, sizes.padding);
     let width_of_strip = Strip::<T>::width_for(left, width, across * M + P - M, V::LANES);
     let mut data = Buffer::stale(P * width_of_strip * channels);
+    let mut pixels = Buffer::stale(P * width_of_strip);
+    let pixels = pixels.as_mut_slice();
     let mut strip = Strip { data: data.as_mut_slice(), lines: P, width: width_of_strip, channels };
     for row in rows {
+        debug_assert!(first <= row && row < sizes.batch * down);
         let (n, i) = (row / down, row % down);
         // SAFETY: the caller's promise.
         unsafe {
-            let at = x.add(n * sizes.inputs * height * width).cast_mut();
+            let at = x[n * sizes.inputs * height * width..][..sizes.inputs * height * width].as_ptr().cast_mut();
             let picture = Picture { at, channels: sizes.inputs, height, width };
-            strip.load::<V>(picture, (i * M) as isize - top as isize, left, M);
+            strip.load::<V>(picture, (i * M) as isize - top as isize, left, M, pixels);
+            see(row, pixels);
             strip.inputs::<V, P>(M, across, to, (row - first) * across);
         }
     }
@@ -162,6 +191,7 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Multiply<'_, 
         let count = rows.len() * across;
         let mut products = Buffer::<T>::stale(Points::<T>::size(P * P, count, 2 * lanes));
         let products = Shared::of(products.as_mut_slice());
+        debug_assert!(work.filters.len() >= panels.end * P * P * k * 2 * lanes && inputs.channels >= k);
         let mut data = Buffer::stale(M * across.next_multiple_of(lanes) * M * 2 * lanes);
         for panel in panels {
             let first = panel * 2 * lanes;
@@ -180,8 +210,8 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Multiply<'_, 
                 for point in 0..P * P {
                     let at = work.filters.as_ptr().add((panel * P * P + point) * k * 2 * lanes);
                     let b = Right { at, row: 2 * lanes as isize };
-                    let from = inputs.at.get().add(point * inputs.point);
-                    let to = products.at.get().add(point * products.point);
+                    let from = inputs.at.at(point * inputs.point, (count - 1) * inputs.tile + k);
+                    let to = products.at.at(point * products.point, (count - 1) * products.tile + channels);
                     for (i, height) in tiles(count, V::ROWS) {
                         let a = Left { at: from.add(i * inputs.tile).cast_const(), row: inputs.tile as isize, col: 1 };
                         let (to, row) = (to.add(i * products.tile), products.tile);
@@ -191,7 +221,7 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Multiply<'_, 
                 }
                 let mut strip = Strip { data: data.as_mut_slice(), lines: M, width: across * M, channels };
                 for row in rows.clone() {
-                    let at = work.y.get().add(row / down * outputs * height * width);
+                    let at = work.y.at(row / down * outputs * height * width, outputs * height * width);
                     let picture = Picture { at, channels: outputs, height, width };
                     strip.outputs::<V, M, P>(across, products, (row - rows.start) * across, bias, work.end.relu);
                     strip.store::<V>(picture, row % down * M, first);

@@ -3,7 +3,7 @@
 use super::filters::Gradient;
 use super::pictures::{Picture, Strip};
 use super::product::map_rows;
-use super::{Points, Sizes};
+use super::{Points, Sizes, guard};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::gemm::micro::{Left, Right, Target, micro, tiles};
@@ -27,19 +27,25 @@ const PARTS: usize = 4;
 /// All that tasks need to know.
 struct Work<'a, T> {
     sizes: &'a Sizes,
-    x: *const T,
-    gy: *const T,
+    x: &'a [T],
+    gy: &'a [T],
     /// Channels and filters, in whole vectors.
     channels: usize,
     filters: usize,
     /// Rows of tiles in a block.
     rows: usize,
+    /// Of each row of tiles, what [`guard`] is to know; tasks write those of other rows.
+    weights: Shared<f64>,
 }
-// SAFETY: both pointers are only read, and outlive every task.
-unsafe impl<T: Send + Sync> Sync for Work<'_, T> {}
 
-/// `gw`, with tiles of M x M outputs, filters of R x R, and P = M + R - 1 points along each axis.
-pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(sizes: &Sizes, x: &[T], gy: &[T], gw: &mut [T]) {
+/// `gw`, with tiles of M x M outputs, filters of R x R, and P = M + R - 1 points along each axis. Says whether it is precise.
+#[must_use]
+pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(
+    sizes: &Sizes,
+    x: &[T],
+    gy: &[T],
+    gw: &mut [T],
+) -> bool {
     let ([down, across], (lanes, _)) = (sizes.tiles(M), widths::<T>());
     assert!(x.len() == sizes.batch * sizes.inputs * sizes.from[0] * sizes.from[1]);
     assert!(gy.len() == sizes.batch * sizes.outputs * sizes.to[0] * sizes.to[1]);
@@ -49,7 +55,8 @@ pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(siz
     let large = size * size_of::<T>() > LARGE;
     let bytes = if large { SHARED_BYTES } else { BLOCK_BYTES };
     let rows = (bytes / (P * P * (channels + filters) * size_of::<T>()) / across).clamp(1, all);
-    let work = Work { sizes, x: x.as_ptr(), gy: gy.as_ptr(), channels, filters, rows };
+    let mut weights = vec![0.0; all * (R * R + 1)];
+    let work = Work { sizes, x, gy, channels, filters, rows, weights: Shared::of(&mut weights) };
     let parts = if large { 1 } else { PARTS.min(all.div_ceil(rows)) };
     let mut sums = Buffer::stale(parts * size);
     let planes = |data: &mut [T]| Points::by_point(Shared::of(data), sizes.inputs, filters);
@@ -66,6 +73,7 @@ pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(siz
     (0..sizes.inputs).each_at_least(8, |_, channel| {
         with_vectors(Gradient::<T, R, P> { planes, filters: sizes.outputs, channels: sizes.inputs, channel, out });
     });
+    guard::is_precise(&weights, R * R)
 }
 
 /// Adds all parts to the first, in their order.
@@ -132,11 +140,19 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Map<'_, T, M,
         let mut strip = Strip { data: data.as_mut_slice(), lines: M, width: width_of_strip, channels: work.filters };
         // SAFETY: as for this function; rows of tiles belong to one task.
         unsafe {
-            map_rows::<T, V, M, P>(work.sizes, work.x, work.channels, rows.clone(), first, inputs);
-            for row in rows {
-                let at = work.gy.add(row / down * outputs * height * width).cast_mut();
-                strip.load::<V>(Picture { at, channels: outputs, height, width }, (row % down * M) as isize, 0, M);
+            let mut pixels = Vec::new();
+            let see = |_, row: &[T]| pixels.extend_from_slice(row);
+            map_rows::<T, V, M, P>(work.sizes, work.x, work.channels, rows.clone(), (first, inputs), see);
+            let (each, mut sizes) = (pixels.len() / rows.len(), vec![T::zero(); M * width_of_strip]);
+            for (row, pixels) in rows.zip(pixels.chunks_exact(each)) {
+                debug_assert!(first <= row && row < work.sizes.batch * down);
+                let image = outputs * height * width;
+                let at = work.gy[row / down * image..][..image].as_ptr().cast_mut();
+                strip.load::<V>(Picture { at, channels: outputs, height, width }, (row % down * M) as isize, 0, M, &mut sizes);
                 strip.gradients::<V, M, P>(across, gradients, (row - first) * across);
+                let length = (P - M + 1) * (P - M + 1) + 1;
+                let weights = work.weights.part(row * length, length);
+                guard::weigh::<T, M, P>(pixels, &sizes, across, weights);
             }
         }
     }
@@ -161,9 +177,10 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
         let beta = if fresh { T::zero() } else { T::one() };
         // SAFETY: planes have `count` rows, and sums as many as there are channels; this point belongs to this task.
         unsafe {
-            let x = inputs.at.get().add(point * inputs.point).cast_const();
-            let gy = gradients.at.get().add(point * gradients.point).cast_const();
-            let to = sums.at.get().add(point * sums.point);
+            let last = count.max(1) - 1;
+            let x = inputs.at.at(point * inputs.point, last * inputs.tile + work.channels).cast_const();
+            let gy = gradients.at.at(point * gradients.point, last * gradients.tile + work.filters).cast_const();
+            let to = sums.at.at(point * sums.point, work.sizes.inputs * work.filters);
             for f in (0..work.filters).step_by(2 * V::LANES) {
                 let cols = (2 * V::LANES).min(work.filters - f);
                 let b = Right { at: gy.add(f), row: gradients.tile as isize };
