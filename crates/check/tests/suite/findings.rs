@@ -7,6 +7,7 @@ use gradus_check::{
 use gradus_tensor::Tensor;
 
 /// `x³`, with a derivative of one's own.
+#[track_caller]
 fn cube(x: &Var<f64>, d: impl Fn(&Var<f64>) -> Var<f64> + Send + Sync + 'static) -> Var<f64> {
     let saved = x.clone();
     op("cube", [x], x.value().map(|v| v * v * v), move |p| [Some(p.gy() * d(&saved))])

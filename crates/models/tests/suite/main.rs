@@ -3,5 +3,6 @@
 mod explain;
 #[cfg(feature = "hdf5")]
 mod keras;
+mod messages;
 mod references;
 mod weights;
