@@ -86,11 +86,11 @@ binary_table! {
         da(g, a, b) = {
             let zero = b.value().eq(0.0);
             let power = a.pow(&(&b - 1.0));
-            let finite = power.value().map(T::is_finite);
+            let lost = a.value().zip_map("pow", power.value(), |a, p| p == T::INFINITY && a > T::zero() && a < T::one());
             let mut slope = &b * power;
-            if !finite.all() {
-                // Near 0, b / a may be small where 1 / a overflows.
-                slope = slope.where_(&finite, &(&b / &a * a.pow(&b)));
+            if lost.any() {
+                // b a^b / a may be small where a^(b-1) overflows.
+                slope = (&b * a.pow(&b) / &a).where_(&lost, &slope);
             }
             slope.masked_fill(&zero, 0.0).mul_no_nan(g)
         },

@@ -52,7 +52,7 @@ fn the_root_of_a_square_at_zero() {
     let smooth = |x: &Var<f64>| (x.square().sqrt().square() + x.square().sqrt().powf(4.0)).sum(..);
     assert_eq!(hessian_at_zero(&[3], smooth).to_vec(), identity(3, 2.0).to_vec());
     let kinked = hessian_at_zero(&[1], |x| x.square().sqrt().sum(..));
-    assert!(kinked.item().is_nan(), "{kinked:?}");
+    assert!(!kinked.item().is_finite(), "{kinked:?}");
 }
 
 #[test]

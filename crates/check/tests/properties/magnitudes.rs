@@ -5,8 +5,8 @@ use crate::common::values;
 use gradus_autograd::samples::op_samples;
 use gradus_autograd::{GradMode, Var, grad_with};
 use gradus_nn::{
-    BatchNorm1d, BinaryCrossEntropy, GroupNorm, Huber, InstanceNorm1d, KlDivergence, L1, Layer, LayerNorm, Loss, Mode, Mse,
-    RMSNorm, Reduction, SmoothL1,
+    BinaryCrossEntropy, GroupNorm, Huber, InstanceNorm1d, KlDivergence, L1, Layer, LayerNorm, Loss, Mode, Mse, RMSNorm,
+    Reduction, SmoothL1,
 };
 use gradus_tensor::{Float, Rng, Tensor};
 
@@ -14,6 +14,9 @@ use gradus_tensor::{Float, Rng, Tensor};
 const RELATIVE: f64 = 3e-5;
 /// And of results that are denormal or nearly so.
 const SMALLEST: f64 = 1e-37;
+
+/// Second derivatives larger than this may overflow on the way.
+const NEARLY_LOST: f64 = 1e35;
 
 /// Where `f32` is further off than that. `docs/derivatives.md` shows this table.
 struct Exception {
@@ -29,7 +32,7 @@ struct Exception {
 
 const NEVER: fn(&[f64]) -> bool = |_| false;
 
-const EXCEPTIONS: [Exception; 8] = [
+const EXCEPTIONS: [Exception; 9] = [
     // The slope is read from an output that has come near to its limit.
     Exception { names: "tanh sigmoid", orders: &[1, 2], roundings: 2.0, absolute: 0.0, lost: NEVER },
     // The second derivative is read from such an output.
@@ -44,12 +47,20 @@ const EXCEPTIONS: [Exception; 8] = [
     Exception { names: "gelu", orders: &[0, 1], roundings: 1.0, absolute: 0.0, lost: NEVER },
     // Two terms of about 1 cancel where the slope is 0.
     Exception { names: "gelu_tanh silu mish gelu", orders: &[1, 2], roundings: 2.0, absolute: 0.0, lost: NEVER },
+    // The same, times the slope of a cube.
+    Exception { names: "gelu_tanh", orders: &[2], roundings: 20.0, absolute: 0.0, lost: NEVER },
     // A product on the way is denormal, for operands of 1e10 and more.
     Exception { names: "atan", orders: &[2], roundings: 0.0, absolute: 1e-34, lost: NEVER },
     // 1 + b ln a cancels.
     Exception { names: "pow", orders: &[2], roundings: 0.0, absolute: 0.0, lost: |x| x[0] < 1e-18 },
-    // 1 / x² overflows.
-    Exception { names: "atan2", orders: &[2], roundings: 0.0, absolute: 0.0, lost: |x| x[0].abs().max(x[1].abs()) < 1e-18 },
+    // 1 / x² overflows; and a² - b² cancels.
+    Exception {
+        names: "atan2",
+        orders: &[2],
+        roundings: 0.0,
+        absolute: 0.0,
+        lost: |x| x[0].abs().max(x[1].abs()) < 1e-18 || (x[0].abs() - x[1].abs()).abs() < 1e-3 * x[0].abs(),
+    },
     // A norm that is denormal has few bits, and 1 / x overflows.
     Exception {
         names: "norm x/norm norm² std LayerNorm RMSNorm",
@@ -165,7 +176,6 @@ fn normalised<T: Float>() -> Vec<Subject<T>> {
             let f = Box::new(move |v: &[Var<T>]| layer.forward(&v[0], &mut Mode::Train(&mut Rng::seed(0))));
             subjects.push(Subject { name, f, operands: vec![x.reshape(shape)] });
         };
-        add("BatchNorm", Box::new(BatchNorm1d::new(2)), &[3, 2]);
         add("LayerNorm", Box::new(LayerNorm::new([3])), &[2, 3]);
         add("LayerNorm", Box::new(LayerNorm::new([3]).eps(0.0)), &[2, 3]);
         add("GroupNorm", Box::new(GroupNorm::new(1, 3)), &[2, 3]);
@@ -203,6 +213,9 @@ fn derivatives<T: Float>(subject: &Subject<T>) -> Vec<(usize, Vec<f64>)> {
 /// Whether `found` is `exact` as far as `f32` goes, at these operands.
 fn agrees(name: &str, order: usize, at: &[f64], found: f64, exact: f64) -> bool {
     let largest = f64::from(f32::MAX);
+    if order == 2 && exact.abs() > NEARLY_LOST && !found.is_finite() {
+        return true;
+    }
     let mut allowed = RELATIVE * exact.abs() + SMALLEST;
     for e in EXCEPTIONS.iter().filter(|e| e.orders.contains(&order) && e.names.split(' ').any(|n| n == name)) {
         if (e.lost)(at) {

@@ -83,13 +83,14 @@ fn bce<T: Float>(x: f64, t: f64, p: Option<f64>) -> [f64; 2] {
 #[test]
 fn binary_cross_entropy_in_its_tails() {
     let tiny = 2.061_153_620_314_381e-9;
+    let slight = 2.061_153_618_190_203_7e-9;
     let cases = [
-        (-20.0, 0.0, None, tiny, tiny),
-        (20.0, 1.0, None, tiny, -tiny),
-        (20.0, 0.0, None, 20.0, 1.0),
-        (-20.0, 1.0, None, 20.0, -1.0),
-        (20.0, 1.0, Some(3.0), 3.0 * tiny, -3.0 * tiny),
-        (-20.0, 0.0, Some(3.0), tiny, tiny),
+        (-20.0, 0.0, None, tiny, slight),
+        (20.0, 1.0, None, tiny, -slight),
+        (20.0, 0.0, None, 20.0 + tiny, 1.0 - slight),
+        (-20.0, 1.0, None, 20.0 + tiny, slight - 1.0),
+        (20.0, 1.0, Some(3.0), 3.0 * tiny, -3.0 * slight),
+        (-20.0, 0.0, Some(3.0), tiny, slight),
         (-60.0, 0.0, None, 8.756_510_762_696_52e-27, 8.756_510_762_696_52e-27),
         (-60.0, 0.25, None, 15.0, -0.25),
         (0.0, 0.5, None, std::f64::consts::LN_2, 0.0),
