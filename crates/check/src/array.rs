@@ -43,6 +43,11 @@ pub struct Array {
     views: Vec<View>,
 }
 
+/// How many places an array of `shape` has, if they can be counted.
+fn places_of(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |places, &n| places.checked_mul(n))
+}
+
 impl Array {
     /// Numbers in row-major order.
     ///
@@ -51,15 +56,21 @@ impl Array {
     #[track_caller]
     pub fn new(shape: impl Into<Vec<usize>>, data: Vec<f64>) -> Self {
         let shape = shape.into();
-        let places: usize = shape.iter().product();
-        assert!(places == data.len(), "{} numbers for an array of shape {shape:?}, which has {places} places", data.len());
+        let places = places_of(&shape);
+        assert!(places == Some(data.len()), "{} numbers for an array of shape {shape:?}; wanted one for each place", data.len());
         Self { shape, data, views: Vec::new() }
     }
 
     /// The same number everywhere.
+    ///
+    /// # Panics
+    /// When there is no memory for so many.
+    #[track_caller]
     pub fn full(shape: impl Into<Vec<usize>>, value: f64) -> Self {
         let shape = shape.into();
-        let data = vec![value; shape.iter().product()];
+        let mut data = vec![];
+        let room = places_of(&shape).filter(|&places| data.try_reserve_exact(places).is_ok());
+        data.resize(room.unwrap_or_else(|| panic!("full: no memory for an array of shape {shape:?}")), value);
         Self { shape, data, views: Vec::new() }
     }
 

@@ -140,8 +140,5 @@ impl<'a> Source<'a> {
 
 /// The number of elements of a shape that some header claims; `None` when no tensor can have it.
 pub(crate) fn checked_numel(shape: &[usize]) -> Option<usize> {
-    // Sizes of 0 count as 1 as they do in strides, which must not overflow either.
-    let spread = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d.max(1)))?;
-    let fits = spread.checked_mul(size_of::<f64>()).is_some_and(|bytes| isize::try_from(bytes).is_ok());
-    fits.then(|| shape.iter().product())
+    gradus_tensor::shape::checked_numel(shape)
 }

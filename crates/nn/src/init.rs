@@ -2,7 +2,7 @@
 //! product of the rest, the fan out `out` times it.
 
 use gradus_autograd::Param;
-use gradus_tensor::{Float, Rng, Shape, Tensor};
+use gradus_tensor::{Float, OrPanic, Rng, Shape, Tensor};
 
 /// The number of inputs and of outputs that one weight of `shape` connects.
 ///
@@ -11,6 +11,7 @@ use gradus_tensor::{Float, Rng, Shape, Tensor};
 #[track_caller]
 pub fn fans(shape: &[usize]) -> (usize, usize) {
     assert!(shape.len() >= 2, "a weight of shape {shape:?} has no fans; two axes or more are wanted");
+    let shape = Shape::from(shape).checked("fans").or_panic();
     let taps: usize = shape[2..].iter().product();
     (shape[1] * taps, shape[0] * taps)
 }
@@ -37,16 +38,28 @@ impl Fan {
 }
 
 /// Uniform on `[low, high)`.
+///
+/// # Panics
+/// When the shape is too large for a tensor, or for the machine's memory.
+#[track_caller]
 pub fn uniform<T: Float>(shape: impl Into<Shape>, low: f64, high: f64, rng: &mut Rng) -> Tensor<T> {
     Tensor::uniform(shape, low, high, rng)
 }
 
 /// Normal with the given mean and standard deviation.
+///
+/// # Panics
+/// When the shape is too large for a tensor, or for the machine's memory.
+#[track_caller]
 pub fn normal<T: Float>(shape: impl Into<Shape>, mean: f64, std: f64, rng: &mut Rng) -> Tensor<T> {
     Tensor::normal(shape, mean, std, rng)
 }
 
 /// Normal, draws outside `mean ± 2 std` drawn again.
+///
+/// # Panics
+/// When the shape is too large for a tensor, or for the machine's memory.
+#[track_caller]
 pub fn truncated_normal<T: Float>(shape: impl Into<Shape>, mean: f64, std: f64, rng: &mut Rng) -> Tensor<T> {
     let mut own = rng.split();
     let mut draw = || loop {
@@ -59,6 +72,10 @@ pub fn truncated_normal<T: Float>(shape: impl Into<Shape>, mean: f64, std: f64, 
 }
 
 /// One value everywhere.
+///
+/// # Panics
+/// When the shape is too large for a tensor, or for the machine's memory.
+#[track_caller]
 pub fn constant<T: Float>(shape: impl Into<Shape>, value: f64) -> Tensor<T> {
     Tensor::build(shape, |out| out.fill(T::lit(value)))
 }
@@ -133,6 +150,7 @@ pub fn lecun_normal<T: Float>(shape: impl Into<Shape>, rng: &mut Rng) -> Tensor<
     kaiming_normal(shape, 1.0, Fan::In, rng)
 }
 
+#[track_caller]
 fn with_variance_uniform<T: Float>(shape: Shape, variance: f64, rng: &mut Rng) -> Tensor<T> {
     let bound = (3.0 * variance).sqrt();
     uniform(shape, -bound, bound, rng)
@@ -147,10 +165,11 @@ fn with_variance_uniform<T: Float>(shape: Shape, variance: f64, rng: &mut Rng) -
 pub fn orthogonal<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rng) -> Tensor<T> {
     let shape = shape.into();
     assert!(shape.rank() >= 2, "an orthogonal weight of shape {shape}: two axes or more are wanted");
+    let shape = shape.checked("orthogonal").or_panic();
     let (rows, cols) = (shape[0], shape[1..].iter().product::<usize>());
     let (count, len) = (rows.min(cols), rows.max(cols));
-    let mut basis: Vec<Vec<f64>> = Vec::with_capacity(count);
     let drawn = Tensor::<f64>::normal([count, len], 0.0, 1.0, rng).to_vec();
+    let mut basis: Vec<Vec<f64>> = Vec::with_capacity(count);
     for v in drawn.chunks_exact(len.max(1)) {
         let mut v = v.to_vec();
         // Modified Gram-Schmidt, twice: once leaves errors of the size of the condition number.
@@ -232,12 +251,14 @@ impl Init {
 }
 
 /// PyTorch's default for weights, `kaiming_uniform` with `a = √5`, which is `U(±1/√fan in)`; and the same for biases.
+#[track_caller]
 pub(crate) fn default_weight<T: Float>(shape: impl Into<Shape>, fan_in: usize, rng: &mut Rng) -> Tensor<T> {
     let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
     uniform(shape, -bound, bound, rng)
 }
 
 /// Weights of `shape` and a bias for each of `outputs`, as [`default_weight`] draws them.
+#[track_caller]
 pub(crate) fn default_parameters<T: Float>(
     shape: impl Into<Shape>,
     outputs: usize,
@@ -249,6 +270,7 @@ pub(crate) fn default_parameters<T: Float>(
 }
 
 /// Draws weights anew, and makes the bias 0.
+#[track_caller]
 pub(crate) fn redraw<T: Float>(weight: &mut Param<T>, bias: Option<&mut Param<T>>, init: Init, rng: &mut Rng) {
     weight.set(init.draw(weight.shape().clone(), rng));
     if let Some(bias) = bias {

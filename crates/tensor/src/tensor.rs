@@ -254,6 +254,7 @@ impl<T: Element> Clone for Tensor<T> {
 
 /// Equal shapes and equal elements.
 impl<T: Element> PartialEq for Tensor<T> {
+    #[track_caller]
     fn eq(&self, other: &Self) -> bool {
         if self.shape != other.shape {
             return false;

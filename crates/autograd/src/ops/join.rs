@@ -73,9 +73,13 @@ impl<T: Float> Var<T> {
             Err(ShapeError::new("split", "parts of size 0; 1 or more is wanted")).or_panic()
         }
         let n = self.shape()[axis];
-        let mut parts = Vec::with_capacity(n.div_ceil(size));
+        let mut parts = vec![];
+        if parts.try_reserve_exact(n.div_ceil(size)).is_err() {
+            let detail = format!("no memory for {} parts of axis {axis} of shape {}", n.div_ceil(size), self.shape());
+            Err(ShapeError::new("split", detail)).or_panic()
+        }
         for start in (0..n).step_by(size) {
-            parts.push(self.slice(axis, start..(start + size).min(n)));
+            parts.push(self.slice(axis, start..start.saturating_add(size).min(n)));
         }
         parts
     }
@@ -101,7 +105,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn split_sizes(&self, sizes: &[usize], axis: impl Axis) -> Vec<Var<T>> {
         let axis = axis.resolve("split_sizes", self.rank()).or_panic();
-        if sizes.iter().sum::<usize>() != self.shape()[axis] {
+        if sizes.iter().try_fold(0usize, |sum, &n| sum.checked_add(n)) != Some(self.shape()[axis]) {
             let detail = format!("sizes {sizes:?} of axis {axis} of shape {}", self.shape());
             Err(ShapeError::new("split_sizes", detail)).or_panic()
         }
@@ -145,7 +149,10 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn roll(&self, shift: isize, axis: impl Axis) -> Var<T> {
         let axis = axis.resolve("roll", self.rank()).or_panic();
-        op("roll", [self], self.value().roll(shift, axis), move |p| [Some(p.gy().roll(-shift, axis))])
+        let y = self.value().roll(shift, axis);
+        // Modulo the size, as the smallest number has no negative.
+        let shift = shift % self.shape()[axis].max(1) as isize;
+        op("roll", [self], y, move |p| [Some(p.gy().roll(-shift, axis))])
     }
 }
 

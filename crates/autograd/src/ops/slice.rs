@@ -109,7 +109,7 @@ impl<T: Float> Var<T> {
     /// When there are fewer than two axes.
     #[track_caller]
     pub fn tril(&self, diagonal: isize) -> Var<T> {
-        self.masked_fill(&triangle(self, "tril", |i, j| j > i + diagonal), 0.0)
+        self.masked_fill(&triangle(self, "tril", |i, j| j - i > diagonal), 0.0)
     }
 
     /// The upper triangle of each matrix, from the diagonal `diagonal` to the right of the main one; 0 elsewhere.
@@ -118,7 +118,7 @@ impl<T: Float> Var<T> {
     /// When there are fewer than two axes.
     #[track_caller]
     pub fn triu(&self, diagonal: isize) -> Var<T> {
-        self.masked_fill(&triangle(self, "triu", |i, j| j < i + diagonal), 0.0)
+        self.masked_fill(&triangle(self, "triu", |i, j| j - i < diagonal), 0.0)
     }
 }
 
@@ -127,6 +127,9 @@ fn triangle<T: Float>(x: &Var<T>, op: &'static str, outside: impl Fn(isize, isiz
     let &[.., rows, cols] = &x.shape()[..] else {
         return Err(ShapeError::new(op, format!("a tensor of shape {}; wanted two axes or more", x.shape()))).or_panic();
     };
+    if x.value().numel() == 0 {
+        return Tensor::full([rows, cols], false);
+    }
     Tensor::from_fn([rows, cols], |i| outside(i[0] as isize, i[1] as isize))
 }
 

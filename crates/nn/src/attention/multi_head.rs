@@ -50,7 +50,7 @@ impl<T: Float> MultiHeadAttention<T> {
     /// When the heads do not divide the width.
     #[track_caller]
     pub fn new(width: usize, heads: usize, rng: &mut Rng) -> Self {
-        let in_proj = Param::new(init::xavier_uniform([3 * width, width], 1.0, rng));
+        let in_proj = Param::new(init::xavier_uniform([width.saturating_mul(3), width], 1.0, rng));
         Self { in_proj_weight: Some(in_proj), ..Self::without_projections(width, heads, rng) }
     }
 
@@ -76,7 +76,7 @@ impl<T: Float> MultiHeadAttention<T> {
             q_proj_weight: None,
             k_proj_weight: None,
             v_proj_weight: None,
-            in_proj_bias: Param::new(Tensor::zeros([3 * width])),
+            in_proj_bias: Param::new(Tensor::zeros([width.saturating_mul(3)])),
             out_proj,
             heads,
             causal: false,

@@ -30,6 +30,7 @@ pub struct Linear<T: Float = f32> {
 
 impl<T: Float> Linear<T> {
     /// From `inputs` numbers to `outputs`.
+    #[track_caller]
     pub fn new(inputs: usize, outputs: usize, rng: &mut Rng) -> Self {
         let (weight, bias) = default_parameters([outputs, inputs], outputs, inputs, rng);
         Self { weight, bias }
@@ -46,6 +47,7 @@ impl<T: Float> Linear<T> {
 
     /// With weights drawn anew; the bias becomes 0.
     #[must_use]
+    #[track_caller]
     pub fn init(mut self, init: Init, rng: &mut Rng) -> Self {
         redraw(&mut self.weight, self.bias.as_mut(), init, rng);
         self

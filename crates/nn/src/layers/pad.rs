@@ -5,7 +5,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::{axes, refuse, refuse_input};
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, OrPanic, Tensor};
 
 /// What an edge holds.
 #[derive(Clone, Copy, Debug)]
@@ -41,9 +41,12 @@ fn with_edge<T: Float, const N: usize>(op: &'static str, x: &Var<T>, padding: [[
             let got = format!("[{before}, {after}] (input {})", x.shape());
             refuse(op, format!("expected padding of at most {most} along axis {}, got {got}", a + 2))
         }
-        if before + after == 0 {
+        if before == 0 && after == 0 {
             continue;
         }
+        let mut padded = y.shape().clone();
+        padded[a + 2] = n.saturating_add(before).saturating_add(after);
+        let padded = padded.checked(op).or_panic();
         if let Edge::Zeros = edge {
             let mut pads = vec![[0, 0]; x.rank()];
             pads[a + 2] = [before, after];
@@ -56,8 +59,8 @@ fn with_edge<T: Float, const N: usize>(op: &'static str, x: &Var<T>, padding: [[
             Edge::Circular => i.rem_euclid(last + 1),
             _ => i.clamp(0, last),
         };
-        let places: Vec<i64> = (-(before as i64)..(n + after) as i64).map(source).collect();
-        y = y.index_select(a + 2, &Tensor::from_vec(places, [n + before + after]));
+        let places = Tensor::from_fn([padded[a + 2]], |i| source(i[0] as i64 - before as i64));
+        y = y.index_select(a + 2, &places);
     }
     y
 }

@@ -24,8 +24,16 @@ pub struct ConfusionMatrix {
 
 impl ConfusionMatrix {
     /// Nothing counted yet.
+    ///
+    /// # Panics
+    /// When there is no memory for a count of each pair of classes.
+    #[track_caller]
     pub fn new(classes: usize) -> Self {
-        Self { classes, ignored: None, counts: vec![0; classes * classes] }
+        let mut counts = vec![];
+        let pairs = classes.saturating_mul(classes);
+        assert!(counts.try_reserve_exact(pairs).is_ok(), "confusion matrix: no memory for pairs of {classes} classes");
+        counts.resize(pairs, 0);
+        Self { classes, ignored: None, counts }
     }
 
     /// Predictions with this label are left out.

@@ -27,11 +27,13 @@ impl<T: Float> Gates<T> {
     /// Of the cell `cell`, whose outputs are `outputs` wide.
     pub fn new(cell: &'static str, gates: usize, inputs: usize, [hidden, outputs]: [usize; 2], rng: &mut Rng) -> Self {
         let mut draw = |shape: &[usize]| Param::new(default_weight(shape, hidden, rng));
+        // A product that saturates is no tensor's size either.
+        let width = gates.saturating_mul(hidden);
         Self {
-            weight_ih: draw(&[gates * hidden, inputs]),
-            weight_hh: draw(&[gates * hidden, outputs]),
-            bias_ih: draw(&[gates * hidden]),
-            bias_hh: draw(&[gates * hidden]),
+            weight_ih: draw(&[width, inputs]),
+            weight_hh: draw(&[width, outputs]),
+            bias_ih: draw(&[width]),
+            bias_hh: draw(&[width]),
             norm_ih: None,
             norm_hh: None,
             cell,

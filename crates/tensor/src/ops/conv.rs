@@ -182,7 +182,7 @@ fn geometry(op: &'static str, x: &[usize], w: &[usize], o: &Conv2dOptions) -> Re
         let detail = format!(
             "input {x:?} has {channels} channels, filters {w:?} in {groups} group(s) take {}; filters [F, {}, {kh}, {kw}] would \
              fit",
-            group_channels * groups,
+            group_channels.saturating_mul(groups),
             channels / groups
         );
         return Err(ShapeError::new(op, detail));

@@ -103,8 +103,10 @@ impl EinsumPlan {
             let detail = format!("{} operands for a plan of {}", operands.len(), self.operands.len());
             Err(ShapeError::new("einsum", detail)).or_panic()
         }
-        let mut left: Vec<Term<T>> =
-            self.operands.iter().zip(operands).map(|(labels, x)| Term::new(labels.clone(), x, self)).collect();
+        let mut left: Vec<Term<T>> = Vec::with_capacity(operands.len());
+        for (labels, x) in self.operands.iter().zip(operands) {
+            left.push(Term::new(labels.clone(), x, self));
+        }
         let mut result = left.remove(0);
         while !left.is_empty() {
             let second = left.remove(0);

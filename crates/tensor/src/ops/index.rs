@@ -11,6 +11,7 @@ const SERIAL: usize = 1 << 16;
 
 /// The indices in row-major order, all of them in `0..n`; the error names the first that is not, and its place.
 /// `what` is what they are called.
+#[track_caller]
 fn checked(op: &'static str, what: &str, index: &Tensor<i64>, n: usize) -> Result<Tensor<i64>, ShapeError> {
     let flat = index.contiguous();
     let slice = flat.as_slice().expect("contiguous");
@@ -95,6 +96,7 @@ impl<T: Element> Tensor<T> {
     }
 }
 
+#[track_caller]
 fn vector_of_indices(op: &'static str, index: &Tensor<i64>, n: usize) -> Result<Tensor<i64>, ShapeError> {
     if index.rank() != 1 {
         return Err(ShapeError::new(op, format!("indices of shape {}; a vector is wanted", index.shape)));
@@ -113,6 +115,7 @@ struct Places {
 }
 
 impl Places {
+    #[track_caller]
     fn new(op: &'static str, shape: &Shape, axis: usize, index: &Tensor<i64>) -> Result<Self, ShapeError> {
         let fits = index.rank() == shape.rank() && (0..shape.rank()).all(|a| a == axis || index.shape[a] <= shape[a]);
         if !fits {
@@ -262,11 +265,12 @@ impl<T: Num> Tensor<T> {
     #[track_caller]
     pub fn slice_add(mut self, axis: impl Axis, start: usize, step: isize, src: &Tensor<T>) -> Self {
         let axis = axis.resolve("slice_add", self.rank()).or_panic();
-        let rows = Rows::new("slice_add", src, axis, self.shape[axis], start, step).or_panic();
-        if *self.shape != *rows.whole(src) {
+        let fits = src.rank() == self.rank() && (0..self.rank()).all(|a| a == axis || src.shape[a] == self.shape[a]);
+        if !fits {
             let detail = format!("values of shape {} along axis {axis} of shape {}", src.shape, self.shape);
             Err(ShapeError::new("slice_add", detail)).or_panic()
         }
+        let rows = Rows::new("slice_add", src, axis, self.shape[axis], start, step).or_panic();
         let src = src.contiguous();
         rows.each(self.as_mut_slice(), src.as_slice().expect("contiguous"), |y, x| {
             y.iter_mut().zip(x).for_each(|(y, &x)| *y = y.add_wrapping(x));

@@ -23,6 +23,7 @@ impl<T: Float> Tensor<T> {
     /// use gradus_tensor::Tensor;
     /// assert_eq!(Tensor::from([1.0f32, -3.0]).largest_size(), 3.0);
     /// ```
+    #[track_caller]
     pub fn largest_size(&self) -> T {
         reduce::all(self.contiguous().as_slice().expect("just made contiguous"), MaxAbs)
     }

@@ -15,21 +15,24 @@ fn any<T: Num>(x: &Tensor<T>) -> Result<&Tensor<T>, ShapeError> {
 }
 
 /// What may stand on the right of `/`: floats, and integers other than 0.
+#[track_caller]
 fn divisor<T: Num>(x: &Tensor<T>) -> Result<&Tensor<T>, ShapeError> {
     if !T::INTEGER {
         return Ok(x);
     }
-    let flat = x.contiguous();
-    match flat.as_slice().expect("contiguous").iter().position(|v| v.is_zero()) {
-        Some(at) => Err(ShapeError::new(
-            "div",
-            format!(
-                "element {at} of the divisor {} is 0: integers have no quotient; convert first, as with cast::<f32>()",
-                x.shape
-            ),
-        )),
-        None => Ok(x),
+    // Of a broadcast axis one index tells all.
+    let mut once = x.clone();
+    for axis in 0..x.rank() {
+        if x.strides[axis] == 0 && x.shape[axis] > 1 {
+            once = once.slice(axis, ..1);
+        }
     }
+    if once.contiguous().as_slice().expect("contiguous").iter().any(|v| v.is_zero()) {
+        let detail =
+            format!("a 0 in the divisor of shape {}: integers have no quotient; convert first, as with cast::<f32>()", x.shape);
+        return Err(ShapeError::new("div", detail));
+    }
+    Ok(x)
 }
 
 /// A number on one side of an operator.
@@ -82,8 +85,9 @@ fn dtype<T: Num>() -> String {
 }
 
 /// An error if a quotient of integers by an `f64`, or of an `f64` by integers, is not whole.
+#[track_caller]
 fn check_whole<T: Num>(a: &Tensor<T>, b: &Tensor<T>) -> Result<(), ShapeError> {
-    let [a, b] = [a, b].map(|t| t.contiguous());
+    let [a, b] = [a.contiguous(), b.contiguous()];
     let [a, b] = [&a, &b].map(|t| t.as_slice().expect("contiguous"));
     let mut pairs = (0..a.len().max(b.len())).map(|i| (a[i % a.len()], b[i % b.len()]));
     match pairs.find(|(a, b)| a.div_wrapping(*b).mul_wrapping(*b) != *a) {

@@ -145,7 +145,7 @@ impl<T: Float> Tensor<T> {
     /// When the shapes do not belong together, or an index is outside the plane.
     #[track_caller]
     pub fn pool_scatter(&self, index: &Tensor<i32>, input_shape: impl Into<Shape>) -> Tensor<T> {
-        let shape = input_shape.into();
+        let shape = input_shape.into().checked("pool_scatter").or_panic();
         check_index("pool_scatter", &shape, &self.shape, index).or_panic();
         let (gy, index) = (self.contiguous(), index.contiguous());
         let (gy, index) = (gy.as_slice().expect("contiguous"), index.as_slice().expect("contiguous"));

@@ -203,14 +203,21 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn mean(&self, axes: impl Axes) -> Self {
         let axes = axes.resolve_all("mean", self.rank()).or_panic();
-        self.fold("mean", &axes, false, Sum) / self.count(&axes)
+        self.fold("mean", &axes, false, Sum).over("mean", self.count(&axes))
     }
 
     /// As [`mean`](Self::mean), the axes staying with size 1.
     #[track_caller]
     pub fn mean_keep(&self, axes: impl Axes) -> Self {
         let axes = axes.resolve_all("mean", self.rank()).or_panic();
-        self.fold("mean", &axes, true, Sum) / self.count(&axes)
+        self.fold("mean", &axes, true, Sum).over("mean", self.count(&axes))
+    }
+
+    /// This divided by a number.
+    #[track_caller]
+    fn over(self, op: &'static str, n: f64) -> Self {
+        let n = T::from_f64(n);
+        self.map_into_for(op, move |v| v / n)
     }
 
     fn count(&self, axes: &[usize]) -> f64 {
@@ -234,9 +241,9 @@ impl<T: Float> Tensor<T> {
 
     #[track_caller]
     fn var_resolved(&self, axes: &[usize], correction: usize) -> Self {
-        let mean = self.fold("var", axes, true, Sum) / self.count(axes);
+        let mean = self.fold("var", axes, true, Sum).over("var", self.count(axes));
         let squares = self.zip_map("var", &mean, |x, m| (x - m) * (x - m));
-        squares.fold("var", axes, true, Sum) / (self.count(axes) - correction as f64).max(0.0)
+        squares.fold("var", axes, true, Sum).over("var", (self.count(axes) - correction as f64).max(0.0))
     }
 
     /// `ln(sum(e^x))` over `axes`, which go, without overflow.

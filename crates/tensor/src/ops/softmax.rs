@@ -8,6 +8,7 @@ use crate::tensor::Tensor;
 
 impl<T: Float> Tensor<T> {
     /// The classes that `labels` `[N]` name, one for each row of these logits `[N, C]`.
+    #[track_caller]
     fn classes(&self, labels: &Tensor<i64>) -> Result<Vec<usize>, ShapeError> {
         if self.rank() != 2 || *labels.shape() != self.shape[..1] {
             let detail = format!("logits {} and labels {}; wanted [N, C] and [N]", self.shape, labels.shape());
@@ -74,7 +75,7 @@ impl<T: Float> Tensor<T> {
             let detail = format!("sums {} and gradients {} of {} losses", sums.shape(), g.shape(), classes.len());
             return Err(ShapeError::new("cross_entropy", detail));
         }
-        let (x, given) = (self.contiguous(), [largest, sums, g].map(Tensor::contiguous));
+        let (x, given) = (self.contiguous(), [largest.contiguous(), sums.contiguous(), g.contiguous()]);
         let given = given.each_ref().map(|t| t.as_slice().expect("contiguous"));
         let x = x.as_slice().expect("contiguous");
         Ok(Tensor::build_for("cross_entropy", self.shape.clone(), |out| {
@@ -136,7 +137,7 @@ impl<T: Float> Tensor<T> {
             let detail = format!("sums {} and gradients {}; expected {kept} twice", sums.shape(), g.shape());
             Err(ShapeError::new("logsumexp", detail)).or_panic()
         }
-        let given = [largest, sums, g].map(Tensor::contiguous);
+        let given = [largest.contiguous(), sums.contiguous(), g.contiguous()];
         let given = given.each_ref().map(|t| t.as_slice().expect("contiguous"));
         self.by_rows("logsumexp", &axes, |x, n, out| log_sums_backward(x, n, given, None, out))
     }

@@ -53,9 +53,17 @@ impl<T: Float> Taps<T> {
     }
 
     /// The transposed matrix: the outputs that each input is a part of.
+    ///
+    /// # Panics
+    /// When there is no memory for a row of each input.
     #[must_use]
+    #[track_caller]
     pub fn transposed(&self) -> Self {
-        let mut rows = vec![Vec::new(); self.inputs];
+        let mut rows: Vec<Vec<(usize, T)>> = vec![];
+        if rows.try_reserve_exact(self.inputs).is_err() {
+            Err(ShapeError::new("taps", format!("no memory for rows of {} inputs", self.inputs))).or_panic()
+        }
+        rows.resize_with(self.inputs, Vec::new);
         for i in 0..self.outputs() {
             for &(input, weight) in self.row(i) {
                 rows[input].push((i, weight));

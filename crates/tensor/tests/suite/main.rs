@@ -22,6 +22,7 @@ mod parallel;
 mod pool;
 mod recurrent;
 mod reduce;
+mod sizes;
 mod softmax;
 mod sort;
 mod taps;

@@ -5,7 +5,7 @@
 use super::layer::with_bias;
 use crate::refuse::{axes, refuse, refuse_input_of};
 use gradus_autograd::{Param, Var};
-use gradus_tensor::{Conv2dOptions, ConvAlgorithm, Float};
+use gradus_tensor::{Conv2dOptions, ConvAlgorithm, Float, OrPanic, Shape, window_reach};
 
 /// The filters' way over `N` axes, the zeros before and after each being known.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +32,14 @@ impl<const N: usize> Geometry<N> {
         }
     }
 
-    fn reach(&self, axis: usize, kernel: usize) -> usize {
-        self.dilation[axis] * kernel.saturating_sub(1) + 1
+    #[track_caller]
+    fn reach(&self, op: &'static str, axis: usize, kernel: usize) -> usize {
+        window_reach(op, kernel, self.dilation[axis]).or_panic()
+    }
+
+    /// The stride along the depth as a step of a slice; one that is no step leads beyond all sizes.
+    fn step(&self) -> isize {
+        isize::try_from(self.stride[0]).unwrap_or(isize::MAX)
     }
 }
 
@@ -75,8 +81,8 @@ fn check<T: Float, const N: usize>(op: &'static str, x: &Var<T>, w: &Param<T>, g
     let kernel = &w.shape()[2..];
     check_input(op, x, w.shape()[1] * g.groups, w, g);
     for (a, &size) in x.shape()[2..].iter().enumerate() {
-        let (reach, padding) = (g.reach(a, kernel[a]), g.padding[a]);
-        if size + padding[0] + padding[1] < reach {
+        let (reach, padding) = (g.reach(op, a, kernel[a]), g.padding[a]);
+        if size.saturating_add(padding[0]).saturating_add(padding[1]) < reach {
             let expected = format!("{reach} or more, the window's size, along axis {}", a + 2);
             refuse(op, format!("expected {expected}, got {size} and padding {padding:?} (input {})", x.shape()));
         }
@@ -92,7 +98,7 @@ pub(super) fn conv<T: Float, const N: usize>(op: &'static str, x: &Var<T>, w: &P
         1 => x.unsqueeze(2).conv2d(&w.unsqueeze(2), g.plane()).squeeze(2),
         2 => x.conv2d(w, g.plane()),
         _ => {
-            let y = unfold_depth(x, kernel[0], &g).conv2d(&fold_taps(w), g.plane());
+            let y = unfold_depth(op, x, kernel[0], &g).conv2d(&fold_taps(w), g.plane());
             let sizes = [x.shape()[0] as isize, -1, filters as isize, y.shape()[2] as isize, y.shape()[3] as isize];
             y.reshape(sizes).permute([0, 2, 1, 3, 4])
         }
@@ -108,15 +114,15 @@ fn fold_taps<T: Float>(w: &Var<T>) -> Var<T> {
 
 /// `[N, C, D, H, W]` to `[N · OD, C · KD, H, W]`: for each place of the filter along the depth, the slices that it sees.
 #[track_caller]
-fn unfold_depth<T: Float, const N: usize>(x: &Var<T>, kernel: usize, g: &Geometry<N>) -> Var<T> {
+fn unfold_depth<T: Float, const N: usize>(op: &'static str, x: &Var<T>, kernel: usize, g: &Geometry<N>) -> Var<T> {
     let (stride, dilation, padding) = (g.stride[0], g.dilation[0], g.padding[0]);
     let x = if padding == [0, 0] { x.clone() } else { x.pad(&[[0, 0], [0, 0], padding, [0, 0], [0, 0]], 0.0) };
     let &[n, c, depth, h, w] = &x.shape()[..] else { unreachable!("checked") };
-    let places = (depth - g.reach(0, kernel)) / stride + 1;
+    let places = (depth - g.reach(op, 0, kernel)) / stride + 1;
     let mut slices = Vec::with_capacity(kernel);
     for tap in 0..kernel {
         let first = tap * dilation;
-        slices.push(x.slice_step(2, first..=first + (places - 1) * stride, stride as isize));
+        slices.push(x.slice_step(2, first..=first + (places - 1) * stride, g.step()));
     }
     // [N, C, KD, OD, H, W]
     let slices = Var::stack(&slices.iter().collect::<Vec<_>>(), 2);
@@ -146,8 +152,12 @@ pub(super) fn conv_transpose<T: Float, const N: usize>(
     let (batch, sizes) = (x.shape()[0], x.shape()[2..].to_vec());
     let mut out = Vec::with_capacity(N);
     for a in 0..N {
-        let whole = sizes[a].saturating_sub(1) * g.stride[a] + g.reach(a, kernel[a]);
-        let crop = ends[a].crop[0] + ends[a].crop[1];
+        let reach = g.reach(op, a, kernel[a]);
+        let whole = sizes[a].saturating_sub(1).saturating_mul(g.stride[a]).saturating_add(reach);
+        let crop = ends[a].crop[0].saturating_add(ends[a].crop[1]);
+        if whole > Shape::MAX_NUMEL {
+            refuse(op, format!("stride {} along axis {} of input {}: the output is too large", g.stride[a], a + 2, x.shape()));
+        }
         if sizes[a] == 0 || crop >= whole {
             let got = format!("{whole} places along axis {} (input {})", a + 2, x.shape());
             refuse(op, format!("expected more places than the {crop} that the padding takes, got {got}"));
@@ -175,11 +185,11 @@ pub(super) fn conv_transpose<T: Float, const N: usize>(
 /// The adjoint of [`unfold_depth`], from `[N, OD, C, KD, H, W]`.
 #[track_caller]
 fn fold_depth<T: Float, const N: usize>(x: &Var<T>, g: &Geometry<N>, depth: usize) -> Var<T> {
-    let (stride, dilation, padding) = (g.stride[0], g.dilation[0], g.padding[0]);
+    let (dilation, padding) = (g.dilation[0], g.padding[0]);
     let whole = depth + padding[0] + padding[1];
-    let mut sum = x.select(3, 0).pad_step(1, whole, 0, stride as isize);
+    let mut sum = x.select(3, 0).pad_step(1, whole, 0, g.step());
     for tap in 1..x.shape()[3] {
-        sum = sum + x.select(3, tap).pad_step(1, whole, tap * dilation, stride as isize);
+        sum = sum + x.select(3, tap).pad_step(1, whole, tap * dilation, g.step());
     }
     sum.slice(1, padding[0]..padding[0] + depth).permute([0, 2, 1, 3, 4])
 }

@@ -1,21 +1,26 @@
 //! Convolutions of sequences, pictures and volumes.
 
 use super::fold::{Geometry, conv, conv_relu};
-use super::{Padding, PerAxis, Window, both_sides, check_groups, same_padding};
+use super::{Padding, PerAxis, Window, both_sides, check_groups};
 use crate::init::{Init, default_parameters, redraw};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::{ConvAlgorithm, Float, Rng, Shape};
+use gradus_tensor::{ConvAlgorithm, Float, OrPanic, Rng, Shape, same_padding};
 
 impl<const N: usize> Window<N> {
     /// Over an input of this shape; an input of other axes is left to the convolution to refuse.
-    fn geometry(&self, input: &[usize], kernel: &[usize]) -> Geometry<N> {
+    #[track_caller]
+    fn geometry(&self, op: &'static str, input: &[usize], kernel: &[usize]) -> Geometry<N> {
         let Self { stride, dilation, padding, groups, algorithm } = *self;
         let padding = match padding {
             Padding::Explicit(padding) => padding,
             Padding::Same if input.len() == N + 2 => {
-                std::array::from_fn(|a| same_padding(input[a + 2], kernel[a], stride[a], dilation[a]))
+                let mut same = [[0, 0]; N];
+                for (a, padding) in same.iter_mut().enumerate() {
+                    *padding = same_padding(op, input[a + 2], kernel[a], stride[a], dilation[a]).or_panic();
+                }
+                same
             }
             _ => [[0, 0]; N],
         };
@@ -107,6 +112,7 @@ macro_rules! conv_layer {
 
         impl<T: Float> $name<T> {
             /// From `channels` to `filters`, by filters of `kernel` (one number, or one for each axis), without padding.
+            #[track_caller]
             pub fn new(channels: usize, filters: usize, kernel: impl PerAxis<$n>, rng: &mut Rng) -> Self {
                 Self::grouped(channels, filters, kernel, 1, rng)
             }
@@ -119,8 +125,8 @@ macro_rules! conv_layer {
             pub fn grouped(channels: usize, filters: usize, kernel: impl PerAxis<$n>, groups: usize, rng: &mut Rng) -> Self {
                 check_groups($op, channels, filters, groups);
                 let kernel = kernel.per_axis();
-                let fan_in = channels / groups * kernel.iter().product::<usize>();
-                let shape: Shape = [filters, channels / groups].into_iter().chain(kernel).collect();
+                let shape = [filters, channels / groups].into_iter().chain(kernel).collect::<Shape>().checked($op).or_panic();
+                let fan_in = shape[1..].iter().product();
                 let (weight, bias) = default_parameters(shape, filters, fan_in, rng);
                 Self { weight, bias, window: Window::new(groups) }
             }
@@ -128,8 +134,9 @@ macro_rules! conv_layer {
             /// A depthwise convolution: each channel has `multiplier` filters that see nothing else (Keras'
             /// `DepthwiseConv`, with its `depth_multiplier`).
             #[doc(alias = "DepthwiseConv")]
+            #[track_caller]
             pub fn depthwise(channels: usize, multiplier: usize, kernel: impl PerAxis<$n>, rng: &mut Rng) -> Self {
-                Self::grouped(channels, channels * multiplier, kernel, channels, rng)
+                Self::grouped(channels, channels.saturating_mul(multiplier), kernel, channels, rng)
             }
 
             /// With "same" padding; see [`Padding::Same`].
@@ -144,12 +151,12 @@ macro_rules! conv_layer {
         impl<T: Float> Layer<T> for $name<T> {
             #[track_caller]
             fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-                let geometry = self.window.geometry(x.shape(), &self.weight.shape()[2..]);
+                let geometry = self.window.geometry($op, x.shape(), &self.weight.shape()[2..]);
                 with_bias(conv($op, x, &self.weight, geometry), self.bias.as_deref())
             }
             #[track_caller]
             fn forward_relu(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-                let geometry = self.window.geometry(x.shape(), &self.weight.shape()[2..]);
+                let geometry = self.window.geometry($op, x.shape(), &self.weight.shape()[2..]);
                 conv_relu($op, x, &self.weight, self.bias.as_deref(), geometry)
             }
         }

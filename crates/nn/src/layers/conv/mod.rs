@@ -10,7 +10,7 @@ pub use separable::SeparableConv2d;
 pub use transpose::{ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 
 use gradus_autograd::{Module, Param, Path, Visitor};
-use gradus_tensor::{Conv2dOptions, ConvAlgorithm, Float};
+use gradus_tensor::{ConvAlgorithm, Float};
 
 /// The zeros around a picture, a sequence (`N` is 1) or a volume (3).
 ///
@@ -55,12 +55,6 @@ impl<const N: usize> PerAxis<N> for [usize; N] {
 /// The same number before and after.
 pub(super) fn both_sides<const N: usize>(padding: impl PerAxis<N>) -> [[usize; 2]; N] {
     padding.per_axis().map(|p| [p, p])
-}
-
-/// The zeros before and after one axis of Keras' "same" padding.
-pub(super) fn same_padding(size: usize, kernel: usize, stride: usize, dilation: usize) -> [usize; 2] {
-    let o = Conv2dOptions::default().stride([stride, 1]).dilation([dilation, 1]);
-    o.same([size, 1], [kernel, 1]).padding[0]
 }
 
 /// How filters move over `N` axes.

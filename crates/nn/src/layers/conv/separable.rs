@@ -31,15 +31,17 @@ pub struct SeparableConv2d<T: Float = f32> {
 
 impl<T: Float> SeparableConv2d<T> {
     /// From `channels` to `filters`, with one filter of `kernel` (one number, or `[rows, columns]`) a channel.
+    #[track_caller]
     pub fn new(channels: usize, filters: usize, kernel: impl PerAxis<2>, rng: &mut Rng) -> Self {
         Self::with_multiplier(channels, filters, kernel, 1, rng)
     }
 
     /// As [`new`](Self::new), with `multiplier` filters a channel (Keras' `depth_multiplier`).
+    #[track_caller]
     pub fn with_multiplier(channels: usize, filters: usize, kernel: impl PerAxis<2>, multiplier: usize, rng: &mut Rng) -> Self {
         Self {
             depthwise: Conv2d::depthwise(channels, multiplier, kernel, rng).bias(false),
-            pointwise: Conv2d::new(channels * multiplier, filters, 1, rng),
+            pointwise: Conv2d::new(channels.saturating_mul(multiplier), filters, 1, rng),
         }
     }
 

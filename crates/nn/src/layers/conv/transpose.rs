@@ -7,13 +7,17 @@ use crate::init::{Init, default_parameters, redraw};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::{ConvAlgorithm, Float, Rng, Shape};
+use gradus_tensor::{ConvAlgorithm, Float, OrPanic, Rng, Shape, window_reach};
 
 /// What is left of the whole result along an axis.
-fn ends<const N: usize>(window: &Window<N>, kernel: &[usize], output_padding: &[usize; N]) -> [Ends; N] {
+#[track_caller]
+fn ends<const N: usize>(op: &'static str, window: &Window<N>, kernel: &[usize], output_padding: &[usize; N]) -> [Ends; N] {
+    let mut reaches = [0; N];
+    for (a, reach) in reaches.iter_mut().enumerate() {
+        *reach = window_reach(op, kernel[a], window.dilation[a]).or_panic();
+    }
     std::array::from_fn(|a| {
-        let (stride, extra) = (window.stride[a], output_padding[a]);
-        let reach = window.dilation[a] * kernel[a].saturating_sub(1) + 1;
+        let (stride, extra, reach) = (window.stride[a], output_padding[a], reaches[a]);
         let [before, after] = match window.padding {
             Padding::Valid => [0, 0],
             Padding::Explicit(padding) => padding[a],
@@ -51,6 +55,7 @@ macro_rules! conv_transpose_layer {
 
         impl<T: Float> $name<T> {
             /// From `channels` to `filters`, by filters of `kernel` (one number, or one for each axis), without padding.
+            #[track_caller]
             pub fn new(channels: usize, filters: usize, kernel: impl PerAxis<$n>, rng: &mut Rng) -> Self {
                 Self::grouped(channels, filters, kernel, 1, rng)
             }
@@ -64,8 +69,8 @@ macro_rules! conv_transpose_layer {
                 check_groups($op, channels, filters, groups);
                 let kernel = kernel.per_axis();
                 // PyTorch's, which takes the second axis of the weights for the inputs.
-                let fan_in = filters / groups * kernel.iter().product::<usize>();
-                let shape: Shape = [channels, filters / groups].into_iter().chain(kernel).collect();
+                let shape = [channels, filters / groups].into_iter().chain(kernel).collect::<Shape>().checked($op).or_panic();
+                let fan_in = shape[1..].iter().product();
                 let (weight, bias) = default_parameters(shape, filters, fan_in, rng);
                 Self { weight, bias, window: Window::new(groups), output_padding: [0; $n] }
             }
@@ -101,7 +106,7 @@ macro_rules! conv_transpose_layer {
             #[track_caller]
             fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
                 let Window { stride, dilation, groups, algorithm, .. } = self.window;
-                let ends = ends(&self.window, &self.weight.shape()[2..], &self.output_padding);
+                let ends = ends($op, &self.window, &self.weight.shape()[2..], &self.output_padding);
                 let geometry = Geometry { stride, padding: ends.map(|e| e.crop), dilation, groups, algorithm };
                 with_bias(conv_transpose($op, x, &self.weight, geometry, ends), self.bias.as_deref())
             }

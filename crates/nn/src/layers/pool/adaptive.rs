@@ -5,10 +5,10 @@ use super::fold::{Windows, avg_pool};
 use super::spatial;
 use crate::layer::{Layer, Mode};
 use crate::layers::conv::PerAxis;
-use crate::refuse::refuse_input;
+use crate::refuse::{refuse, refuse_input};
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, Taps, Tensor};
+use gradus_tensor::{Float, OrPanic, Shape, Taps, Tensor};
 use std::ops::Range;
 
 /// Region `i` of `n`.
@@ -60,7 +60,11 @@ fn adaptive_max<T: Float, const N: usize>(op: &'static str, x: &Var<T>, output: 
     let [d, h, w] = [0, 1, 2].map(|a| along(size, a));
     let [od, oh, ow] = [0, 1, 2].map(|a| along(output, a));
     let (batch, channels) = (x.shape()[0], x.shape()[1]);
-    let mut places = Vec::with_capacity(batch * channels * od * oh * ow);
+    let shape = [batch, channels].into_iter().chain(output).collect::<Shape>().checked(op).or_panic();
+    let mut places = vec![];
+    if places.try_reserve_exact(shape.numel()).is_err() {
+        refuse(op, format!("no memory for an output of shape {shape}"))
+    }
     let values = x.value().contiguous();
     for volume in values.as_slice().expect("contiguous").chunks_exact(d * h * w) {
         for i in 0..od * oh * ow {
@@ -80,8 +84,7 @@ fn adaptive_max<T: Float, const N: usize>(op: &'static str, x: &Var<T>, output: 
     }
     let index = Tensor::from_vec(places, [batch, channels, 1, od * oh * ow]);
     let y = x.reshape([batch, channels, 1, d * h * w]).pool_gather(&index);
-    let shape: Vec<usize> = [batch, channels].into_iter().chain(output).collect();
-    (y.reshape(&shape[..]), index.reshape(&shape[..]))
+    (y.reshape(&shape), index.reshape(&shape))
 }
 
 macro_rules! adaptive_pool {

@@ -4,7 +4,7 @@ use super::spatial;
 use crate::layers::conv::PerAxis;
 use crate::refuse::refuse;
 use gradus_autograd::Var;
-use gradus_tensor::{Float, Shape, Tensor};
+use gradus_tensor::{Float, OrPanic, Shape, Tensor};
 
 /// `x` at the places in `index`, zeros elsewhere. Where windows overlapped, a place may be named more than once; the last
 /// of these stays, and has the gradient.
@@ -15,12 +15,12 @@ fn unpool<T: Float, const N: usize>(op: &'static str, x: &Var<T>, index: &Tensor
         refuse(op, format!("expected indices {}, the input's shape, got {}", x.shape(), index.shape()))
     }
     let (batch, channels) = (x.shape()[0], x.shape()[1]);
+    let shape = [batch, channels].into_iter().chain(output).collect::<Shape>().checked(op).or_panic();
     let (from, to) = (sizes.iter().product::<usize>(), output.iter().product::<usize>());
     let index = index.reshape([batch, channels, 1, from]);
     let stays = last_of_each(op, &index, from, to);
     let x = x.reshape([batch, channels, 1, from]);
     let x = if stays.all() { x } else { x.masked_fill(&stays.not(), 0.0) };
-    let shape: Shape = [batch, channels].into_iter().chain(output).collect();
     x.pool_scatter(&index, [batch, channels, 1, to]).reshape(&shape)
 }
 
@@ -32,7 +32,11 @@ fn last_of_each(op: &'static str, index: &Tensor<i32>, from: usize, to: usize) -
         refuse(op, format!("expected indices below {to}, got {wrong}"))
     }
     let mut stays = vec![true; places.len()];
-    let mut taken = vec![false; to];
+    let mut taken = vec![];
+    if taken.try_reserve_exact(to).is_err() {
+        refuse(op, format!("no memory for outputs of {to} places"))
+    }
+    taken.resize(to, false);
     for (plane, stays) in places.chunks(from.max(1)).zip(stays.chunks_mut(from.max(1))) {
         taken.fill(false);
         for (&at, stays) in plane.iter().zip(stays).rev() {
@@ -83,7 +87,10 @@ macro_rules! max_unpool {
             pub fn forward<T: Float>(&self, x: &Var<T>, index: &Tensor<i32>) -> Var<T> {
                 let sizes: [usize; $n] = spatial($op, x);
                 let Self { kernel, stride, padding } = self;
-                let along = |a: usize| (sizes[a].saturating_sub(1) * stride[a] + kernel[a]).saturating_sub(2 * padding[a]);
+                let along = |a: usize| {
+                    let whole = sizes[a].saturating_sub(1).saturating_mul(stride[a]).saturating_add(kernel[a]);
+                    whole.saturating_sub(padding[a].saturating_mul(2))
+                };
                 self.forward_to(x, index, std::array::from_fn(along))
             }
 

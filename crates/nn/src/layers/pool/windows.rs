@@ -3,10 +3,10 @@
 use super::fold::{Windows, avg_pool, max_pool};
 use super::spatial;
 use crate::layer::{Layer, Mode};
-use crate::layers::conv::{PerAxis, both_sides, same_padding};
+use crate::layers::conv::{PerAxis, both_sides};
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, OrPanic, Tensor, same_padding};
 
 impl<const N: usize> Windows<N> {
     fn new(kernel: [usize; N]) -> Self {
@@ -15,12 +15,17 @@ impl<const N: usize> Windows<N> {
     }
 
     /// With Keras' "same" padding for an input of these sizes, if wanted.
-    fn padded(&self, same: bool, sizes: [usize; N]) -> Self {
+    #[track_caller]
+    fn padded(&self, op: &'static str, same: bool, sizes: [usize; N]) -> Self {
         let Self { kernel, stride, dilation, .. } = *self;
         if !same {
             return *self;
         }
-        Self { padding: std::array::from_fn(|a| same_padding(sizes[a], kernel[a], stride[a], dilation[a])), ..*self }
+        let mut padding = [[0, 0]; N];
+        for (a, padding) in padding.iter_mut().enumerate() {
+            *padding = same_padding(op, sizes[a], kernel[a], stride[a], dilation[a]).or_panic();
+        }
+        Self { padding, ..*self }
     }
 }
 
@@ -100,7 +105,7 @@ macro_rules! max_pool_layer {
             /// As the forward pass.
             #[track_caller]
             pub fn forward_with_indices<T: Float>(&self, x: &Var<T>) -> (Var<T>, Tensor<i32>) {
-                max_pool($op, x, &self.windows.padded(self.same, spatial($op, x)))
+                max_pool($op, x, &self.windows.padded($op, self.same, spatial($op, x)))
             }
         }
 
@@ -129,7 +134,7 @@ macro_rules! avg_pool_layer {
         impl<T: Float> Layer<T> for $name {
             #[track_caller]
             fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-                avg_pool($op, x, &self.windows.padded(self.same, spatial($op, x)))
+                avg_pool($op, x, &self.windows.padded($op, self.same, spatial($op, x)))
             }
         }
     };
