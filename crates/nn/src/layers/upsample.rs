@@ -4,7 +4,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::refuse;
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, Taps, Tensor};
+use gradus_tensor::{Float, OrPanic, Shape, Taps, Tensor};
 
 /// What lies between the pixels that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,7 @@ impl Upsample {
             let sizes: Vec<usize> = axes.iter().map(|a| a.to).collect();
             refuse("Upsample", format!("expected 1 or more along each axis, got input {input:?} to size {sizes:?}"))
         }
+        input[..2].iter().copied().chain(axes.iter().map(|a| a.to)).collect::<Shape>().checked("Upsample").or_panic();
         axes
     }
 }
@@ -134,6 +135,7 @@ impl Along {
     }
 
     /// Which pixels each pixel of the output lies between, and how near.
+    #[track_caller]
     fn linear<T: Float>(self, align_corners: bool) -> Taps<T> {
         let last = self.from - 1;
         let row = |i| match self.place(i, align_corners) {
@@ -163,10 +165,7 @@ impl<T: Float> Layer<T> for Upsample {
         let mut y = x.clone();
         for (a, along) in self.axes(x.shape()).into_iter().enumerate().filter(|(_, along)| !along.is_identity()) {
             y = match self.interpolation {
-                Interpolation::Nearest => {
-                    let nearest = (0..along.to).map(|i| along.nearest(i) as i64).collect();
-                    y.index_select(a + 2, &Tensor::from_vec(nearest, [along.to]))
-                }
+                Interpolation::Nearest => y.index_select(a + 2, &Tensor::from_fn([along.to], |i| along.nearest(i[0]) as i64)),
                 Interpolation::Linear { align_corners } => y.weighted_sums(a + 2, &along.linear(align_corners)),
             };
         }

@@ -35,6 +35,7 @@ pub struct Elman<T: Float = f32> {
 
 impl<T: Float> Elman<T> {
     /// From `inputs` numbers a step to `hidden` units.
+    #[track_caller]
     pub fn new(inputs: usize, hidden: usize, rng: &mut Rng) -> Self {
         Self { gates: Gates::new("Elman", 1, inputs, [hidden, hidden], rng), nonlinearity: Nonlinearity::Tanh }
     }

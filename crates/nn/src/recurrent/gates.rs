@@ -6,7 +6,7 @@ use crate::layers::LayerNorm;
 use crate::refuse::{refuse, refuse_input_of};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::{Float, Rng, Tensor};
+use gradus_tensor::{Float, OrPanic, Rng, Shape, Tensor};
 
 /// Weights and biases of `gates` gates of `hidden` units each, under PyTorch's names; all start uniform on `±1/√hidden`.
 #[derive(Clone, Debug, Module)]
@@ -25,10 +25,13 @@ pub(super) struct Gates<T: Float> {
 
 impl<T: Float> Gates<T> {
     /// Of the cell `cell`, whose outputs are `outputs` wide.
+    #[track_caller]
     pub fn new(cell: &'static str, gates: usize, inputs: usize, [hidden, outputs]: [usize; 2], rng: &mut Rng) -> Self {
         let mut draw = |shape: &[usize]| Param::new(default_weight(shape, hidden, rng));
-        // A product that saturates is no tensor's size either.
-        let width = gates.saturating_mul(hidden);
+        let width = Shape::from([gates, hidden]).checked(cell).or_panic().numel();
+        for columns in [inputs, outputs] {
+            Shape::from([width, columns]).checked(cell).or_panic();
+        }
         Self {
             weight_ih: draw(&[width, inputs]),
             weight_hh: draw(&[width, outputs]),

@@ -31,6 +31,7 @@ pub struct Gru<T: Float = f32> {
 
 impl<T: Float> Gru<T> {
     /// From `inputs` numbers a step to `hidden` units.
+    #[track_caller]
     pub fn new(inputs: usize, hidden: usize, rng: &mut Rng) -> Self {
         Self { gates: Gates::new("Gru", 3, inputs, [hidden, hidden], rng), reset_before: false }
     }

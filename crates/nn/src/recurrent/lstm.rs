@@ -41,6 +41,7 @@ pub struct Lstm<T: Float = f32> {
 
 impl<T: Float> Lstm<T> {
     /// From `inputs` numbers a step to `hidden` units.
+    #[track_caller]
     pub fn new(inputs: usize, hidden: usize, rng: &mut Rng) -> Self {
         let gates = Gates::new("Lstm", 4, inputs, [hidden, hidden], rng);
         Self { gates, weight_hr: None, peephole: None, norm_c: None }
@@ -48,6 +49,7 @@ impl<T: Float> Lstm<T> {
 
     /// From `inputs` numbers a step to `hidden` units, of which `h = W_hr (o tanh c)` makes `projection` outputs (Sak et al.
     /// 2014; `proj_size` of `torch.nn.LSTM`): a large memory with small products.
+    #[track_caller]
     pub fn with_projection(inputs: usize, hidden: usize, projection: usize, rng: &mut Rng) -> Self {
         let gates = Gates::new("Lstm", 4, inputs, [hidden, projection], rng);
         let weight_hr = Some(Param::new(default_weight([projection, hidden], hidden, rng)));

@@ -22,4 +22,5 @@ mod resampling;
 mod sampling;
 mod sequences;
 mod sequential;
+mod sizes;
 mod unfolding;

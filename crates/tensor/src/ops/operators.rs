@@ -28,8 +28,10 @@ fn divisor<T: Num>(x: &Tensor<T>) -> Result<&Tensor<T>, ShapeError> {
         }
     }
     if once.contiguous().as_slice().expect("contiguous").iter().any(|v| v.is_zero()) {
-        let detail =
-            format!("a 0 in the divisor of shape {}: integers have no quotient; convert first, as with cast::<f32>()", x.shape);
+        let detail = format!(
+            "an element of the divisor {} is 0: integers have no quotient; convert first, as with cast::<f32>()",
+            x.shape
+        );
         return Err(ShapeError::new("div", detail));
     }
     Ok(x)

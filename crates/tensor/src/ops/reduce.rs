@@ -75,20 +75,19 @@ impl<T: Num> Tensor<T> {
     fn total(&self, op: &'static str, axes: impl Axes, keep: bool, f: impl Fold<T>, of_f64: impl Fold<f64>) -> Self {
         let axes = axes.resolve_all(op, self.rank()).or_panic();
         let y = self.fold(op, &axes, keep, f);
-        y.check_wrapped(op, || self.cast::<f64>().fold(op, &axes, keep, of_f64));
+        if T::INTEGER {
+            y.check_wrapped(op, &self.map_for(op, Num::to_f64).fold(op, &axes, keep, of_f64));
+        }
         y
     }
 
     /// A panic unless these integers, computed modulo the size of their type, are the true ones. `about` computes them in floating
     /// point: a result that wrapped around is off by at least the size of the type.
     #[track_caller]
-    fn check_wrapped(&self, op: &'static str, about: impl FnOnce() -> Tensor<f64>) {
-        if !T::INTEGER {
-            return;
-        }
+    fn check_wrapped(&self, op: &'static str, about: &Tensor<f64>) {
         let half = (T::HIGHEST.to_f64() - T::LOWEST.to_f64()) / 2.0;
         // NaN is 0 times an infinity, where the true product is 0.
-        let right = self.zip_map(op, &about(), move |y, about| about.is_nan() || (about - y.to_f64()).abs() < half);
+        let right = self.zip_map(op, about, move |y, about| about.is_nan() || (about - y.to_f64()).abs() < half);
         if !right.all() {
             let dtype = format!("{:?}", T::DTYPE).to_lowercase();
             let detail = format!("the result overflows {dtype}; convert first, as with cast::<i64>() or cast::<f64>()");
@@ -193,7 +192,9 @@ impl<T: Num> Tensor<T> {
                 }
             });
         }
-        out.check_wrapped("cumsum", || self.cast::<f64>().cumsum(axis));
+        if T::INTEGER {
+            out.check_wrapped("cumsum", &self.map_for("cumsum", Num::to_f64).cumsum(axis));
+        }
         out
     }
 }

@@ -33,10 +33,15 @@ impl<T: Float> Taps<T> {
     /// The inputs and weights of each output. Weights of 0 are left out.
     ///
     /// # Panics
-    /// When an input is outside `0..inputs`.
+    /// When an input is outside `0..inputs`, or there is no memory for so many outputs.
     #[track_caller]
     pub fn new(inputs: usize, rows: impl IntoIterator<Item = Vec<(usize, T)>>) -> Self {
         let (mut starts, mut taps) = (vec![0], Vec::new());
+        let rows = rows.into_iter();
+        let outputs = rows.size_hint().0;
+        if starts.try_reserve_exact(outputs).is_err() {
+            Err(ShapeError::new("taps", format!("no memory for rows of {outputs} outputs"))).or_panic()
+        }
         for row in rows {
             taps.extend(row.into_iter().filter(|(_, weight)| *weight != T::zero()));
             starts.push(taps.len());

@@ -9,6 +9,7 @@ mod display;
 mod einsum;
 mod elementwise;
 mod errors;
+mod hostile;
 mod index;
 mod integers;
 mod join;

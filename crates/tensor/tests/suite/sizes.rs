@@ -121,10 +121,9 @@ fn integers_wrap_around_and_have_no_quotient_by_zero() {
     assert_eq!((&x * &Tensor::from([2i64, 3])).to_vec(), [-2, i64::MIN]);
     assert_eq!((&x / &Tensor::from([-1i64])).to_vec(), [-i64::MAX, i64::MIN]);
     assert_eq!(x.sum(..).item(), -1);
-    assert_eq!(Tensor::from([200u8, 100]).cumsum(0).to_vec(), [200, 44]);
     assert_eq!(Tensor::from([200u8]).scatter_add(0, &Tensor::from([0i64]), &Tensor::from([100u8])).to_vec(), [44]);
     let said = panic_of(|| &x / &Tensor::from([1i64, 0]));
-    assert!(said.starts_with("div at") && said.contains("a 0 in a divisor of integers of shape [2]"), "{said}");
+    assert!(said.starts_with("div at") && said.contains("of the divisor [2] is 0"), "{said}");
     assert!(Tensor::from([1.0f32]).eq(&(Tensor::from([0.0f32]) / 0.0)).not().all(), "floats divide by 0");
 }
 

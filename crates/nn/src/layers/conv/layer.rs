@@ -136,7 +136,8 @@ macro_rules! conv_layer {
             #[doc(alias = "DepthwiseConv")]
             #[track_caller]
             pub fn depthwise(channels: usize, multiplier: usize, kernel: impl PerAxis<$n>, rng: &mut Rng) -> Self {
-                Self::grouped(channels, channels.saturating_mul(multiplier), kernel, channels, rng)
+                let filters = Shape::from([channels, multiplier]).checked($op).or_panic().numel();
+                Self::grouped(channels, filters, kernel, channels, rng)
             }
 
             /// With "same" padding; see [`Padding::Same`].

@@ -17,6 +17,7 @@ fn region(i: usize, n: usize, size: usize) -> Range<usize> {
 }
 
 /// The mean of each of `n` regions.
+#[track_caller]
 fn averages<T: Float>(n: usize, size: usize) -> Taps<T> {
     let of = |region: Range<usize>| {
         let weight = T::lit(1.0 / region.len() as f64);
@@ -38,6 +39,7 @@ fn adaptive_avg<T: Float, const N: usize>(op: &'static str, x: &Var<T>, output: 
         let windows = Windows { kernel, stride: kernel, padding, dilation, ceil_mode: false, count_include_pad: true };
         return avg_pool(op, x, &windows);
     }
+    x.shape()[..2].iter().copied().chain(output).collect::<Shape>().checked(op).or_panic();
     // Regions of unequal size, along one axis after the other.
     let mut y = x.clone();
     for a in 0..N {
