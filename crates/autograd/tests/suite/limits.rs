@@ -25,7 +25,10 @@ fn orders<T: Float>(f: Call<T>, at: f64) -> [f64; 3] {
     [y.item(), first.item(), second.item()].map(|v| v.to_f64())
 }
 
-fn at_infinity<T: Float>() -> Vec<(&'static str, [f64; 3], [f64; 3], Call<T>)> {
+/// A function's name, its value and slopes at plus and at minus infinity, and the function.
+type AtInfinity<T> = (&'static str, [f64; 3], [f64; 3], Call<T>);
+
+fn at_infinity<T: Float>() -> Vec<AtInfinity<T>> {
     let (alpha, scale) = (1.673_263_242_354_377_2, 1.050_700_987_355_480_5);
     let lost = [f64::NAN; 3];
     let pi = std::f64::consts::FRAC_PI_2;

@@ -128,7 +128,8 @@ fn rows(of: &[f32]) -> Tensor<f32> {
 }
 
 fn of_rows<T: Float>() -> Vec<Subject<T>> {
-    let norms: [(&'static str, fn(&Var<T>) -> Var<T>); 5] = [
+    type Norm<T> = (&'static str, fn(&Var<T>) -> Var<T>);
+    let norms: [Norm<T>; 5] = [
         ("norm", |x| x.norm(1)),
         ("x/norm", |x| x / x.norm_keep(1)),
         ("norm²", |x| x.norm(1).square()),
@@ -146,7 +147,8 @@ fn losses<T: Float>() -> Vec<Subject<T>> {
     let points: Vec<f32> = both_signs(&sizes(1)).into_iter().chain((-480..=480).map(|i| i as f32 / 4.0)).collect();
     let mut subjects: Vec<Subject<T>> = Vec::new();
     let n = points.len();
-    let mut add = |name, loss: Box<dyn Fn(&Var<T>, &Tensor<T>) -> Var<T>>, target: f64| {
+    type Pair<T> = Box<dyn Fn(&Var<T>, &Tensor<T>) -> Var<T>>;
+    let mut add = |name, loss: Pair<T>, target: f64| {
         let target = Tensor::full([n], T::lit(target));
         let f = Box::new(move |v: &[Var<T>]| loss(&v[0], &target));
         subjects.push(Subject { name, f, operands: vec![Tensor::from(points.clone())] });

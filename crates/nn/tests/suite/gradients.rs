@@ -372,11 +372,11 @@ fn losses_of_probabilities() {
     for reduction in [Reduction::Mean, Reduction::Sum, Reduction::None] {
         let loss = CrossEntropy::from_probabilities().ignore_index(-100).weight([0.5, 2.0, 1.5]).reduction(reduction);
         for loss in [loss.clone(), loss.label_smoothing(0.2)] {
-            check(|v| loss.loss(&v[0].softmax(1), &labels), &[x.clone()]).unwrap();
-            check(|v| loss.loss(&v[0].softmax(1), &t), &[x.clone()]).unwrap();
+            check(|v| loss.loss(&v[0].softmax(1), &labels), std::slice::from_ref(&x)).unwrap();
+            check(|v| loss.loss(&v[0].softmax(1), &t), std::slice::from_ref(&x)).unwrap();
         }
         let loss = BinaryCrossEntropy::from_probabilities().pos_weight([2.0, 0.5, 1.0]).reduction(reduction);
-        check(|v| loss.loss(&v[0].sigmoid(), &t), &[x.clone()]).unwrap();
+        check(|v| loss.loss(&v[0].sigmoid(), &t), std::slice::from_ref(&x)).unwrap();
     }
 }
 

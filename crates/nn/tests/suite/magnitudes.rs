@@ -4,7 +4,10 @@ use gradus_autograd::{GradMode, Var, grad_with};
 use gradus_nn::*;
 use gradus_tensor::{Float, Rng, Tensor};
 
-fn layers<T: Float>(eps: f64) -> Vec<(&'static str, Box<dyn Layer<T>>, Vec<usize>)> {
+/// A layer's name, the layer, and the shape of four numbers that it normalises together.
+type Case<T> = (&'static str, Box<dyn Layer<T>>, Vec<usize>);
+
+fn layers<T: Float>(eps: f64) -> Vec<Case<T>> {
     vec![
         ("batch", Box::new(BatchNorm1d::new(1).eps(eps)), vec![4, 1]),
         ("batch 2d", Box::new(BatchNorm2d::new(1).eps(eps)), vec![1, 1, 2, 2]),

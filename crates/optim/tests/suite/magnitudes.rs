@@ -11,7 +11,7 @@ fn net<T: Float>() -> Net<T> {
 }
 
 fn grads<T: Float>(net: &Net<T>, g: f64) -> Grads<T> {
-    let mut grads = ((&*net.0).sum(..) + (&*net.1).sum(..)).backward();
+    let mut grads = (net.0.sum(..) + net.1.sum(..)).backward();
     grads.insert(&net.0, Tensor::from([T::lit(0.1), T::lit(g)]));
     grads
 }

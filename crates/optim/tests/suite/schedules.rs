@@ -102,32 +102,29 @@ fn what_makes_no_sense_is_refused_by_name() {
         let text = panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|s| s.to_string())).unwrap();
         assert!(text.contains(wanted), "{text}\nlacks {wanted}");
     };
-    refused(|| drop(StepLr::new(0, 0.1)), "StepLr: step_size is 0; expected 1 or more");
-    refused(|| drop(StepLr::new(2, -0.5)), "StepLr: gamma is -0.5");
-    refused(|| drop(StepLr::new(2, f64::NAN)), "StepLr: gamma is NaN");
-    refused(|| drop(MultiStepLr::new([1], f64::INFINITY)), "MultiStepLr: gamma is inf");
-    refused(|| drop(ExponentialLr::new(-1.0)), "ExponentialLr: gamma is -1");
-    refused(|| drop(ConstantLr::new(-1.0, 3)), "ConstantLr: factor is -1");
-    refused(|| drop(LinearLr::new(f64::NAN, 1.0, 3)), "LinearLr: start_factor is NaN");
-    refused(|| drop(LinearLr::new(0.1, -1.0, 3)), "LinearLr: end_factor is -1");
-    refused(|| drop(PolynomialLr::new(3, 0.0)), "PolynomialLr: power is 0");
-    refused(|| drop(CosineAnnealingLr::new(3).eta_min(-1.0)), "CosineAnnealingLr: eta_min is -1");
-    refused(|| drop(CosineAnnealingWarmRestarts::new(0)), "CosineAnnealingWarmRestarts: t_0 is 0; expected 1 or more");
+    refused(|| _ = StepLr::new(0, 0.1), "StepLr: step_size is 0; expected 1 or more");
+    refused(|| _ = StepLr::new(2, -0.5), "StepLr: gamma is -0.5");
+    refused(|| _ = StepLr::new(2, f64::NAN), "StepLr: gamma is NaN");
+    refused(|| _ = MultiStepLr::new([1], f64::INFINITY), "MultiStepLr: gamma is inf");
+    refused(|| _ = ExponentialLr::new(-1.0), "ExponentialLr: gamma is -1");
+    refused(|| _ = ConstantLr::new(-1.0, 3), "ConstantLr: factor is -1");
+    refused(|| _ = LinearLr::new(f64::NAN, 1.0, 3), "LinearLr: start_factor is NaN");
+    refused(|| _ = LinearLr::new(0.1, -1.0, 3), "LinearLr: end_factor is -1");
+    refused(|| _ = PolynomialLr::new(3, 0.0), "PolynomialLr: power is 0");
+    refused(|| _ = CosineAnnealingLr::new(3).eta_min(-1.0), "CosineAnnealingLr: eta_min is -1");
+    refused(|| _ = CosineAnnealingWarmRestarts::new(0), "CosineAnnealingWarmRestarts: t_0 is 0; expected 1 or more");
+    refused(|| _ = CosineAnnealingWarmRestarts::new(1).t_mult(0), "CosineAnnealingWarmRestarts: t_mult is 0; expected 1 or more");
+    refused(|| _ = OneCycleLr::new(0), "OneCycleLr: total_steps is 0; expected 1 or more");
+    refused(|| _ = OneCycleLr::new(9).pct_start(1.5), "OneCycleLr: pct_start is 1.5");
+    refused(|| _ = OneCycleLr::new(9).div_factor(0.0), "OneCycleLr: div_factor is 0");
+    refused(|| _ = OneCycleLr::new(9).final_div_factor(0.0), "OneCycleLr: final_div_factor is 0");
+    refused(|| _ = ReduceLrOnPlateau::new(1.0), "ReduceLrOnPlateau: factor is 1");
     refused(
-        || drop(CosineAnnealingWarmRestarts::new(1).t_mult(0)),
-        "CosineAnnealingWarmRestarts: t_mult is 0; expected 1 or more",
-    );
-    refused(|| drop(OneCycleLr::new(0)), "OneCycleLr: total_steps is 0; expected 1 or more");
-    refused(|| drop(OneCycleLr::new(9).pct_start(1.5)), "OneCycleLr: pct_start is 1.5");
-    refused(|| drop(OneCycleLr::new(9).div_factor(0.0)), "OneCycleLr: div_factor is 0");
-    refused(|| drop(OneCycleLr::new(9).final_div_factor(0.0)), "OneCycleLr: final_div_factor is 0");
-    refused(|| drop(ReduceLrOnPlateau::new(1.0)), "ReduceLrOnPlateau: factor is 1");
-    refused(
-        || drop(ReduceLrOnPlateau::new(0.5).threshold(PlateauThreshold::Relative(f64::NAN))),
+        || _ = ReduceLrOnPlateau::new(0.5).threshold(PlateauThreshold::Relative(f64::NAN)),
         "ReduceLrOnPlateau: threshold is NaN",
     );
     refused(
-        || drop(SequentialLr::new(LinearLr::warm_up(2)).then(3, StepLr::new(1, 0.1)).then(2, StepLr::new(1, 0.1))),
+        || _ = SequentialLr::new(LinearLr::warm_up(2)).then(3, StepLr::new(1, 0.1)).then(2, StepLr::new(1, 0.1)),
         "SequentialLr: the milestone 2 is before 3",
     );
 }

@@ -32,5 +32,7 @@ fn the_innermost_catches() {
         assert_eq!(inner.op(), "matmul");
         Err::<(), _>(ShapeError::new("outer", "after the inner one")).or_panic();
     });
-    assert!(outer.unwrap_err().to_string().starts_with("outer: after the inner one"));
+    let outer = outer.unwrap_err();
+    assert_eq!(outer.op(), "outer");
+    assert!(outer.to_string().ends_with(": after the inner one"), "{outer}");
 }

@@ -149,7 +149,8 @@ proptest! {
         for b in [b, small] {
             let x = Tensor::from(a.clone());
             let exact = |f: fn(i64, i64) -> i64| a.iter().map(|&a| f(a, b)).collect::<Vec<_>>();
-            let forms: [(fn(i64, i64) -> i64, &dyn Fn() -> Tensor<i64>); 3] = [
+            type Form<'a> = (fn(i64, i64) -> i64, &'a dyn Fn() -> Tensor<i64>);
+            let forms: [Form; 3] = [
                 (i64::wrapping_add, &|| &x + b),
                 (i64::wrapping_sub, &|| &x - &Tensor::scalar(b)),
                 (i64::wrapping_mul, &|| x.clone() * b),

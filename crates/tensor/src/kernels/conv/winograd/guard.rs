@@ -52,7 +52,9 @@ pub fn mark<T: Float, const M: usize, const P: usize>(
     let (seen, rest) = scratch.split_at_mut(M * width);
     let (tops, rest) = rest.split_at_mut(width);
     let (sums, lows) = rest.split_at_mut(width);
-    (tops.fill(T::zero()), sums.fill(T::zero()), lows.fill(T::INFINITY));
+    tops.fill(T::zero());
+    sums.fill(T::zero());
+    lows.fill(T::INFINITY);
     for line in pixels.chunks_exact(width) {
         for ((top, sum), &v) in tops.iter_mut().zip(&mut *sums).zip(line) {
             *top = if v > *top { v } else { *top };
