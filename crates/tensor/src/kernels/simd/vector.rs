@@ -44,6 +44,7 @@ pub trait Vector<T>: Copy {
     unsafe fn add(self, o: Self) -> Self;
     unsafe fn sub(self, o: Self) -> Self;
     unsafe fn mul(self, o: Self) -> Self;
+    unsafe fn abs(self) -> Self;
     /// The larger of two; the second if either is NaN.
     unsafe fn max(self, o: Self) -> Self;
     /// `self · a + b`, rounded once where there is an instruction for it.
@@ -127,6 +128,10 @@ macro_rules! plain {
             #[inline(always)]
             unsafe fn mul(self, o: Self) -> Self {
                 std::array::from_fn(|i| self[i] * o[i])
+            }
+            #[inline(always)]
+            unsafe fn abs(self) -> Self {
+                std::array::from_fn(|i| self[i].abs())
             }
             #[inline(always)]
             unsafe fn max(self, o: Self) -> Self {

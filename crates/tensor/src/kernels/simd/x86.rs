@@ -32,7 +32,7 @@ fn first(n: usize) -> u16 {
 }
 
 macro_rules! wide {
-    ($t:ty, $lanes:literal, $mask:ty, $transpose:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $max:ident $fma:ident) => {
+    ($t:ty, $lanes:literal, $mask:ty, $transpose:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $abs:ident $max:ident $fma:ident) => {
         impl Vector<$t> for V512<$t> {
             const LANES: usize = $lanes;
             const ROWS: usize = 14;
@@ -83,6 +83,10 @@ macro_rules! wide {
                 Self(unsafe { $mul(self.0, o.0) })
             }
             #[inline(always)]
+            unsafe fn abs(self) -> Self {
+                Self(unsafe { $abs(self.0) })
+            }
+            #[inline(always)]
             unsafe fn max(self, o: Self) -> Self {
                 Self(unsafe { $max(self.0, o.0) })
             }
@@ -97,8 +101,8 @@ macro_rules! wide {
         }
     };
 }
-wide!(f32, 16, u16, transpose_16, _mm512_set1_ps _mm512_loadu_ps _mm512_maskz_loadu_ps _mm512_storeu_ps _mm512_mask_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_max_ps _mm512_fmadd_ps);
-wide!(f64, 8, u8, store_transposed_plainly::<f64, Self, 8>, _mm512_set1_pd _mm512_loadu_pd _mm512_maskz_loadu_pd _mm512_storeu_pd _mm512_mask_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_max_pd _mm512_fmadd_pd);
+wide!(f32, 16, u16, transpose_16, _mm512_set1_ps _mm512_loadu_ps _mm512_maskz_loadu_ps _mm512_storeu_ps _mm512_mask_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_abs_ps _mm512_max_ps _mm512_fmadd_ps);
+wide!(f64, 8, u8, store_transposed_plainly::<f64, Self, 8>, _mm512_set1_pd _mm512_loadu_pd _mm512_maskz_loadu_pd _mm512_storeu_pd _mm512_mask_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_abs_pd _mm512_max_pd _mm512_fmadd_pd);
 
 /// All ones, then zeros: the mask of the first n of 8 lanes starts at 8 - n.
 static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -106,7 +110,7 @@ static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0
 static MASK_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
 
 macro_rules! narrow {
-    ($t:ty, $lanes:literal, $masks:ident, $transpose:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $max:ident $fma:ident) => {
+    ($t:ty, $lanes:literal, $masks:ident, $transpose:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $andnot:ident $max:ident $fma:ident) => {
         impl Vector<$t> for V256<$t> {
             const LANES: usize = $lanes;
             const ROWS: usize = 6;
@@ -161,6 +165,11 @@ macro_rules! narrow {
                 Self(unsafe { $mul(self.0, o.0) })
             }
             #[inline(always)]
+            unsafe fn abs(self) -> Self {
+                // The sign alone is cleared.
+                Self(unsafe { $andnot($splat(-0.0), self.0) })
+            }
+            #[inline(always)]
             unsafe fn max(self, o: Self) -> Self {
                 Self(unsafe { $max(self.0, o.0) })
             }
@@ -175,8 +184,8 @@ macro_rules! narrow {
         }
     };
 }
-narrow!(f32, 8, MASK, transpose_8, _mm256_set1_ps _mm256_loadu_ps _mm256_maskload_ps _mm256_storeu_ps _mm256_maskstore_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_max_ps _mm256_fmadd_ps);
-narrow!(f64, 4, MASK_64, store_transposed_plainly::<f64, Self, 4>, _mm256_set1_pd _mm256_loadu_pd _mm256_maskload_pd _mm256_storeu_pd _mm256_maskstore_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_max_pd _mm256_fmadd_pd);
+narrow!(f32, 8, MASK, transpose_8, _mm256_set1_ps _mm256_loadu_ps _mm256_maskload_ps _mm256_storeu_ps _mm256_maskstore_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_andnot_ps _mm256_max_ps _mm256_fmadd_ps);
+narrow!(f64, 4, MASK_64, store_transposed_plainly::<f64, Self, 4>, _mm256_set1_pd _mm256_loadu_pd _mm256_maskload_pd _mm256_storeu_pd _mm256_maskstore_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_andnot_pd _mm256_max_pd _mm256_fmadd_pd);
 
 /// 16 x 16: pairs, then pairs of pairs within each 128 bits, which are put in order last.
 ///

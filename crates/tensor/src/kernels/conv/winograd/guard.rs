@@ -14,6 +14,7 @@ use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::{Gemm, Mat};
 use crate::kernels::parallel::{Parts, chunks};
 use crate::kernels::shared::Shared;
+use std::ops::Range;
 
 /// An output whose largest product is at least so much of the tile's largest is precise enough: in `f32` its error is then below 1e-3
 /// of it. Of all random magnitudes that were tried, errors are up to 5e-6 of the tile's largest.
@@ -36,6 +37,29 @@ pub fn shares<T: Float>(largest: &[T], taps: usize) -> Vec<T> {
 /// How many numbers [`mark`] needs beside its operands.
 pub fn scratch<const M: usize>(width: usize) -> usize {
     (M + 3) * width
+}
+
+/// Whether all pixels of a strip, `[P, width]`, are so near to each other in size that every tile is precise. `inside` are the lines and
+/// columns of the picture. With at most `R / 2` lines and columns of padding, every output sees a pixel of them by the middle tap.
+#[inline(always)]
+pub fn is_even<T: Float>(pixels: &[T], width: usize, middle: T, inside: [Range<usize>; 2]) -> bool {
+    const LANES: usize = 16;
+    let [lines, columns] = inside;
+    let (mut tops, mut lows, mut sums) = ([T::zero(); LANES], [T::INFINITY; LANES], [T::zero(); LANES]);
+    for line in pixels.chunks_exact(width).take(lines.end).skip(lines.start) {
+        for part in line[columns.clone()].chunks(LANES) {
+            for (((top, low), sum), &v) in tops.iter_mut().zip(&mut lows).zip(&mut sums).zip(part) {
+                *top = if v > *top { v } else { *top };
+                *low = if v < *low { v } else { *low };
+                *sum += v;
+            }
+        }
+    }
+    let top = tops.iter().fold(T::zero(), |a, &b| if b > a { b } else { a });
+    let low = lows.iter().fold(T::INFINITY, |a, &b| if b < a { b } else { a });
+    // What is not finite shows in the sum alone.
+    let sum: T = sums.iter().copied().sum();
+    sum.is_finite() && middle * low >= top * T::lit(NEAR)
 }
 
 /// The marks of a row of tiles, from the sizes of the pixels of its strip, `[P, width]`, of whose outputs `[lines, columns]` exist.

@@ -73,11 +73,12 @@ impl<T: Float> Strip<'_, T> {
                             };
                         }
                         let to = sizes.as_mut_ptr().add(i * width + left + col);
-                        let mut size = V::load(to);
-                        for row in &rows[..lanes] {
-                            size = size.add(row.max(zero.sub(*row)));
+                        // Several sums at a time: each addition would wait for the one before.
+                        let mut sums = [V::load(to), zero, zero, zero];
+                        for (l, row) in rows[..lanes].iter().enumerate() {
+                            sums[l % 4] = sums[l % 4].add(row.abs());
                         }
-                        size.store(to);
+                        sums[0].add(sums[1]).add(sums[2].add(sums[3])).store(to);
                         V::store_transposed(&rows[..lanes], line.as_mut_ptr().add((left + col) * channels + c), channels);
                     }
                 }

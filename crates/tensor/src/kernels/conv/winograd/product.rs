@@ -130,7 +130,15 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for MapInputs<'_,
             debug_assert!(row < sizes.batch * down);
             // SAFETY: there are marks for all rows of tiles, each of which belongs to one task.
             let marks = unsafe { work.marks.part(row * across, across) };
-            scratch.resize(guard::scratch::<M>(pixels.len() / P), T::zero());
+            let ([height, columns], [above, left], width) = (sizes.from, sizes.padding, pixels.len() / P);
+            if above.max(left) <= (P - M + 1) / 2 {
+                let top = row % down * M;
+                let lines = above.saturating_sub(top)..(height + above - top).min(P);
+                if guard::is_even(pixels, width, work.shares[work.shares.len() / 2], [lines, left..left + columns]) {
+                    return;
+                }
+            }
+            scratch.resize(guard::scratch::<M>(width), T::zero());
             let outputs = [M.min(sizes.to[0] - row % down * M), sizes.to[1]];
             guard::mark::<T, M, P>(pixels, work.shares, outputs, &mut scratch, marks);
         };
