@@ -113,7 +113,7 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
 /// let rng = &mut Rng::seed(0);
 /// let net = Net { encoder: Linear::new(4, 2, rng), decoder: Linear::new(3, 4, rng) };
 /// let run = || net.forward(&Tensor::ones([1, 4]).into(), &mut Mode::Eval);
-/// let error = std::panic::catch_unwind(run).unwrap_err();
+/// let error = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_err();
 /// assert!(error.downcast_ref::<String>().unwrap().starts_with("Linear `decoder`"));
 /// ```
 #[track_caller]

@@ -131,15 +131,15 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for MapInputs<'_,
             // SAFETY: there are marks for all rows of tiles, each of which belongs to one task.
             let marks = unsafe { work.marks.part(row * across, across) };
             let ([height, columns], [above, left], width) = (sizes.from, sizes.padding, pixels.len() / P);
-            if above.max(left) <= (P - M + 1) / 2 {
-                let top = row % down * M;
+            let (taps, top) = (P - M + 1, row % down * M);
+            if above.max(left) <= taps / 2 {
                 let lines = above.saturating_sub(top)..(height + above - top).min(P);
                 if guard::is_even(pixels, width, work.shares[work.shares.len() / 2], [lines, left..left + columns]) {
                     return;
                 }
             }
             scratch.resize(guard::scratch::<M>(width), T::zero());
-            let outputs = [M.min(sizes.to[0] - row % down * M), sizes.to[1]];
+            let outputs = [M.min(sizes.to[0] - top), sizes.to[1]];
             guard::mark::<T, M, P>(pixels, work.shares, outputs, &mut scratch, marks);
         };
         // SAFETY: as for this function; rows of tiles belong to one task.
