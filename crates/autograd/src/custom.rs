@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Records an operation of one's own: the value that `forward` computes from the inputs' values, with its rule.
+/// Records a custom operation: the value that `forward` computes from the inputs' values, with its rule.
 ///
 /// The rule turns the gradient of the result ([`Pull::gy`]) into one for each input, each of its input's shape, as that of an
 /// [`op`] does. Written in ops on [`Var`]s, it is differentiable again, to any order.
@@ -52,7 +52,7 @@ pub fn custom_op<T: Float, const N: usize>(
 }
 
 thread_local! {
-    /// Inside the forward pass of an op of one's own, the number of the first node that is its own; else 0. What is older may not be
+    /// Inside the forward pass of a custom op, the number of the first node that belongs to it; else 0. What is older may not be
     /// read.
     static CLOSED: Cell<u64> = const { Cell::new(0) };
     /// That op's name, and the nodes of its inputs.

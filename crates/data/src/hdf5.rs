@@ -40,7 +40,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>, DataError
     read_with(path, MemoryLimit::default())
 }
 
-/// [`read()`] with a limit of one's own to the memory that it takes.
+/// [`read()`] with a custom limit on the memory that it takes.
 ///
 /// # Errors
 /// As for [`read()`].

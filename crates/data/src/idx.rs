@@ -61,7 +61,7 @@ pub fn read<T: IdxElement>(path: impl AsRef<Path>) -> Result<Tensor<T>, DataErro
     read_with(path, MemoryLimit::default())
 }
 
-/// [`read()`] with a limit of one's own to the memory that it takes.
+/// [`read()`] with a custom limit on the memory that it takes.
 ///
 /// # Errors
 /// As for [`read()`].

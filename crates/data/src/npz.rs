@@ -50,7 +50,7 @@ impl Npz {
         Self::open_with(path, MemoryLimit::default())
     }
 
-    /// [`open`](Self::open) with a limit of one's own to the memory that reading takes.
+    /// [`open`](Self::open) with a custom limit on the memory that reading takes.
     ///
     /// # Errors
     /// As for [`open`](Self::open).

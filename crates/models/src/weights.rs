@@ -44,7 +44,7 @@ impl Weights {
         Self::open_with(path, MemoryLimit::default())
     }
 
-    /// [`open`](Self::open) with a limit of one's own to the memory that it takes.
+    /// [`open`](Self::open) with a custom limit on the memory that it takes.
     ///
     /// # Errors
     /// As for [`open`](Self::open).

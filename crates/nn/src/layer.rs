@@ -91,7 +91,7 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
 }
 
 /// Runs `f` as the part `name` of the layer that runs: an error in it has the name in its path, as one of a
-/// [`Sequential`](crate::Sequential)'s layers has. For structs and containers of one's own, whose fields' names no error could
+/// [`Sequential`](crate::Sequential)'s layers has. For custom structs and containers, whose fields' names no error could
 /// know otherwise (`jax.named_scope`, `tf.name_scope`).
 ///
 /// ```

@@ -271,7 +271,7 @@ fn a_variable_that_an_op_reads_without_listing_it_is_found() {
     assert!(why.contains("`scale` at") && why.contains("not among its inputs, whose gradient would be lost"), "{why}");
 }
 
-/// `x + b` over rows, with a gradient of `b` of one's own.
+/// `x + b` over rows, with a custom gradient of `b`.
 fn shifted(x: &Var<f64>, b: &Var<f64>, db: impl Fn(&Var<f64>) -> Var<f64> + Send + Sync + 'static) -> Var<f64> {
     op("shifted", [x, b], x.value() + b.value(), move |p| [Some(p.gy().clone()), Some(db(p.gy()))])
 }

@@ -39,7 +39,7 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<Tensor<f32>, DataError> {
     read_image_with(path, MemoryLimit::default())
 }
 
-/// [`read_image`] with a limit of one's own to the memory that it takes: the file, the decoded pixels, what the decoder needs
+/// [`read_image`] with a custom limit on the memory that it takes: the file, the decoded pixels, what the decoder needs
 /// beside them, and the result.
 ///
 /// # Errors

@@ -56,7 +56,7 @@ pub fn read_any(path: impl AsRef<Path>) -> Result<Array, DataError> {
     read_any_with(path, MemoryLimit::default())
 }
 
-/// [`read_any`] with a limit of one's own to the memory that it takes.
+/// [`read_any`] with a custom limit on the memory that it takes.
 ///
 /// # Errors
 /// As for [`read()`].

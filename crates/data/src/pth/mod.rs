@@ -34,7 +34,7 @@ use std::path::Path;
 ///
 /// Plain data that is no tensor is passed over: numbers, texts, `None`, bytes, sets, dates, paths, lists and tuples (with what
 /// is in them), NumPy's scalars and arrays, `torch.device`, `torch.Size`, element types such as `torch.float32`, and
-/// `argparse.Namespace`. Whatever else the file names, such as a class of one's own or a whole model, is refused by its
+/// `argparse.Namespace`. Whatever else the file names, such as a user's class or a whole model, is refused by its
 /// name; nothing is ever called.
 ///
 /// Entries of the archive are held against their checksums, unless PyTorch was told not to store any
@@ -55,7 +55,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>, DataError
     read_with(path, MemoryLimit::default())
 }
 
-/// [`read()`] with a limit of one's own to the memory that it takes.
+/// [`read()`] with a custom limit on the memory that it takes.
 ///
 /// # Errors
 /// As for [`read()`].
