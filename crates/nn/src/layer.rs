@@ -25,7 +25,7 @@ impl Mode<'_> {
 /// A module that turns one variable into another.
 ///
 /// An error inside a forward pass names the layer, what it expected and what it got, and the user's line. In a container, the layer
-/// has its path from there: ``Linear `features.3` at src/net.rs:41: expected input [.., 3], got [4, 5]``. A layer of one's own may
+/// has its path from there: ``Linear `features.3` at src/net.rs:41: expected input [.., 3], got [4, 5]``. A custom layer may
 /// refuse an input by a [`ShapeError`](gradus_tensor::ShapeError) under its own name, and give its parts names by
 /// [`named_scope`](crate::named_scope). `#[track_caller]` on its `forward` makes the user's line that which calls it.
 ///

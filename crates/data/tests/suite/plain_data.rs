@@ -147,7 +147,7 @@ fn compressed_zeros_are_read_up_to_the_limit() {
     assert!(npy::read_any_with(&plain, MemoryLimit::unlimited()).is_ok());
 }
 
-/// A state dictionary in the stream form around a pickle of one's own; what it may take is 1 MiB and 64 bytes for each byte.
+/// A state dictionary in the stream form around a given pickle; what it may take is 1 MiB and 64 bytes for each byte.
 fn hostile(pickle: &[u8]) -> String {
     let start = fs::read(fixture("state_stream.pth")).unwrap();
     let header = start.windows(2).enumerate().filter(|(_, w)| *w == b"\x80\x02").map(|(i, _)| i).nth(3).unwrap();
