@@ -3,6 +3,7 @@
 use super::{normal, on};
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use ndarray::Array2;
 use std::hint::black_box;
 
 /// Multiply-adds of `[n, n] x [n, n]`, on one thread and on two.
@@ -11,6 +12,14 @@ fn square<const THREADS: usize>(bencher: Bencher, n: usize) {
     let (a, b) = (normal([n, n]), normal([n, n]));
     let bencher = bencher.counter(ItemsCount::new(n * n * n));
     bencher.bench_local(|| on(THREADS, &mut || drop(black_box(a.matmul(&b)))));
+}
+
+/// The same by `matrixmultiply`, which `ndarray` calls on one thread: the product on targets that have no kernel here.
+#[divan::bench(args = [16, 64, 128, 256, 512, 1024, 2048])]
+fn square_by_matrixmultiply(bencher: Bencher, n: usize) {
+    let matrix = || Array2::from_shape_vec((n, n), normal([n, n]).to_vec()).expect("n times n numbers");
+    let (a, b) = (matrix(), matrix());
+    bencher.counter(ItemsCount::new(n * n * n)).bench_local(|| a.dot(&b));
 }
 
 /// `x wᵀ`, as a dense layer has it, by rows of x.

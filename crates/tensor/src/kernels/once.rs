@@ -3,7 +3,7 @@
 
 use super::conv::{self, Geometry};
 use super::epilogue::Epilogue;
-use super::gemm::{Gemm, blocked};
+use super::gemm::{self, Gemm};
 use super::pool;
 use super::recurrent::{self, Given, LstmKept};
 
@@ -24,7 +24,7 @@ macro_rules! kernels {
 }
 
 kernels! {
-    product = blocked::blocked, (g: Gemm<'_, Self>, threads: bool);
+    product = gemm::product, (g: Gemm<'_, Self>, threads: bool);
     conv_forward = conv::forward, (g: &Geometry, x: &[Self], w: &[Self], end: Epilogue<'_, Self>, y: &mut [Self]);
     conv_input_grad = conv::input_grad, (g: &Geometry, gy: &[Self], w: &[Self], gx: &mut [Self]);
     conv_weight_grad = conv::weight_grad, (g: &Geometry, x: &[Self], gy: &[Self], gw: &mut [Self]);

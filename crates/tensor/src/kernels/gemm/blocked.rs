@@ -46,9 +46,8 @@ const PACKED_BYTES: usize = 2 << 20;
 
 /// The product, which is not empty, on this thread or all.
 pub fn blocked<T: Float>(g: Gemm<'_, T>, threads: bool) {
+    g.check();
     let Gemm { m, k, n, a, b, beta, end, c, ldc } = g;
-    assert!(a.fits(m, k) && b.fits(k, n) && n <= ldc && (m - 1) * ldc + n <= c.len());
-    assert!(end.bias.is_none_or(|bias| bias.len() == n && beta == T::zero()));
     let (lanes, rows) = widths::<T>();
     let width = 2 * lanes;
     let tiles = Tiles::new(m, rows);

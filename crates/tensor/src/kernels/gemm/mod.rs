@@ -3,11 +3,20 @@
 //! How a product is split depends on its sizes alone, so that every element of C is summed in the same
 //! order on any number of threads.
 
-pub(crate) mod blocked;
+#[cfg(any(target_arch = "x86_64", test))]
+mod blocked;
+#[cfg(any(not(target_arch = "x86_64"), test))]
+mod external;
 pub(crate) mod micro;
 mod pack;
 mod packed;
 
+/// The product, which is not empty, on this thread or all: by the kernel here where it was written for the target's vectors, and by
+/// the `matrixmultiply` crate on all other targets.
+#[cfg(target_arch = "x86_64")]
+pub(crate) use blocked::blocked as product;
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use external::product;
 pub(crate) use pack::PackLeft;
 pub(crate) use packed::Packed;
 
@@ -122,6 +131,13 @@ impl<T: Float> Gemm<'_, T> {
         }
         let threads = self.is_large();
         T::product(self, threads)
+    }
+
+    /// Panics unless all elements of the matrices exist, and there is a number of the bias for each column of a C that is not read.
+    fn check(&self) {
+        let Self { m, k, n, a, b, beta, end, c, ldc } = self;
+        assert!(a.fits(*m, *k) && b.fits(*k, *n) && n <= ldc && (m - 1) * ldc + n <= c.len());
+        assert!(end.bias.is_none_or(|bias| bias.len() == *n && *beta == T::zero()));
     }
 
     /// Does what the epilogue says, after a product by a way that does not.
