@@ -3,6 +3,7 @@
 use crate::checkpoint::replay;
 use crate::custom::{Nodes, nodes_since};
 use crate::cut::{Cut, End, ends_under, listed};
+use crate::grads::{Grads, add_ends, why_missing};
 use crate::mode::{MODE, enable_grad, unrecorded};
 use crate::op::Pull;
 use crate::seeing;
@@ -12,7 +13,6 @@ use gradus_tensor::{Float, Tensor};
 use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::Index;
 use std::sync::Arc;
 
 /// Whether gradients are to be constants, or differentiable themselves.
@@ -28,102 +28,6 @@ pub enum GradMode {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct GradError(pub(crate) String);
-
-/// The gradients of one backward pass: those of all leaves that the result depends on, and those that
-/// [`Var::retain_grad`] asked for.
-#[derive(Clone, Debug)]
-pub struct Grads<T: Float = f32> {
-    by_id: HashMap<u64, Tensor<T>>,
-    /// Where the tape ended on the way.
-    ends: Vec<Cut>,
-}
-
-impl<T: Float> Grads<T> {
-    /// The gradient with respect to `x`, if the result depends on it.
-    pub fn get(&self, x: &Var<T>) -> Option<&Tensor<T>> {
-        self.by_id.get(&x.id()?)
-    }
-
-    /// As [`get`](Self::get), to be changed in place.
-    pub fn get_mut(&mut self, x: &Var<T>) -> Option<&mut Tensor<T>> {
-        self.by_id.get_mut(&x.id()?)
-    }
-
-    /// Takes the gradient with respect to `x` out.
-    pub fn remove(&mut self, x: &Var<T>) -> Option<Tensor<T>> {
-        self.by_id.remove(&x.id()?)
-    }
-
-    /// Sets the gradient with respect to `x`.
-    ///
-    /// # Panics
-    /// When `x` is a constant, or the shapes differ.
-    #[track_caller]
-    pub fn insert(&mut self, x: &Var<T>, grad: Tensor<T>) {
-        let id = x.id().expect("a constant has no gradient");
-        assert!(x.shape() == grad.shape(), "a gradient of shape {} for a variable of shape {}", grad.shape(), x.shape());
-        self.by_id.insert(id, grad);
-    }
-
-    /// Why there is no gradient with respect to `x`: for the message of whoever wants one.
-    pub fn why_missing(&self, x: &Var<T>) -> String {
-        why_missing(x, &self.ends)
-    }
-
-    /// Adds another pass's gradients to these, as over micro-batches.
-    pub fn accumulate(&mut self, other: Grads<T>) {
-        add_ends(&mut self.ends, &other.ends);
-        for (id, g) in other.by_id {
-            match self.by_id.remove(&id) {
-                Some(sum) => self.by_id.insert(id, sum + &g),
-                None => self.by_id.insert(id, g),
-            };
-        }
-    }
-
-    /// How many gradients there are.
-    pub fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
-}
-
-/// The gradient with respect to `x`.
-///
-/// # Panics
-/// When the result does not depend on `x`.
-impl<T: Float> Index<&Var<T>> for Grads<T> {
-    type Output = Tensor<T>;
-    #[track_caller]
-    fn index(&self, x: &Var<T>) -> &Tensor<T> {
-        self.get(x).unwrap_or_else(|| {
-            panic!("no gradient for this variable of shape {}: {}", x.shape(), self.why_missing(x));
-        })
-    }
-}
-
-/// Why a result has no gradient with respect to `x`, when the tape under it ended at `ends`.
-fn why_missing<T: Float>(x: &Var<T>, ends: &[Cut]) -> String {
-    let on = match &x.node {
-        None if x.cut.is_some() => return format!("it is {}", x.cut),
-        None => return "it is a constant; make it with Var::leaf".into(),
-        Some(node) if node.is_leaf() => "the result does not depend on it",
-        Some(_) => "it is an intermediate result; call retain_grad() on it before backward, if the result depends on it",
-    };
-    if ends.is_empty() { on.into() } else { format!("{on}; on the way from the result the tape ends at {}", listed(ends)) }
-}
-
-fn add_ends(ends: &mut Vec<Cut>, more: &[Cut]) {
-    more.iter().for_each(|end| {
-        if !ends.contains(end) {
-            ends.push(*end);
-        }
-    });
-}
 
 /// Why `y` does not depend on `x`: where its tape ends.
 fn why_independent<T: Float>(y: &Var<T>, x: &Var<T>) -> String {

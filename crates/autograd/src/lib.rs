@@ -22,6 +22,7 @@ mod derivatives;
 mod dual;
 mod fixed_point;
 mod functional;
+mod grads;
 mod journal;
 mod mode;
 mod module;
@@ -34,7 +35,7 @@ mod seeing;
 mod tape;
 mod var;
 
-pub use backward::{GradError, GradMode, Grads, grad, grad_with};
+pub use backward::{GradError, GradMode, grad, grad_with};
 pub use calculus::{Calculus, Val};
 pub use checkpoint::{checkpoint, checkpoint_with_rng};
 pub use custom::{custom_op, custom_vjp};
@@ -45,6 +46,7 @@ pub use derivatives::{
 pub use dual::Dual;
 pub use fixed_point::{FixedPointOptions, NotConverged, fixed_point};
 pub use functional::functional_call;
+pub use grads::Grads;
 pub use journal::is_checkpointing;
 pub use mode::{enable_grad, is_grad_enabled, no_grad, set_grad_enabled};
 pub use module::{Module, StateDictError, Visitor};

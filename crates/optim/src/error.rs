@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     ShapeChanged { path: String, got: Shape, wanted: Shape },
     #[error("no parameter matches the group pattern {pattern:?}; the parameters are [{}]", .paths.join(", "))]
     NoMatch { pattern: String, paths: Vec<String> },
+    #[error("before_step: {0}")]
+    BeforeStep(String),
     #[error("the schedule gives the rate {lr} at time {time}; expected a finite number of 0 or more")]
     Rate { lr: f64, time: u64 },
     #[error("the schedule needs a metric at the end of each epoch, and end_epoch was given none")]

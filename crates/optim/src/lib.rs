@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod before_step;
 mod clip;
 mod ema;
 mod error;
@@ -31,6 +32,7 @@ mod rules;
 pub mod schedule;
 mod state_dict;
 
+pub use before_step::{BeforeStep, HookResult};
 pub use clip::{clip_grad_norm, clip_grad_value};
 pub use ema::Ema;
 pub use error::OptimError;

@@ -1,5 +1,6 @@
 //! The driver: whose turn it is, at which rate, and with what state.
 
+use crate::before_step::BeforeStep;
 use crate::clip::{Clip, largest};
 use crate::error::{Kind, OptimError};
 use crate::group::Group;
@@ -52,6 +53,7 @@ pub struct Optimizer<R: Rule<T>, T: Float = f32> {
     pub(crate) time: u64,
     pub(crate) steps: u64,
     pub(crate) clip: Option<Clip>,
+    pub(crate) hooks: Vec<BeforeStep<T>>,
     allow_missing: bool,
     check_finite: bool,
     pub(crate) slots: BTreeMap<String, Slot<R::State>>,
@@ -93,6 +95,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
             time: 0,
             steps: 0,
             clip: None,
+            hooks: Vec::new(),
             allow_missing: false,
             check_finite: false,
             slots: BTreeMap::new(),
@@ -243,14 +246,15 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
 
 /// Stepping.
 impl<R: Rule<T>, T: Float> Optimizer<R, T> {
-    /// Moves every trainable parameter of `model` along its gradient. Gradients are clipped first, if so set up.
+    /// Moves every trainable parameter of `model` along its gradient: runs the hooks of [`before_step`](Self::before_step), checks
+    /// the gradients, clips them if so set up, and updates the weights.
     ///
     /// # Errors
     /// Names the parameters by path, and changes nothing, when a trainable parameter has no gradient (unless
     /// [`allow_missing`](Self::allow_missing)), when a shape has changed, when a group's pattern fits no parameter, when the
     /// schedule gives a rate that is negative or not finite, when a gradient is not finite (if
-    /// [`check_finite`](Self::check_finite) or [`clip_norm`](Self::clip_norm) looks), and when one is finite but too large for a
-    /// rule that squares it ([`Rule::largest_gradient`]).
+    /// [`check_finite`](Self::check_finite) or [`clip_norm`](Self::clip_norm) looks), when one is finite but too large for a
+    /// rule that squares it ([`Rule::largest_gradient`]), and when a hook fails.
     ///
     /// A [`profile`](gradus_autograd::profile) shows it as `optimizer step`.
     #[track_caller]
@@ -262,6 +266,9 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
         let lr = self.lr();
         if !lr.is_finite() || lr < 0.0 {
             return Err(Kind::Rate { lr, time: self.time }.into());
+        }
+        if !self.hooks.is_empty() {
+            self.run_hooks(&&mut *model, &mut grads)?;
         }
         self.enter(model, |_| false)?;
         self.check(model, &mut grads)?;

@@ -312,3 +312,62 @@ fn a_frozen_leaf_takes_no_gradient_from_a_stale_graph() {
     assert_eq!(values(&net), [1.0, 2.0, 2.0, 3.0, 4.0]);
     assert!(Var::constant(net.0.value().clone()).id().is_none());
 }
+
+#[test]
+fn hooks_come_before_checks_clipping_and_update() {
+    let mut net = net();
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let list = seen.clone();
+    let mut opt = Sgd::new(1.0)
+        .clip_value(2.0)
+        .before_step(move |net, grads| {
+            let all = grads.named(net).into_iter().map(|(path, g)| (path, g.to_vec()));
+            list.lock().unwrap().push(all.collect::<Vec<_>>());
+            // What the backward pass did not give.
+            let missing = net.parameters()[1];
+            grads.insert(missing, [0.5].into());
+            Ok(())
+        })
+        .before_step(|net, grads| {
+            grads.named_mut(net).into_iter().filter(|(path, _)| path == "1.1").for_each(|(_, g)| *g *= 3.0);
+            Ok(())
+        });
+    let without_one = (net.0.sum(..) + net.1[1].sum(..)).backward();
+    opt.step(&mut net, without_one).unwrap();
+    // The first hook saw the gradients as they were; what the second made too large was clipped.
+    let expected = [("0".to_string(), vec![1.0, 1.0]), ("1.1".to_string(), vec![1.0, 1.0])];
+    assert_eq!(*seen.lock().unwrap(), [expected]);
+    assert_eq!(values(&net), [0.0, 1.0, 2.5, 2.0, 3.0]);
+}
+
+#[test]
+fn what_a_hook_leaves_is_checked_and_its_error_ends_the_step() {
+    let before = values(&net());
+    for (hook, wanted) in [
+        (
+            Box::new(|_: &dyn Module<f64>, _: &mut Grads<f64>| Err("peer 3 is gone".into())) as BeforeStep<f64>,
+            "before_step: peer 3",
+        ),
+        (
+            Box::new(|net, grads| {
+                grads.remove(net.parameters()[2]);
+                Ok(())
+            }),
+            "no gradient for the trainable parameters [1.1]",
+        ),
+        (
+            Box::new(|net, grads| {
+                grads.named_mut(net).into_iter().for_each(|(_, g)| *g *= f64::NAN);
+                Ok(())
+            }),
+            "the gradients of the parameters [0, 1.0, 1.1] are not finite",
+        ),
+    ] {
+        let mut net = net();
+        let g = grads(&net, 1.0);
+        let mut opt = Adam::new(0.1).check_finite(true).before_step(hook);
+        let text = opt.step(&mut net, g).unwrap_err().to_string();
+        assert!(text.starts_with(wanted), "{text}");
+        assert_eq!((values(&net), opt.steps()), (before.clone(), 0));
+    }
+}

@@ -2,7 +2,6 @@
 //! the batch, the slices that a filter sees at once into the channels. No rule is written anew: all is made of
 //! differentiable ops.
 
-use super::layer::with_bias;
 use crate::refuse::{axes, refuse, refuse_input_of};
 use gradus_autograd::{Param, Var};
 use gradus_tensor::{Conv2dOptions, ConvAlgorithm, Float, OrPanic, Shape, window_reach};
@@ -73,6 +72,14 @@ pub(super) fn conv_relu<T: Float, const N: usize>(
         1 => x.unsqueeze(2).conv2d_relu(&w.unsqueeze(2), b, g.plane()).squeeze(2),
         _ => x.conv2d_relu(w, b, g.plane()),
     }
+}
+
+/// `bias` of `[F]` on each channel of `y`.
+#[track_caller]
+pub(super) fn with_bias<T: Float>(y: Var<T>, bias: Option<&Var<T>>) -> Var<T> {
+    let Some(bias) = bias else { return y };
+    let each: Shape = (1..y.rank()).map(|a| if a == 1 { bias.shape()[0] } else { 1 }).collect();
+    y + bias.reshape(&each)
 }
 
 /// That filters `w` fit the input `x`.

@@ -1,7 +1,7 @@
 //! Convolutions of sequences, pictures and volumes.
 
-use super::fold::{Geometry, conv, conv_relu};
-use super::{Padding, PerAxis, Window, both_sides, check_groups};
+use super::fold::{Geometry, conv, conv_relu, with_bias};
+use super::window::{Padding, PerAxis, Window, both_sides, check_groups};
 use crate::init::{Init, default_parameters, redraw};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Param, Var};
@@ -26,14 +26,6 @@ impl<const N: usize> Window<N> {
         };
         Geometry { stride, padding, dilation, groups, algorithm }
     }
-}
-
-/// `bias` of `[F]` on each channel of `y`.
-#[track_caller]
-pub(super) fn with_bias<T: Float>(y: Var<T>, bias: Option<&Var<T>>) -> Var<T> {
-    let Some(bias) = bias else { return y };
-    let each: Shape = (1..y.rank()).map(|a| if a == 1 { bias.shape()[0] } else { 1 }).collect();
-    y + bias.reshape(&each)
 }
 
 /// What convolutions and their transposes let one choose.

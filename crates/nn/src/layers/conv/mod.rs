@@ -4,80 +4,10 @@ mod fold;
 mod layer;
 mod separable;
 mod transpose;
+mod window;
 
 pub use layer::{Conv1d, Conv2d, Conv3d};
 pub use separable::SeparableConv2d;
 pub use transpose::{ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
-
-use gradus_autograd::{Module, Param, Path, Visitor};
-use gradus_tensor::{ConvAlgorithm, Float};
-
-/// The zeros around a picture, a sequence (`N` is 1) or a volume (3).
-///
-/// PyTorch's `padding=p` is `Explicit([[p, p], ..])`, which `.padding(p)` of a layer makes. PyTorch's `padding="same"` is
-/// `Same`: PyTorch allows it at stride 1 only, where Keras' and its own agree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Padding<const N: usize = 2> {
-    /// None: the filter stays inside.
-    Valid,
-    /// As many as make the output `ceil(size / stride)`, the odd one at the end (bottom, right), as Keras defines it. At a
-    /// stride above 1 that is not half of the filter on each side, as most PyTorch models have it, and the filter lies
-    /// elsewhere.
-    Same,
-    /// Before and after each axis: `[[top, bottom], [left, right]]`.
-    Explicit([[usize; 2]; N]),
-}
-
-/// Plain data: no parameters.
-impl<T: Float, const N: usize> Module<T> for Padding<N> {
-    fn visit<'a>(&'a self, _: &mut Path, _: &mut dyn Visitor<'a, T>) {}
-    fn visit_mut(&mut self, _: &mut Path, _: &mut dyn FnMut(&Path, &mut Param<T>)) {}
-}
-
-/// One number for all axes, or a number for each: `3` or `[rows, columns]`.
-pub trait PerAxis<const N: usize> {
-    /// A number for each axis.
-    fn per_axis(self) -> [usize; N];
-}
-
-impl<const N: usize> PerAxis<N> for usize {
-    fn per_axis(self) -> [usize; N] {
-        [self; N]
-    }
-}
-
-impl<const N: usize> PerAxis<N> for [usize; N] {
-    fn per_axis(self) -> [usize; N] {
-        self
-    }
-}
-
-/// The same number before and after.
-pub(super) fn both_sides<const N: usize>(padding: impl PerAxis<N>) -> [[usize; 2]; N] {
-    padding.per_axis().map(|p| [p, p])
-}
-
-/// How filters move over `N` axes.
-#[derive(Clone, Copy, Debug)]
-struct Window<const N: usize> {
-    stride: [usize; N],
-    dilation: [usize; N],
-    padding: Padding<N>,
-    groups: usize,
-    algorithm: ConvAlgorithm,
-}
-
-impl<const N: usize> Window<N> {
-    fn new(groups: usize) -> Self {
-        Self { stride: [1; N], dilation: [1; N], padding: Padding::Valid, groups, algorithm: ConvAlgorithm::Fastest }
-    }
-}
-
-/// Refuses numbers that do not divide by the groups.
-#[track_caller]
-fn check_groups(op: &str, channels: usize, filters: usize, groups: usize) {
-    assert!(
-        groups > 0 && channels.is_multiple_of(groups) && filters.is_multiple_of(groups),
-        "{op}: {channels} channels and {filters} filters do not divide into {groups} groups"
-    );
-}
+pub(super) use window::both_sides;
+pub use window::{Padding, PerAxis};

@@ -1,8 +1,8 @@
 //! Transposed convolutions of sequences, pictures and volumes.
 
-use super::fold::{Ends, Geometry, conv_transpose};
-use super::layer::{conv_builders, with_bias};
-use super::{Padding, PerAxis, Window, both_sides, check_groups};
+use super::fold::{Ends, Geometry, conv_transpose, with_bias};
+use super::layer::conv_builders;
+use super::window::{Padding, PerAxis, Window, both_sides, check_groups};
 use crate::init::{Init, default_parameters, redraw};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Param, Var};
