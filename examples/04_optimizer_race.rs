@@ -29,7 +29,7 @@ fn race<R: Rule<f64>>(mut opt: Optimizer<R, f64>) -> Result<Vec<(f64, f64)>, Opt
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let racers = [
         ("SGD, lr 0.95", race(Sgd::new(0.95))?),
-        ("momentum, lr 0.1", race(Momentum::new(0.1))?),
+        ("momentum, lr 0.1", race(Sgd::with_momentum(0.1))?),
         ("AdaGrad, lr 1.5", race(Adagrad::new(1.5))?),
         ("RMSProp, lr 0.3", race(RmsProp::new(0.3))?),
         ("Adam, lr 0.3", race(Adam::new(0.3))?),

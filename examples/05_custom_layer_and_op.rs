@@ -1,8 +1,8 @@
-//! A layer and an op of one's own, each with its check against finite differences.
+//! A custom layer, op and optimiser: the first two checked against finite differences, the last against its formula.
 //!
 //! `cargo run --release --example 05_custom_layer_and_op`
 
-use gradus::check::{check, check_layer};
+use gradus::check::{check, check_layer, check_optimizer};
 use gradus::prelude::*;
 use gradus::tensor::Float;
 
@@ -62,7 +62,35 @@ fn round_ste<T: Float>(x: &Var<T>) -> Var<T> {
     custom_op("round_ste", [x], |[x]| x.round(), |p| [Some(p.gy().clone())])
 }
 
-fn main() {
+/// Signum (Bernstein, Wang, Azizzadenesheli and Anandkumar 2018), by its momentum: it steps by the sign of a running mean.
+struct Signum(f64);
+
+#[derive(RuleState)]
+struct SignumState<T: Float> {
+    mean: Tensor<T>,
+}
+
+impl<T: Float> Rule<T> for Signum {
+    type State = SignumState<T>;
+    fn name(&self) -> &'static str {
+        "Signum"
+    }
+    fn options(&self) -> Vec<(&'static str, f64)> {
+        vec![("momentum", self.0)]
+    }
+    fn init(&self, w: &Tensor<T>) -> SignumState<T> {
+        SignumState { mean: Tensor::zeros(w.shape().clone()) }
+    }
+    fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut SignumState<T>) {
+        let ([lr, decay], m) = (step.rates::<T>(), T::lit(self.0));
+        w.update_with(g, [&mut state.mean], |w, g, [mean]| {
+            *mean = m * *mean + (T::one() - m) * g;
+            *w -= lr * (mean.sign() + decay * *w);
+        });
+    }
+}
+
+fn main() -> Result<(), OptimError> {
     let mut rng = Rng::seed(0);
 
     println!("-- A layer: its parameters have paths, it is checked in f64 and trained in f32");
@@ -87,4 +115,25 @@ fn main() {
     let x = Var::leaf(Tensor::from([0.2f32, 0.7, 1.4]));
     let y = round_ste(&x);
     println!("rounded {}, gradient {}", y.value(), y.sum(..).backward()[&x]);
+
+    println!("-- An optimiser: checked against its formula, saved, and resumed");
+    check_optimizer(Optimizer::new(Signum(0.9), 0.1).weight_decay(0.01), |mean: &mut f64, w, g| {
+        *mean = 0.9 * *mean + (1.0 - 0.9) * g;
+        let sign = if *mean == 0.0 { 0.0 } else { mean.signum() };
+        w - 0.1 * (sign + 0.01 * w)
+    })
+    .expect("the rule does what the formula says");
+    let mut net = Highway::<f32>::new(4, &mut rng);
+    let mut opt = Optimizer::new(Signum(0.9), 0.01);
+    let x = Var::constant(Tensor::normal([8, 4], 0.0, 1.0, &mut rng));
+    for _ in 0..3 {
+        let loss = net.forward(&x, &mut Mode::Eval).square().mean(..);
+        opt.step(&mut net, loss.backward())?;
+    }
+    let saved = opt.state_dict();
+    let mut resumed = Optimizer::new(Signum(0.9), 0.01);
+    resumed.load_state_dict(&mut net, &saved)?;
+    assert_eq!(resumed.state_dict(), saved);
+    println!("saved after {} steps: {:?}", resumed.steps(), saved.tensors.keys());
+    Ok(())
 }

@@ -70,6 +70,7 @@ mod pages {
 
 pub use gradus_autograd::{Param, Path, Visitor};
 pub use gradus_nn::Module;
+pub use gradus_optim::RuleState;
 
 /// What most programs need: `use gradus::prelude::*;`
 pub mod prelude {

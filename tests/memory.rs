@@ -1,5 +1,6 @@
 //! Training does not depend on what fresh memory holds: not a layer, not a loss, not an optimiser.
 
+use gradus::optim::registry::{BuiltIn, RuleVisitor, Sample, for_every_rule};
 use gradus::prelude::*;
 use gradus::tensor::poison_fresh_buffers;
 
@@ -34,27 +35,21 @@ fn train<R: Rule<f32>>(mut opt: Optimizer<R, f32>) -> Vec<Vec<u32>> {
     net.state_dict().values().map(|t| t.to_vec().into_iter().map(f32::to_bits).collect()).collect()
 }
 
+struct Poisoned;
+
+impl RuleVisitor for Poisoned {
+    fn rule<R: BuiltIn>(&mut self) {
+        for Sample { code, make } in R::samples::<f32>() {
+            let before = train(make());
+            poison_fresh_buffers(true);
+            let after = train(make());
+            poison_fresh_buffers(false);
+            assert!(before == after, "{code}: something reads memory that it has not written");
+        }
+    }
+}
+
 #[test]
 fn training_leaves_the_same_bits_with_buffers_full_of_nan() {
-    type Run = fn() -> Vec<Vec<u32>>;
-    let runs: [(&str, Run); 11] = [
-        ("sgd", || train(Sgd::new(0.1))),
-        ("momentum", || train(Momentum::new(0.1))),
-        ("nesterov", || train(Nesterov::new(0.1))),
-        ("adam", || train(Adam::new(1e-2))),
-        ("adamw", || train(AdamW::new(1e-2))),
-        ("adamax", || train(Adamax::new(1e-2))),
-        ("nadam", || train(NAdam::new(1e-2))),
-        ("rmsprop", || train(RmsProp::new(1e-2))),
-        ("adagrad", || train(Adagrad::new(1e-2))),
-        ("adadelta", || train(Adadelta::new(1.0))),
-        ("lion", || train(Lion::new(1e-3))),
-    ];
-    for (name, run) in runs {
-        let before = run();
-        poison_fresh_buffers(true);
-        let after = run();
-        poison_fresh_buffers(false);
-        assert!(before == after, "{name}: something reads memory that it has not written");
-    }
+    for_every_rule(&mut Poisoned);
 }

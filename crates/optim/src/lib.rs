@@ -21,12 +21,16 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+// What `#[derive(RuleState)]` writes names the crate `gradus`.
+extern crate self as gradus;
+
 mod before_step;
 mod clip;
 mod ema;
 mod error;
 mod group;
 mod optimizer;
+pub mod registry;
 mod rule;
 mod rules;
 pub mod schedule;
@@ -36,9 +40,13 @@ pub use before_step::{BeforeStep, HookResult};
 pub use clip::{clip_grad_norm, clip_grad_value};
 pub use ema::Ema;
 pub use error::OptimError;
+pub use gradus_derive::RuleState;
 pub use group::Group;
 pub use optimizer::{Every, Optimizer};
-pub use rule::{Rule, State, Step, largest_square_root};
+pub use rule::{Rule, RuleState, Step, largest_square_root};
 pub use rules::*;
 pub use schedule::*;
 pub use state_dict::OptimizerState;
+
+#[doc(hidden)] // for what `#[derive(RuleState)]` writes
+pub use gradus_tensor as tensor;

@@ -13,10 +13,19 @@ pub struct Step {
     pub weight_decay: f64,
 }
 
+impl Step {
+    /// The learning rate and the weight decay, as elements.
+    pub fn rates<T: Float>(&self) -> [T; 2] {
+        [T::lit(self.lr), T::lit(self.weight_decay)]
+    }
+}
+
 /// An optimiser's formula for one weight. [`Optimizer`](crate::Optimizer) does all the rest: whose turn it is,
 /// groups, schedules, saving and loading.
 ///
-/// A rule of your own is as good as the built-in ones:
+/// A custom rule is as good as the built-in ones. One that remembers something between updates derives its state: see
+/// [`RuleState`].
+///
 /// ```
 /// use gradus_optim::{Optimizer, Rule, Step};
 /// use gradus_tensor::{Float, Tensor};
@@ -31,15 +40,15 @@ pub struct Step {
 ///     }
 ///     fn init(&self, _: &Tensor<T>) {}
 ///     fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, _: &mut ()) {
-///         let lr = T::lit(step.lr);
-///         w.update_with(g, [], |w, g, []| *w -= lr * g.sign());
+///         let [lr, decay] = step.rates();
+///         w.update_with(g, [], |w, g, []| *w -= lr * (g.sign() + decay * *w));
 ///     }
 /// }
 /// let opt: Optimizer<SignSgd> = Optimizer::new(SignSgd, 0.01);
 /// ```
 pub trait Rule<T: Float>: Send {
     /// What the rule remembers of each weight between updates.
-    type State: State<T>;
+    type State: RuleState<T>;
 
     /// The rule's name, which a saved state is checked against.
     fn name(&self) -> &'static str;
@@ -63,72 +72,49 @@ pub trait Rule<T: Float>: Send {
     fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut Self::State);
 }
 
-/// What a rule remembers of one weight: some tensors with names, by which they are saved and loaded.
-pub trait State<T: Float>: Send {
+/// What a rule remembers of one weight: tensors with names, by which they are saved and loaded.
+///
+/// A tensor is a state, and so is an optional one, for a rule whose options decide whether it is needed. A struct of states
+/// derives it: its tensors are named by the fields. `examples/05_custom_layer_and_op.rs` has a rule with a state.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no state of a rule",
+    note = "a rule remembers tensors: `Tensor<T>`, `Option<Tensor<T>>`, `()`, or a struct of these with `#[derive(RuleState)]`"
+)]
+pub trait RuleState<T: Float>: Send {
     /// Every tensor with its name, in a fixed order.
-    fn tensors(&self) -> Vec<(&'static str, &Tensor<T>)>;
+    fn tensors(&self) -> Vec<(String, &Tensor<T>)>;
     /// As [`tensors`](Self::tensors), to be replaced.
-    fn tensors_mut(&mut self) -> Vec<(&'static str, &mut Tensor<T>)>;
+    fn tensors_mut(&mut self) -> Vec<(String, &mut Tensor<T>)>;
 }
 
 /// Nothing to remember.
-impl<T: Float> State<T> for () {
-    fn tensors(&self) -> Vec<(&'static str, &Tensor<T>)> {
+impl<T: Float> RuleState<T> for () {
+    fn tensors(&self) -> Vec<(String, &Tensor<T>)> {
         Vec::new()
     }
-    fn tensors_mut(&mut self) -> Vec<(&'static str, &mut Tensor<T>)> {
+    fn tensors_mut(&mut self) -> Vec<(String, &mut Tensor<T>)> {
         Vec::new()
     }
 }
 
-/// A field of a rule's state: a tensor, or an optional one if an option of the rule decides whether there is one.
-pub(crate) trait Field<T: Float> {
-    fn tensor(&self) -> Option<&Tensor<T>>;
-    fn tensor_mut(&mut self) -> Option<&mut Tensor<T>>;
-}
-
-impl<T: Float> Field<T> for Tensor<T> {
-    fn tensor(&self) -> Option<&Tensor<T>> {
-        Some(self)
+/// Named by the field that it is in.
+impl<T: Float> RuleState<T> for Tensor<T> {
+    fn tensors(&self) -> Vec<(String, &Tensor<T>)> {
+        vec![(String::new(), self)]
     }
-    fn tensor_mut(&mut self) -> Option<&mut Tensor<T>> {
-        Some(self)
+    fn tensors_mut(&mut self) -> Vec<(String, &mut Tensor<T>)> {
+        vec![(String::new(), self)]
     }
 }
 
-impl<T: Float> Field<T> for Option<Tensor<T>> {
-    fn tensor(&self) -> Option<&Tensor<T>> {
-        self.as_ref()
+impl<T: Float, S: RuleState<T>> RuleState<T> for Option<S> {
+    fn tensors(&self) -> Vec<(String, &Tensor<T>)> {
+        self.iter().flat_map(S::tensors).collect()
     }
-    fn tensor_mut(&mut self) -> Option<&mut Tensor<T>> {
-        self.as_mut()
+    fn tensors_mut(&mut self) -> Vec<(String, &mut Tensor<T>)> {
+        self.iter_mut().flat_map(S::tensors_mut).collect()
     }
 }
-
-/// Declares the state of a rule; the tensors' names in the saved state are the fields'.
-macro_rules! state {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug)]
-        pub struct $name<T: gradus_tensor::Float> {
-            $($(#[$field_doc])* pub $field: $type,)*
-        }
-
-        impl<T: gradus_tensor::Float> $crate::rule::State<T> for $name<T> {
-            fn tensors(&self) -> Vec<(&'static str, &gradus_tensor::Tensor<T>)> {
-                let mut list = Vec::new();
-                $(list.extend($crate::rule::Field::tensor(&self.$field).map(|t| (stringify!($field), t)));)*
-                list
-            }
-            fn tensors_mut(&mut self) -> Vec<(&'static str, &mut gradus_tensor::Tensor<T>)> {
-                let mut list = Vec::new();
-                $(list.extend($crate::rule::Field::tensor_mut(&mut self.$field).map(|t| (stringify!($field), t)));)*
-                list
-            }
-        }
-    };
-}
-pub(crate) use state;
 
 /// The largest size of a number whose square `T` can hold, 1.8e19 for `f32`: see [`Rule::largest_gradient`].
 pub fn largest_square_root<T: Float>() -> T {
@@ -139,6 +125,11 @@ pub fn largest_square_root<T: Float>() -> T {
 /// Zeros of `w`'s shape.
 pub(crate) fn zeros_like<T: Float>(w: &Tensor<T>) -> Tensor<T> {
     Tensor::zeros(w.shape().clone())
+}
+
+/// The shares of the old value and of the new one in a running mean that keeps `beta` of the old.
+pub(crate) fn ema<T: Float>(beta: f64) -> [T; 2] {
+    [T::lit(beta), T::lit(1.0 - beta)]
 }
 
 /// Checks an option on behalf of a builder method.

@@ -2,7 +2,7 @@
 
 use crate::error::{Kind, OptimError};
 use crate::optimizer::{Every, Optimizer};
-use crate::rule::{Rule, State};
+use crate::rule::{Rule, RuleState};
 use gradus_autograd::Module;
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;

@@ -1,79 +1,205 @@
-//! Adam: running means of the gradient and of its square.
+//! Adam and its kin: running means of the gradient and of its size.
 
-use crate::Optimizer;
-use crate::rule::{Rule, Step, assert_option, largest_square_root, state, zeros_like};
-use gradus_tensor::{Float, Tensor};
+use super::table::{names::*, rules};
 
-/// Adam, which follows a running mean of the gradient, divided by a running root mean square of it, both corrected
-/// for having started at 0:
-///
-/// ```text
-/// g <- g + weight_decay w
-/// m <- beta1 m + (1 - beta1) g
-/// v <- beta2 v + (1 - beta2) g²
-/// w <- w - lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
-/// ```
-///
-/// AMSGrad puts the largest `v` so far in its place. Weight decay is added to the gradient here, and so divided with
-/// it; [`AdamW`](crate::AdamW) keeps it apart.
-///
-/// Kingma and Ba, *Adam: a method for stochastic optimization*, 2015; AMSGrad: Reddi, Kale and Kumar, *On the
-/// convergence of Adam and beyond*, 2018.
-///
-/// ```
-/// use gradus_optim::{Adam, Optimizer};
-/// let opt: Optimizer<Adam> = Adam::new(1e-3).betas(0.9, 0.98).eps(1e-9).amsgrad(true);
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct Adam {
-    pub(super) betas: (f64, f64),
-    pub(super) eps: f64,
-    pub(super) amsgrad: bool,
+rules! {
+    /// Adam follows a running mean of the gradient, divided by a running root mean square of it, both corrected for having
+    /// started at 0:
+    ///
+    /// ```text
+    /// g <- g + weight_decay w
+    /// m <- beta1 m + (1 - beta1) g
+    /// v <- beta2 v + (1 - beta2) g²
+    /// w <- w - lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
+    /// ```
+    ///
+    /// AMSGrad puts the largest `v` so far in its place. Weight decay is added to the gradient here, and so divided with it;
+    /// [`AdamW`] keeps it apart.
+    ///
+    /// Kingma and Ba, *Adam: a method for stochastic optimization*, 2015; AMSGrad: Reddi, Kale and Kumar, *On the convergence
+    /// of Adam and beyond*, 2018.
+    ///
+    /// ```
+    /// use gradus_optim::{Adam, Optimizer};
+    /// let opt: Optimizer<Adam> = Adam::new(1e-3).betas(0.9, 0.98).eps(1e-9).amsgrad(true);
+    /// ```
+    #[doc(alias = "AMSGrad")]
+    Adam(lr = 1e-3) {
+        /// How much of the running means of the gradient and of its square a step keeps.
+        betas(beta1: f64 = 0.9, beta2: f64 = 0.999) in 0.0..1.0;
+        /// Added to the divisor for numerical stability.
+        eps(eps: f64 = 1e-8) in 0.0..;
+        /// Divides by the largest running mean square so far, so that no weight's rate ever rises again.
+        amsgrad(amsgrad: bool = false);
+    }
+    state AdamState(self, w) {
+        /// The running mean of gradients.
+        exp_avg: Tensor<T> = zeros_like(w),
+        /// The running mean of squared gradients.
+        exp_avg_sq: Tensor<T> = zeros_like(w),
+        /// The largest that mean has been, with AMSGrad.
+        max_exp_avg_sq: Option<Tensor<T>> = self.amsgrad.then(|| zeros_like(w)),
+    }
+    largest_gradient = largest_square_root();
+    update(self, step, w, g, s) {
+        let moments = Moments { betas: [self.beta1, self.beta2], eps: self.eps, coupled: step.weight_decay, shrink: 1.0 };
+        moments.step(step, w, g, [&mut s.exp_avg, &mut s.exp_avg_sq], s.max_exp_avg_sq.as_mut());
+    }
+    samples { Adam::new(0.05), Adam::new(0.05).amsgrad(true).weight_decay(1e-4), Adam::new(0.05).betas(0.8, 0.95).eps(1e-6) }
+
+    /// AdamW is [`Adam`] whose weight decay does not pass through the running means, but shrinks the weight itself:
+    /// `w <- (1 - lr weight_decay) w`, then Adam's step with the bare gradient.
+    ///
+    /// Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019.
+    ///
+    /// ```
+    /// use gradus_optim::{AdamW, Optimizer};
+    /// let opt: Optimizer<AdamW> = AdamW::new(3e-4).weight_decay(0.1);
+    /// ```
+    AdamW(lr = 1e-3, weight_decay = 0.01) {
+        /// How much of the running means of the gradient and of its square a step keeps.
+        betas(beta1: f64 = 0.9, beta2: f64 = 0.999) in 0.0..1.0;
+        /// Added to the divisor for numerical stability.
+        eps(eps: f64 = 1e-8) in 0.0..;
+        /// Divides by the largest running mean square so far, so that no weight's rate ever rises again.
+        amsgrad(amsgrad: bool = false);
+    }
+    state AdamWState(self, w) {
+        /// The running mean of gradients.
+        exp_avg: Tensor<T> = zeros_like(w),
+        /// The running mean of squared gradients.
+        exp_avg_sq: Tensor<T> = zeros_like(w),
+        /// The largest that mean has been, with AMSGrad.
+        max_exp_avg_sq: Option<Tensor<T>> = self.amsgrad.then(|| zeros_like(w)),
+    }
+    largest_gradient = largest_square_root();
+    update(self, step, w, g, s) {
+        let shrink = 1.0 - step.lr * step.weight_decay;
+        let moments = Moments { betas: [self.beta1, self.beta2], eps: self.eps, coupled: 0.0, shrink };
+        moments.step(step, w, g, [&mut s.exp_avg, &mut s.exp_avg_sq], s.max_exp_avg_sq.as_mut());
+    }
+    samples { AdamW::new(0.05).weight_decay(1e-3), AdamW::new(0.05).amsgrad(true).weight_decay(1e-3) }
+
+    /// Adamax is [`Adam`] under the infinity norm:
+    ///
+    /// ```text
+    /// g <- g + weight_decay w
+    /// m <- beta1 m + (1 - beta1) g
+    /// u <- max(beta2 u, |g| + eps)
+    /// w <- w - lr m / (1 - beta1^t) / u
+    /// ```
+    ///
+    /// Kingma and Ba, *Adam: a method for stochastic optimization*, 2015, section 7.1.
+    Adamax(lr = 2e-3) {
+        /// How much of the running mean of the gradient, and of its largest size, a step keeps.
+        betas(beta1: f64 = 0.9, beta2: f64 = 0.999) in 0.0..1.0;
+        /// Added to the gradient's size for numerical stability.
+        eps(eps: f64 = 1e-8) in 0.0..;
+    }
+    state AdamaxState(self, w) {
+        /// The running mean of gradients.
+        exp_avg: Tensor<T> = zeros_like(w),
+        /// The decaying maximum of the gradient's size.
+        exp_inf: Tensor<T> = zeros_like(w),
+    }
+    update(self, step, w, g, s) {
+        let rate = T::lit(step.lr / (1.0 - self.beta1.powf(step.t as f64)));
+        let ([keep1, take1], keep2) = (ema::<T>(self.beta1), T::lit(self.beta2));
+        let (eps, decay) = (T::lit(self.eps), T::lit(step.weight_decay));
+        w.update_with(g, [&mut s.exp_avg, &mut s.exp_inf], move |w, g, [m, u]| {
+            let g = g + decay * *w;
+            *m = keep1 * *m + take1 * g;
+            *u = (keep2 * *u).maximum(g.abs() + eps);
+            *w -= rate * *m / *u;
+        });
+    }
+    samples { Adamax::new(0.05) }
+
+    /// NAdam is [`Adam`] with Nesterov's momentum, which follows a schedule of its own:
+    ///
+    /// ```text
+    /// g   <- g + weight_decay w             (decoupled: w <- (1 - lr weight_decay) w instead)
+    /// mu  <- beta1 (1 - 0.96^(t momentum_decay) / 2),  next <- the same at t + 1
+    /// p   <- p mu                           (p = 1 before the first step)
+    /// m   <- beta1 m + (1 - beta1) g
+    /// v   <- beta2 v + (1 - beta2) g²
+    /// w   <- w - lr ((1 - mu) / (1 - p) g + next / (1 - p next) m) / (sqrt(v / (1 - beta2^t)) + eps)
+    /// ```
+    ///
+    /// Dozat, *Incorporating Nesterov momentum into Adam*, 2016.
+    #[doc(alias = "Nadam")]
+    NAdam(lr = 2e-3) {
+        /// How much of the running means of the gradient and of its square a step keeps.
+        betas(beta1: f64 = 0.9, beta2: f64 = 0.999) in 0.0..1.0;
+        /// Added to the divisor for numerical stability.
+        eps(eps: f64 = 1e-8) in 0.0..;
+        /// How fast the momentum rises to `beta1`.
+        momentum_decay(momentum_decay: f64 = 4e-3) in 0.0..;
+        /// Whether weight decay shrinks the weight itself, as in [`AdamW`], instead of being added to the gradient.
+        decoupled_weight_decay(decoupled_weight_decay: bool = false);
+    }
+    state NAdamState(self, w) {
+        /// The running mean of gradients.
+        exp_avg: Tensor<T> = zeros_like(w),
+        /// The running mean of squared gradients.
+        exp_avg_sq: Tensor<T> = zeros_like(w),
+        /// The product of the momenta of all steps so far, as a scalar.
+        mu_product: Tensor<T> = Tensor::scalar(T::one()),
+    }
+    largest_gradient = largest_square_root();
+    update(self, step, w, g, s) {
+        let mu = |t: u64| self.beta1 * (1.0 - 0.5 * 0.96f64.powf(t as f64 * self.momentum_decay));
+        let (mu, next) = (mu(step.t), mu(step.t + 1));
+        s.mu_product *= mu;
+        let product = s.mu_product.item().to_f64();
+        let by_gradient = T::lit(step.lr * (1.0 - mu) / (1.0 - product));
+        let by_mean = T::lit(step.lr * next / (1.0 - product * next));
+        let scale = T::lit(1.0 / (1.0 - self.beta2.powf(step.t as f64)));
+        let ([keep1, take1], [keep2, take2], eps) = (ema::<T>(self.beta1), ema::<T>(self.beta2), T::lit(self.eps));
+        let (coupled, shrink) = match self.decoupled_weight_decay {
+            true => (T::zero(), T::lit(1.0 - step.lr * step.weight_decay)),
+            false => (T::lit(step.weight_decay), T::one()),
+        };
+        w.update_with(g, [&mut s.exp_avg, &mut s.exp_avg_sq], move |w, g, [m, v]| {
+            let g = g + coupled * *w;
+            *m = keep1 * *m + take1 * g;
+            *v = keep2 * *v + take2 * g * g;
+            *w = shrink * *w - (by_gradient * g + by_mean * *m) / ((*v * scale).sqrt() + eps);
+        });
+    }
+    samples { NAdam::new(0.05), NAdam::new(0.05).momentum_decay(0.01).decoupled_weight_decay(true).weight_decay(1e-4) }
 }
 
-impl Default for Adam {
-    fn default() -> Self {
-        Self { betas: (0.9, 0.999), eps: 1e-8, amsgrad: false }
-    }
+/// What [`Adam`] and [`AdamW`] share: `coupled` is the weight decay that goes into the gradient, `shrink` the factor that
+/// multiplies the weight beforehand.
+struct Moments {
+    betas: [f64; 2],
+    eps: f64,
+    coupled: f64,
+    shrink: f64,
 }
 
-impl Adam {
-    /// Learning rate `lr` (PyTorch's default is 1e-3), betas 0.9 and 0.999, `eps` 1e-8.
-    pub fn new<T: Float>(lr: f64) -> Optimizer<Self, T> {
-        Optimizer::new(Self::default(), lr)
-    }
-
-    pub(super) fn options(&self) -> Vec<(&'static str, f64)> {
-        vec![("beta1", self.betas.0), ("beta2", self.betas.1), ("eps", self.eps), ("amsgrad", self.amsgrad.into())]
-    }
-
-    pub(super) fn init<T: Float>(&self, w: &Tensor<T>) -> AdamState<T> {
-        AdamState { exp_avg: zeros_like(w), exp_avg_sq: zeros_like(w), max_exp_avg_sq: self.amsgrad.then(|| zeros_like(w)) }
-    }
-
-    /// One step; `coupled` is the weight decay that goes into the gradient, `shrink` the factor that the weight is
-    /// multiplied by beforehand.
-    pub(super) fn step<T: Float>(
+impl Moments {
+    fn step<T: Float>(
         &self,
         step: &Step,
-        (coupled, shrink): (f64, f64),
         w: &mut Tensor<T>,
         g: &Tensor<T>,
-        state: &mut AdamState<T>,
+        means: [&mut Tensor<T>; 2],
+        largest: Option<&mut Tensor<T>>,
     ) {
-        let (beta1, beta2) = self.betas;
-        let (correct1, correct2) = (1.0 - beta1.powf(step.t as f64), 1.0 - beta2.powf(step.t as f64));
-        let (keep1, take1, keep2, take2) = (T::lit(beta1), T::lit(1.0 - beta1), T::lit(beta2), T::lit(1.0 - beta2));
+        let [correct1, correct2] = self.betas.map(|beta| 1.0 - beta.powf(step.t as f64));
+        let [[keep1, take1], [keep2, take2]] = self.betas.map(ema::<T>);
         let (rate, scale, eps) = (T::lit(step.lr / correct1), T::lit(1.0 / correct2.sqrt()), T::lit(self.eps));
-        let (coupled, shrink) = (T::lit(coupled), T::lit(shrink));
+        let (coupled, shrink) = (T::lit(self.coupled), T::lit(self.shrink));
         let moments = move |w: &mut T, g: T, m: &mut T, v: &mut T| {
             let g = g + coupled * *w;
             *w *= shrink;
             *m = keep1 * *m + take1 * g;
             *v = keep2 * *v + take2 * g * g;
         };
-        let (m, v) = (&mut state.exp_avg, &mut state.exp_avg_sq);
-        match &mut state.max_exp_avg_sq {
+        let [m, v] = means;
+        match largest {
             None => w.update_with(g, [m, v], move |w, g, [m, v]| {
                 moments(w, g, m, v);
                 *w -= rate * *m / (v.sqrt() * scale + eps);
@@ -84,83 +210,5 @@ impl Adam {
                 *w -= rate * *m / (max.sqrt() * scale + eps);
             }),
         }
-    }
-}
-
-/// The options that Adam and AdamW share.
-macro_rules! adam_options {
-    ($rule:ty, |$optimizer:ident| $adam:expr) => {
-        impl<T: Float> Optimizer<$rule, T> {
-            /// How much of the running means of the gradient and of its square a step keeps; 0.9 and 0.999 by
-            /// default.
-            ///
-            /// # Panics
-            /// When one is not in `0.0..1.0`.
-            #[track_caller]
-            pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
-                assert_option("beta1", beta1, 0.0..1.0);
-                assert_option("beta2", beta2, 0.0..1.0);
-                let $optimizer = &mut self;
-                $adam.betas = (beta1, beta2);
-                self
-            }
-
-            /// What keeps the divisor from 0; 1e-8 by default.
-            ///
-            /// # Panics
-            /// When `eps` is negative or not finite.
-            #[track_caller]
-            pub fn eps(mut self, eps: f64) -> Self {
-                assert_option("eps", eps, 0.0..);
-                let $optimizer = &mut self;
-                $adam.eps = eps;
-                self
-            }
-
-            /// Divides by the largest running mean square so far, so that no weight's rate ever rises again.
-            pub fn amsgrad(mut self, amsgrad: bool) -> Self {
-                let $optimizer = &mut self;
-                $adam.amsgrad = amsgrad;
-                self
-            }
-        }
-    };
-}
-pub(super) use adam_options;
-adam_options!(Adam, |optimizer| optimizer.rule);
-
-state! {
-    /// What [`Adam`] and [`AdamW`](crate::AdamW) remember.
-    AdamState {
-        /// The running mean of gradients.
-        exp_avg: Tensor<T>,
-        /// The running mean of squared gradients.
-        exp_avg_sq: Tensor<T>,
-        /// The largest that mean has been, with AMSGrad.
-        max_exp_avg_sq: Option<Tensor<T>>,
-    }
-}
-
-impl<T: Float> Rule<T> for Adam {
-    type State = AdamState<T>;
-
-    fn name(&self) -> &'static str {
-        "Adam"
-    }
-
-    fn options(&self) -> Vec<(&'static str, f64)> {
-        self.options()
-    }
-
-    fn largest_gradient(&self) -> Option<T> {
-        Some(largest_square_root())
-    }
-
-    fn init(&self, w: &Tensor<T>) -> AdamState<T> {
-        self.init(w)
-    }
-
-    fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut AdamState<T>) {
-        self.step(step, (step.weight_decay, 1.0), w, g, state);
     }
 }

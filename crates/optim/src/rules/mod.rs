@@ -1,25 +1,20 @@
-//! The optimisers, one a file, each with its formula and where it is from.
+//! The optimisers, as tables of entries: `table.rs` says what an entry holds and what it yields.
 
-mod adadelta;
-mod adagrad;
-mod adam;
-mod adamax;
-mod adamw;
-mod lion;
-mod momentum;
-mod nadam;
-mod nesterov;
-mod rmsprop;
-mod sgd;
+mod table;
 
-pub use adadelta::{Adadelta, AdadeltaState};
-pub use adagrad::{Adagrad, AdagradState};
-pub use adam::{Adam, AdamState};
-pub use adamax::{Adamax, AdamaxState};
-pub use adamw::AdamW;
-pub use lion::{Lion, LionState};
-pub use momentum::{Momentum, MomentumState};
-pub use nadam::{NAdam, NAdamState};
-pub use nesterov::Nesterov;
-pub use rmsprop::{RmsProp, RmsPropState};
-pub use sgd::{Sgd, SgdState};
+/// A table that is not listed here is not compiled, and an optimiser is nowhere but in a table: so what runs over all tables
+/// runs over all optimisers.
+macro_rules! tables {
+    ($($table:ident)*) => {
+        $(
+            mod $table;
+            pub use $table::*;
+        )*
+
+        pub(crate) fn visit(v: &mut impl crate::registry::RuleVisitor) {
+            $($table::visit(v);)*
+        }
+    };
+}
+
+tables! { descent adaptive adam }

@@ -58,10 +58,10 @@ fn rules() {
     c.rule("sgd momentum", Sgd::new(0.1).momentum(0.9));
     c.rule("sgd momentum dampening wd", Sgd::new(0.1).momentum(0.8).dampening(0.3).weight_decay(0.05));
     c.rule("sgd nesterov wd", Sgd::new(0.1).momentum(0.9).nesterov(true).weight_decay(0.05));
-    c.rule("momentum", Momentum::new(0.1));
-    c.rule("momentum wd", Momentum::new(0.05).momentum(0.8).weight_decay(0.02));
-    c.rule("nesterov", Nesterov::new(0.1));
-    c.rule("nesterov wd", Nesterov::new(0.05).momentum(0.8).weight_decay(0.02));
+    c.rule("momentum", Sgd::with_momentum(0.1));
+    c.rule("momentum wd", Sgd::with_momentum(0.05).momentum(0.8).weight_decay(0.02));
+    c.rule("nesterov", Sgd::with_nesterov(0.1));
+    c.rule("nesterov wd", Sgd::with_nesterov(0.05).momentum(0.8).weight_decay(0.02));
     c.rule("adagrad", Adagrad::new(0.1));
     let all = Adagrad::new(0.1).lr_decay(0.1).initial_accumulator_value(0.2).eps(1e-7).weight_decay(0.05);
     c.rule("adagrad all", all);

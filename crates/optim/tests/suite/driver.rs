@@ -263,11 +263,11 @@ fn a_state_from_before_the_first_step_loads() {
 #[test]
 fn the_state_of_what_is_frozen_now_is_kept() {
     let mut net = net();
-    let mut opt = Momentum::new(0.1);
+    let mut opt = Sgd::with_momentum(0.1);
     let g = grads(&net, 1.0);
     opt.step(&mut net, g).unwrap();
     net.1.set_trainable(false);
-    let mut again = Momentum::new(0.1);
+    let mut again = Sgd::with_momentum(0.1);
     again.load_state_dict(&mut net, &opt.state_dict()).unwrap();
     assert_eq!(again.state_dict(), opt.state_dict());
 }

@@ -1,6 +1,7 @@
 //! What must hold for every rule.
 
 use gradus_autograd::{Module, Param, Path, Var, Visitor};
+use gradus_optim::registry::{BuiltIn, RuleVisitor, for_every_rule};
 use gradus_optim::*;
 use gradus_tensor::{Float, Rng, Tensor};
 use proptest::prelude::*;
@@ -53,27 +54,21 @@ impl<T: Float> Named<T> {
     }
 }
 
-/// Calls `$check(name, || optimiser)` for every rule, with most of its options on, and a rate at which it gets
-/// to the bottom of the bowl.
+/// Calls `$check(code, make, args)` for every sample of every built-in rule.
 macro_rules! every_rule {
-    ($check:ident $(, $arg:expr)*) => { every_rule!(($check) $(, $arg)*) };
-    ($check:ident !) => { every_rule!(($check !)) };
-    (($($check:tt)+) $(, $arg:expr)*) => {
-        $($check)+("sgd", || Sgd::new(0.05) $(, $arg)*);
-        $($check)+("sgd nesterov", || Sgd::new(0.02).momentum(0.9).nesterov(true).weight_decay(1e-4) $(, $arg)*);
-        $($check)+("momentum", || Momentum::new(0.02) $(, $arg)*);
-        $($check)+("nesterov", || Nesterov::new(0.02) $(, $arg)*);
-        $($check)+("adagrad", || Adagrad::new(0.5).lr_decay(1e-3) $(, $arg)*);
-        $($check)+("rmsprop", || RmsProp::new(0.01) $(, $arg)*);
-        $($check)+("rmsprop all", || RmsProp::new(0.002).momentum(0.5).centered(true).eps(1e-2) $(, $arg)*);
-        $($check)+("adam", || Adam::new(0.05) $(, $arg)*);
-        $($check)+("adam amsgrad", || Adam::new(0.05).amsgrad(true).weight_decay(1e-4) $(, $arg)*);
-        $($check)+("adamw", || AdamW::new(0.05).weight_decay(1e-3) $(, $arg)*);
-        $($check)+("adadelta", || Adadelta::new(0.2).eps(1e-3) $(, $arg)*);
-        $($check)+("adamax", || Adamax::new(0.05) $(, $arg)*);
-        $($check)+("nadam", || NAdam::new(0.05) $(, $arg)*);
-        $($check)+("lion", || Lion::new(0.01).weight_decay(1e-3) $(, $arg)*);
-    };
+    ($check:ident::<$t:ty>($($arg:ident: $arg_type:ty),*)) => {{
+        struct Each {
+            $($arg: $arg_type,)*
+        }
+        impl RuleVisitor for Each {
+            fn rule<R: BuiltIn>(&mut self) {
+                for sample in R::samples::<$t>() {
+                    $check(sample.code, sample.make $(, self.$arg)*);
+                }
+            }
+        }
+        for_every_rule(&mut Each { $($arg),* });
+    }};
 }
 
 fn converges<R: Rule<f64>>(name: &str, make: impl Fn() -> Optimizer<R, f64>) {
@@ -86,7 +81,7 @@ fn converges<R: Rule<f64>>(name: &str, make: impl Fn() -> Optimizer<R, f64>) {
 
 #[test]
 fn every_rule_gets_to_the_bottom_of_a_bowl() {
-    every_rule!(converges);
+    every_rule!(converges::<f64>());
 }
 
 fn order_does_not_matter<R: Rule<f32>>(name: &str, make: impl Fn() -> Optimizer<R, f32>, seed: u64) {
@@ -132,12 +127,12 @@ proptest! {
 
     #[test]
     fn the_order_of_parameters_does_not_matter(seed in 0u64..1000) {
-        every_rule!(order_does_not_matter, seed);
+        every_rule!(order_does_not_matter::<f32>(seed: u64));
     }
 
     #[test]
     fn saved_and_loaded_it_goes_on_bit_for_bit(cut in 0usize..12) {
-        every_rule!(goes_on, cut);
+        every_rule!(goes_on::<f32>(cut: usize));
     }
 }
 
@@ -149,21 +144,22 @@ fn after_20<T: Float, R: Rule<T>>(mut opt: Optimizer<R, T>) -> Values {
     net.values()
 }
 
-fn agrees<R: Rule<f32> + Rule<f64>>(name: &str, single: Optimizer<R, f32>, double: Optimizer<R, f64>) {
-    let (single, double) = (after_20(single), after_20(double));
-    for (x, y) in single.iter().flat_map(|p| &p.1).zip(double.iter().flat_map(|p| &p.1)) {
-        assert!((x - y).abs() < 2e-5, "{name}: {x} in f32, {y} in f64");
+struct Agrees;
+
+impl RuleVisitor for Agrees {
+    fn rule<R: BuiltIn>(&mut self) {
+        for (single, double) in R::samples::<f32>().into_iter().zip(R::samples::<f64>()) {
+            let (x, y) = (after_20((single.make)()), after_20((double.make)()));
+            for (x, y) in x.iter().flat_map(|p| &p.1).zip(y.iter().flat_map(|p| &p.1)) {
+                assert!((x - y).abs() < 2e-5, "{}: {x} in f32, {y} in f64", single.code);
+            }
+        }
     }
 }
 
 #[test]
 fn single_precision_is_close_to_double() {
-    macro_rules! check {
-        ($name:expr, || $opt:expr) => {
-            agrees($name, $opt, $opt)
-        };
-    }
-    every_rule!(check!);
+    for_every_rule(&mut Agrees);
 }
 
 fn large<R: Rule<f32>>(name: &str, make: impl Fn() -> Optimizer<R, f32> + Sync) {
@@ -187,5 +183,40 @@ fn large<R: Rule<f32>>(name: &str, make: impl Fn() -> Optimizer<R, f32> + Sync) 
 
 #[test]
 fn the_number_of_threads_does_not_show() {
-    every_rule!(large);
+    every_rule!(large::<f32>());
+}
+
+struct Options;
+
+impl RuleVisitor for Options {
+    fn rule<R: BuiltIn>(&mut self) {
+        let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, -1e-9, 0.0, 0.5, 1.0, 1.5, 1e9];
+        for option in R::hyper_parameters() {
+            let key = format!("option.{}", option.name);
+            let fresh = Optimizer::<R, f64>::new(R::default(), R::LR).state_dict();
+            assert_eq!(fresh.scalars[&key], option.default, "{} {key}", R::NAME);
+            assert!((option.accepts)(option.default), "{} {key}", R::NAME);
+            for value in values.into_iter().filter(|v| option.range != "true or false" || (option.accepts)(*v)) {
+                let set = std::panic::catch_unwind(|| R::with(option.method, value).state_dict());
+                match set {
+                    Ok(state) => {
+                        assert!((option.accepts)(value), "{} takes {key} = {value}, outside of {}", R::NAME, option.range);
+                        assert_eq!(state.scalars[&key], value, "{} {key}", R::NAME);
+                    }
+                    Err(panic) => {
+                        let text = panic.downcast::<String>().unwrap();
+                        assert!(
+                            !(option.accepts)(value) && text.contains("wanted a finite number in"),
+                            "{key} = {value}: {text}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn options_are_set_by_their_methods_within_their_ranges() {
+    for_every_rule(&mut Options);
 }

@@ -1,8 +1,8 @@
 //! A saved state is loaded into an optimiser that is set up alike, and into no other.
 
-use gradus_autograd::Param;
+use gradus_autograd::{Module, Param};
 use gradus_optim::*;
-use gradus_tensor::Tensor;
+use gradus_tensor::{Float, Tensor};
 
 type Opt = Optimizer<Sgd, f64>;
 
@@ -112,4 +112,71 @@ fn counts_and_rates_that_cannot_be_are_refused() {
         assert!(text.contains(&format!("{key} is {value} in the state; expected a")), "{text}");
         assert_eq!(opt.state_dict(), good);
     }
+}
+
+/// A rule around another: weights that follow those of the inner rule slowly (Zhang et al., 2019).
+struct Lookahead<R> {
+    inner: R,
+}
+
+#[derive(RuleState)]
+struct LookaheadState<T: Float, S> {
+    slow: Tensor<T>,
+    unused: Option<Tensor<T>>,
+    inner: S,
+    nothing: (),
+}
+
+impl<T: Float, R: Rule<T>> Rule<T> for Lookahead<R> {
+    type State = LookaheadState<T, R::State>;
+    fn name(&self) -> &'static str {
+        "Lookahead"
+    }
+    fn init(&self, w: &Tensor<T>) -> Self::State {
+        LookaheadState { slow: w.copy(), unused: None, inner: self.inner.init(w), nothing: () }
+    }
+    fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, s: &mut Self::State) {
+        self.inner.update(step, w, g, &mut s.inner);
+        if step.t.is_multiple_of(2) {
+            let half = T::lit(0.5);
+            s.slow.update_with(w, [], |slow, w, []| *slow += half * (w - *slow));
+            *w = s.slow.copy();
+        }
+    }
+}
+
+#[test]
+fn a_derived_state_is_saved_by_its_fields_and_goes_on_bit_for_bit() {
+    let make = || Optimizer::<_, f64>::new(Lookahead { inner: Adam::default() }, 0.1);
+    let run = |opt: &mut Optimizer<Lookahead<Adam>, f64>, net: &mut Vec<Param<f64>>, steps| {
+        for _ in 0..steps {
+            let grads = net[0].square().sum(..).backward();
+            opt.step(net, grads).unwrap();
+        }
+    };
+    let (mut net, mut opt) = (vec![Param::new(Tensor::from([1.0, 2.0]))], make());
+    run(&mut opt, &mut net, 3);
+    let (weights, saved) = (net.state_dict(), opt.state_dict());
+    let names: Vec<_> = saved.tensors.keys().map(String::as_str).collect();
+    assert_eq!(names, ["0.inner.exp_avg", "0.inner.exp_avg_sq", "0.slow"]);
+    run(&mut opt, &mut net, 3);
+    let (mut again, mut fresh) = (vec![Param::new(Tensor::from([0.0, 0.0]))], make());
+    again.load_state_dict(&weights).unwrap();
+    fresh.load_state_dict(&mut again, &saved).unwrap();
+    run(&mut fresh, &mut again, 3);
+    assert_eq!(net[0].value().to_vec(), again[0].value().to_vec());
+    assert_eq!(fresh.state_dict(), opt.state_dict());
+}
+
+/// Without a parameter bounded by `Float`, a state is one of `f32`; a tuple struct's fields are named by their numbers.
+#[derive(RuleState)]
+struct Pair(Tensor, Option<Tensor>);
+
+#[test]
+fn a_derived_state_of_one_element_type() {
+    let mut pair = Pair(Tensor::zeros([2]), Some(Tensor::ones([1])));
+    let named = |pair: &Pair| pair.tensors().into_iter().map(|(name, t)| (name, t.to_vec())).collect::<Vec<_>>();
+    assert_eq!(named(&pair), [("0".to_string(), vec![0.0, 0.0]), ("1".to_string(), vec![1.0])]);
+    *pair.tensors_mut()[1].1 = Tensor::full([1], 3.0);
+    assert_eq!(named(&pair)[1].1, [3.0]);
 }
