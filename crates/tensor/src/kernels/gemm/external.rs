@@ -78,7 +78,7 @@ impl Grid {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Mat, blocked};
+    use super::super::{Mat, five_loops};
     use super::*;
     use crate::rng::Rng;
 
@@ -129,7 +129,7 @@ mod tests {
                     kernel(Gemm { m, k, n, a, b, beta, end, c: &mut c, ldc }, threads);
                     c
                 };
-                let (ours, theirs) = (run(blocked::blocked, true), run(product, true));
+                let (ours, theirs) = (run(five_loops::product, true), run(product, true));
                 let bound = T::EPSILON * T::lit(4.0 * (4.0 + k as f64));
                 for (at, (&x, &y)) in ours.iter().zip(&theirs).enumerate() {
                     let written = at % ldc < n;

@@ -1,23 +1,32 @@
-//! Matrix products: `C <- A B + beta C`.
+//! Matrix products: `C <- A B + beta C`, in BLIS' terms.
+//!
+//! This file decides by shape: a product with a vector (`gemv`), a sum cut into parts, the transposed product, or the plain one.
+//! `five_loops.rs` is the plain one: loops 5 and 4. `macro_kernel.rs` has loops 3 to 1, `micro_kernel.rs` the loop over `kc`,
+//! `blocking.rs` the sizes `mc kc nc`, `pack.rs` the packing. `packed.rs` multiplies by a B that is packed once for many products.
+//! `external.rs` is the product on targets that have no kernel here.
 //!
 //! How a product is split depends on its sizes alone, so that every element of C is summed in the same
 //! order on any number of threads.
 
 #[cfg(any(target_arch = "x86_64", test))]
-mod blocked;
+mod blocking;
 #[cfg(any(not(target_arch = "x86_64"), test))]
 mod external;
-pub(crate) mod micro;
+#[cfg(any(target_arch = "x86_64", test))]
+mod five_loops;
+#[cfg(any(target_arch = "x86_64", test))]
+mod macro_kernel;
+pub(crate) mod micro_kernel;
 mod pack;
 mod packed;
 
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use external::product;
 /// The product, which is not empty, on this thread or all: by the kernel here where it was written for the target's vectors, and by
 /// the `matrixmultiply` crate on all other targets.
 #[cfg(target_arch = "x86_64")]
-pub(crate) use blocked::blocked as product;
-#[cfg(not(target_arch = "x86_64"))]
-pub(crate) use external::product;
-pub(crate) use pack::PackLeft;
+pub(crate) use five_loops::product;
+pub(crate) use pack::PackA;
 pub(crate) use packed::Packed;
 
 use super::epilogue::Epilogue;
@@ -52,18 +61,18 @@ pub struct Gemm<'a, T> {
 
 /// Below this many multiply-adds a second thread does not pay.
 const SERIAL: usize = 1 << 18;
-/// A product is cut into at most this many tasks, when the sum itself is cut.
+/// A product is cut into at most this many tasks, when `k` is cut.
 const TASKS: usize = 32;
 /// Rows and columns below which a cut costs more in packing than it brings.
 const NARROW: usize = 64;
 /// Up to so many rows, a product is cheaper row by row than with B packed.
 const FEW: usize = 4;
-/// Terms a row, at least, for that to hold where each element is a sum along memory.
+/// `k` by rows, at least, for that to hold where each element is a sum along memory.
 const LONG: usize = 256;
-/// Terms of a sum that one task takes, at least, when the sum itself is cut.
-const TERMS: usize = 2048;
-/// How much longer sums are than C is wide, where C is turned.
-const TURN: usize = 8;
+/// What one task takes of `k`, at least, when `k` is cut.
+const K_PART: usize = 2048;
+/// How many times `n` goes into `k`, at least, where the product is transposed.
+const TRANSPOSE: usize = 8;
 
 impl<'a, T> Mat<'a, T> {
     /// A row-major matrix that fills its slice from the start, `cols` elements a row.
@@ -124,9 +133,9 @@ impl<T: Float> Gemm<'_, T> {
     }
 
     /// The product, spread over threads where that pays: in tiles of C, or, when C is small and the sums are long,
-    /// in parts of the sums that are added in order.
+    /// in parts of `k` that are added in order.
     pub fn run_parallel(mut self) {
-        if self.empty() || self.vector() || self.long_sums() || self.turned() {
+        if self.empty() || self.vector() || self.cut_k() || self.transposed() {
             return self.finish();
         }
         let threads = self.is_large();
@@ -185,17 +194,17 @@ impl<T: Float> Gemm<'_, T> {
         }
     }
 
-    /// The product with its sums cut into parts of at least [`TERMS`], if C is small and the sums are long.
-    fn long_sums(&mut self) -> bool {
+    /// The product with `k` cut into parts of at least [`K_PART`], if C is small and the sums are long.
+    fn cut_k(&mut self) -> bool {
         let Self { m, k, n, a, b, .. } = *self;
-        if m.max(n) >= 2 * NARROW || k < 2 * TERMS || !self.is_large() {
+        if m.max(n) >= 2 * NARROW || k < 2 * K_PART || !self.is_large() {
             return false;
         }
-        let terms = k.div_ceil(TASKS).next_multiple_of(256).max(TERMS);
-        let mut parts = vec![T::zero(); k.div_ceil(terms) * m * n];
+        let part = k.div_ceil(TASKS).next_multiple_of(256).max(K_PART);
+        let mut parts = vec![T::zero(); k.div_ceil(part) * m * n];
         chunks_mut(&mut parts, m * n).each(|i, c| {
-            let first = i * terms;
-            let k = terms.min(k - first);
+            let first = i * part;
+            let k = part.min(k - first);
             let (a, b) = (a.from(0, first), b.from(first, 0));
             Gemm { m, k, n, a, b, beta: T::zero(), end: Epilogue::NONE, c, ldc: n }.run();
         });
@@ -204,18 +213,18 @@ impl<T: Float> Gemm<'_, T> {
     }
 
     /// The product as the transpose of `Bᵀ Aᵀ`, for an A whose rows are next to each other and that is much larger than C: it
-    /// is then the right side, and is packed in whole lines.
-    fn turned(&mut self) -> bool {
+    /// is then B, and is packed in whole lines.
+    fn transposed(&mut self) -> bool {
         let Self { m, k, n, a, b, .. } = *self;
-        if a.row != 1 || n >= m || k < TURN * n || !self.is_large() {
+        if a.row != 1 || n >= m || k < TRANSPOSE * n || !self.is_large() {
             return false;
         }
-        let mut turned = Buffer::stale(n * m);
-        let c = turned.as_mut_slice();
+        let mut transposed = Buffer::stale(n * m);
+        let c = transposed.as_mut_slice();
         let whole = Gemm { m: n, k, n: m, a: b.t(), b: a.t(), beta: T::zero(), end: Epilogue::NONE, c, ldc: m };
         T::product(whole, true);
-        let turned = turned.as_slice();
-        self.take(|i, j| turned[j * m + i]);
+        let transposed = transposed.as_slice();
+        self.take(|i, j| transposed[j * m + i]);
         true
     }
 

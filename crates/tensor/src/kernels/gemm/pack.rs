@@ -1,66 +1,66 @@
-//! Blocks of A and B, copied into the order in which the tiles' loop reads them.
+//! Packing: blocks of A and B, copied into the order in which the micro-kernel reads them (A~ and B~ in BLIS' papers).
 
 use super::Mat;
-use super::micro::Tiles;
+use super::micro_kernel::Tiles;
 use crate::element::Float;
 use crate::kernels::simd::{Vector, VectorKernel, prefetch};
 use std::ops::Range;
 
 /// The most lanes that a vector has.
 const MOST: usize = 16;
-/// Columns of A that are copied for all tiles before the next; how many rows ahead of a copy memory is asked for more.
-const TERMS: usize = 8;
+/// Columns of A that are copied for all micro-panels before the next; rows that a copy prefetches ahead.
+const AHEAD: usize = 8;
 
-/// `k` rows of `n` columns of B as panels of two vectors' width, each row of a panel behind the one before it; columns past
-/// the last are 0. Panel `j` starts at `j · k · width`.
-pub struct PackRight<'a, T> {
+/// `kc` rows of `n` columns of B as micro-panels of `nr` columns, each row of a panel behind the one before it; columns past the
+/// last are 0. Panel `j` starts at `j · kc · nr`.
+pub struct PackB<'a, T> {
     pub b: Mat<'a, T>,
-    pub k: usize,
+    pub kc: usize,
     pub n: usize,
     pub out: &'a mut [T],
 }
 
-impl<T: Float> VectorKernel<T> for PackRight<'_, T> {
+impl<T: Float> VectorKernel<T> for PackB<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { b, k, n, out } = self;
-        let width = 2 * V::LANES;
-        assert!(b.fits(k, n) && out.len() >= n.next_multiple_of(width) * k);
-        for (panel, out) in out.chunks_exact_mut(width * k).enumerate().take(n.div_ceil(width)) {
-            let first = panel * width;
-            let cols = width.min(n - first);
-            // SAFETY: B has k rows and `first + cols` columns, as asserted, and `out` k rows of `width`.
-            unsafe { panel_of::<T, V>(b.pointer_to(0, first), (b.row, b.col), (k, cols), (out.as_mut_ptr(), width)) }
+        let Self { b, kc, n, out } = self;
+        let nr = V::NR;
+        assert!(b.fits(kc, n) && out.len() >= n.next_multiple_of(nr) * kc);
+        for (panel, out) in out.chunks_exact_mut(nr * kc).enumerate().take(n.div_ceil(nr)) {
+            let jr = panel * nr;
+            let cols = nr.min(n - jr);
+            // SAFETY: B has kc rows and `jr + cols` columns, as asserted, and `out` kc rows of `nr`.
+            unsafe { panel_of::<T, V>(b.pointer_to(0, jr), (b.row, b.col), (kc, cols), (out.as_mut_ptr(), nr)) }
         }
     }
 }
 
-/// Some tiles of A's rows, of `k` columns, each column of a tile behind the one before it. A tile whose first row is row i of
-/// the first tile's starts at `i · k`.
-pub struct PackLeft<'a, T> {
+/// Some micro-panels of A: `kc` columns of the rows of some tiles, each column of a panel behind the one before it. A panel whose
+/// first row is row `i` of the first tile's starts at `i · kc`.
+pub struct PackA<'a, T> {
     pub a: Mat<'a, T>,
     pub tiles: Tiles,
     pub range: Range<usize>,
-    pub k: usize,
+    pub kc: usize,
     pub out: &'a mut [T],
 }
 
-impl<T: Float> VectorKernel<T> for PackLeft<'_, T> {
+impl<T: Float> VectorKernel<T> for PackA<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { a, tiles, range, k, out } = self;
+        let Self { a, tiles, range, kc, out } = self;
         let (start, end) = (tiles.at(range.start).0, tiles.at(range.end).0);
-        assert!(a.fits(end, k) && out.len() >= (end - start) * k);
-        // Rows of A that are next to each other share lines, of which few are in the first-level cache at a time.
-        let terms = if a.row == 1 { TERMS } else { k };
-        for (p, i) in (0..k).step_by(terms.max(1)).flat_map(|p| range.clone().map(move |i| (p, i))) {
-            let (first, height) = tiles.at(i);
-            let out = &mut out[(first - start) * k + p * height..(first - start + height) * k];
-            let (k, from) = (terms.min(k - p), a.pointer_to(first, p));
-            // SAFETY: A has the rows and columns, as asserted, and `out` k rows of `height`.
-            unsafe { panel_of::<T, V>(from, (a.col, a.row), (k, height), (out.as_mut_ptr(), height)) }
+        assert!(a.fits(end, kc) && out.len() >= (end - start) * kc);
+        // Rows of A that are next to each other share cache lines, of which few stay in the first-level cache at a time.
+        let step = if a.row == 1 { AHEAD } else { kc };
+        for (p, i) in (0..kc).step_by(step.max(1)).flat_map(|p| range.clone().map(move |i| (p, i))) {
+            let (ir, mr) = tiles.at(i);
+            let out = &mut out[(ir - start) * kc + p * mr..(ir - start + mr) * kc];
+            let (kc, from) = (step.min(kc - p), a.pointer_to(ir, p));
+            // SAFETY: A has the rows and columns, as asserted, and `out` kc rows of `mr`.
+            unsafe { panel_of::<T, V>(from, (a.col, a.row), (kc, mr), (out.as_mut_ptr(), mr)) }
         }
     }
 }
@@ -84,8 +84,8 @@ unsafe fn panel_of<T: Float, V: Vector<T>>(
             (row, 1) => {
                 for p in 0..k {
                     let (from, to) = (from.offset(p as isize * row), to.add(p * width));
-                    prefetch(from.wrapping_offset(TERMS as isize * row));
-                    prefetch(from.wrapping_offset(TERMS as isize * row).wrapping_add(width));
+                    prefetch(from.wrapping_offset(AHEAD as isize * row));
+                    prefetch(from.wrapping_offset(AHEAD as isize * row).wrapping_add(width));
                     let mut j = 0;
                     while j < width {
                         let (has, room) = (lanes.min(cols - j.min(cols)), width - j);

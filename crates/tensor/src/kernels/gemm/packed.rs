@@ -1,14 +1,13 @@
-//! A right side that many products share, packed once.
+//! A right side that many products share: B~, packed once, with kc = k.
 
 use super::Mat;
-use super::micro::{Left, Right, Target, micro, tiles};
-use super::pack::PackRight;
+use super::micro_kernel::{PanelA, PanelB, TileC, micro_kernel, tiles};
+use super::pack::PackB;
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 
-/// A matrix `[k, n]` in the order in which a product reads it. It is not cut into blocks of terms, so it is for products
-/// of few rows.
+/// A matrix `[k, n]` in micro-panels of `nr` columns. `k` is not cut into blocks of `kc`, so it is for products of few rows.
 pub struct Packed<T: Float> {
     k: usize,
     n: usize,
@@ -17,8 +16,8 @@ pub struct Packed<T: Float> {
 
 impl<T: Float> Packed<T> {
     pub fn new(b: Mat<'_, T>, k: usize, n: usize) -> Self {
-        let mut data = Buffer::stale(k * n.next_multiple_of(2 * widths::<T>().0));
-        with_vectors(PackRight { b, k, n, out: data.as_mut_slice() });
+        let mut data = Buffer::stale(k * n.next_multiple_of(widths::<T>().nr));
+        with_vectors(PackB { b, kc: k, n, out: data.as_mut_slice() });
         Self { k, n, data }
     }
 
@@ -43,7 +42,7 @@ struct Multiply<'a, T: Float> {
     b: &'a Packed<T>,
     m: usize,
     a: &'a [T],
-    /// How often what is in `c` counts, if there is nothing to add.
+    /// The factor of what is in `c`, if there is no `plus`.
     beta: T,
     /// As large as `c`.
     plus: Option<&'a [T]>,
@@ -55,19 +54,20 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
         let Self { b: &Packed { k, n, ref data }, m, a, beta, plus, c } = self;
-        debug_assert!(data.as_slice().len() >= k * n.next_multiple_of(2 * V::LANES));
+        debug_assert!(data.as_slice().len() >= k * n.next_multiple_of(V::NR));
         let c = c.as_mut_ptr();
-        for left in (0..n).step_by(2 * V::LANES) {
-            let cols = (2 * V::LANES).min(n - left);
-            for (i, height) in tiles(m, V::ROWS) {
-                // SAFETY: panels have `k` rows of two vectors; `a`, `c` and `plus` have `m` rows, as is asserted.
+        // Loops 2 and 1.
+        for jr in (0..n).step_by(V::NR) {
+            let cols = V::NR.min(n - jr);
+            for (ir, mr) in tiles(m, V::MR) {
+                // SAFETY: micro-panels have `k` rows of two vectors; `a`, `c` and `plus` have `m` rows, as is asserted.
                 unsafe {
-                    let at = i * n + left;
-                    let a = Left { at: a.as_ptr().add(i * k), row: k as isize, col: 1 };
-                    let b = Right { at: data.as_slice().as_ptr().add(left * k), row: 2 * V::LANES as isize };
+                    let at = ir * n + jr;
+                    let a = PanelA { at: a.as_ptr().add(ir * k), row: k as isize, col: 1 };
+                    let b = PanelB { at: data.as_slice().as_ptr().add(jr * k), row: V::NR as isize };
                     let (plus, beta) = plus.map_or((c.cast_const(), beta), |plus| (plus.as_ptr(), T::one()));
-                    let to = Target::side_by_side(c.add(at), n, V::LANES, cols, (plus.add(at), n, beta));
-                    micro::<T, V>(height, k, a, b, to);
+                    let to = TileC::side_by_side(c.add(at), n, V::LANES, cols, (plus.add(at), n, beta));
+                    micro_kernel::<T, V>(mr, k, a, b, to);
                 }
             }
         }

@@ -156,15 +156,23 @@ pub(crate) fn with_vectors<T: Float, K: VectorKernel<T>>(k: K) -> K::Out {
     unsafe { k.run::<T::Plain>() }
 }
 
-/// How many elements the widest vector of this processor has, and how many rows a tile of a matrix product.
-pub(crate) fn widths<T: Float>() -> (usize, usize) {
-    struct Widths;
-    impl<T: Float> VectorKernel<T> for Widths {
-        type Out = (usize, usize);
+/// The sizes of the widest vectors of this processor, and of a matrix product's micro-tile in them.
+#[derive(Clone, Copy)]
+pub(crate) struct Widths {
+    pub lanes: usize,
+    /// Rows and columns of a micro-tile.
+    pub mr: usize,
+    pub nr: usize,
+}
+
+pub(crate) fn widths<T: Float>() -> Widths {
+    struct Ask;
+    impl<T: Float> VectorKernel<T> for Ask {
+        type Out = Widths;
         #[inline(always)]
-        unsafe fn run<V: Vector<T>>(self) -> (usize, usize) {
-            (V::LANES, V::ROWS)
+        unsafe fn run<V: Vector<T>>(self) -> Widths {
+            Widths { lanes: V::LANES, mr: V::MR, nr: V::NR }
         }
     }
-    with_vectors::<T, Widths>(Widths)
+    with_vectors::<T, Ask>(Ask)
 }

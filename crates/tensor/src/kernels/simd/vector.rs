@@ -19,8 +19,10 @@ pub trait Lanes: Sized {
 /// to be read or written; they need not be aligned.
 pub trait Vector<T>: Copy {
     const LANES: usize;
-    /// Rows of a matrix product's tile, of two vectors each, that registers have room for.
-    const ROWS: usize;
+    /// Rows of a matrix product's micro-tile, of two vectors each, that registers have room for.
+    const MR: usize;
+    /// Columns of a micro-tile.
+    const NR: usize = 2 * Self::LANES;
     /// A choice of lanes.
     type Mask: Copy;
 
@@ -77,7 +79,7 @@ macro_rules! plain {
     ($($t:ty, $lanes:literal;)*) => {$(
         impl Vector<$t> for [$t; $lanes] {
             const LANES: usize = $lanes;
-            const ROWS: usize = 4;
+            const MR: usize = 4;
             type Mask = [bool; $lanes];
 
             #[inline(never)]

@@ -35,7 +35,7 @@ macro_rules! wide {
     ($t:ty, $lanes:literal, $mask:ty, $transpose:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $abs:ident $max:ident $fma:ident) => {
         impl Vector<$t> for V512<$t> {
             const LANES: usize = $lanes;
-            const ROWS: usize = 14;
+            const MR: usize = 14;
             type Mask = $mask;
 
             // SAFETY, of all: the caller says that there is AVX-512, and what pointers are good for.
@@ -113,7 +113,7 @@ macro_rules! narrow {
     ($t:ty, $lanes:literal, $masks:ident, $transpose:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $andnot:ident $max:ident $fma:ident) => {
         impl Vector<$t> for V256<$t> {
             const LANES: usize = $lanes;
-            const ROWS: usize = 6;
+            const MR: usize = 6;
             type Mask = __m256i;
 
             // SAFETY, of all: the caller says that there is AVX2 with FMA, and what pointers are good for. Masks start

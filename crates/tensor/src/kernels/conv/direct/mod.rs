@@ -13,8 +13,8 @@ use super::{Geometry, copy_row};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
-use crate::kernels::gemm::micro::{Left, Offsets, Target, Tiles, is_low, micro_at, tiles};
-use crate::kernels::gemm::{Mat, PackLeft};
+use crate::kernels::gemm::micro_kernel::{PanelA, ScatteredB, TileC, Tiles, is_low, micro_kernel_at, tiles};
+use crate::kernels::gemm::{Mat, PackA};
 use crate::kernels::parallel;
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
@@ -33,7 +33,7 @@ pub fn fits(g: &Geometry, inputs: usize, out_width: usize) -> bool {
 }
 
 fn widths_of_line() -> usize {
-    widths::<f32>().0
+    widths::<f32>().lanes
 }
 
 /// A convolution of stride 1: what is read and written.
@@ -100,13 +100,13 @@ fn convolve<T: Float>(sizes: &Sizes, x: &[T], w: Mat<'_, T>, end: Epilogue<'_, T
     let [height, width] = sizes.to;
     let (terms, image) = (sizes.inputs * sizes.kernel[0] * sizes.kernel[1], sizes.outputs * height * width);
     let mut filters = Buffer::stale(sizes.outputs * terms);
-    let tiles = Tiles::new(sizes.outputs, widths::<T>().1);
-    with_vectors(PackLeft { a: w, tiles, range: 0..tiles.count, k: terms, out: filters.as_mut_slice() });
+    let tiles = Tiles::new(sizes.outputs, widths::<T>().mr);
+    with_vectors(PackA { a: w, tiles, range: 0..tiles.count, kc: terms, out: filters.as_mut_slice() });
     let images = y.len() / image;
     let parts = TASKS.div_ceil(images).min(height);
     let rows = height.div_ceil(parts);
     let from = sizes.inputs * sizes.from[0] * sizes.from[1];
-    let (to, padded) = (Shared::of(y), &Padded::new(sizes, rows, widths::<T>().0));
+    let (to, padded) = (Shared::of(y), &Padded::new(sizes, rows, widths::<T>().lanes));
     parallel::run(images * parts, &|task| {
         let (n, top) = (task / parts, task % parts * rows);
         let x = &x[n * from..(n + 1) * from];
@@ -171,11 +171,11 @@ impl<T: Float> VectorKernel<T> for Rows<'_, T> {
         };
         let tile = |i: usize, left: usize, low: bool| {
             let (at, plane) = (picture.as_slice().as_ptr().wrapping_add((i - rows.start) * line + left), height * width);
-            for (first, count) in tiles(outputs, V::ROWS) {
+            for (first, count) in tiles(outputs, V::MR) {
                 // SAFETY: the last tap of the last vector ends at `line` of the last of `lines`; filters are packed in the same
                 // tiles; the caller gives `y` these rows.
                 unsafe {
-                    let a = Left { at: filters.as_ptr().add(first * terms), row: 1, col: count as isize };
+                    let a = PanelA { at: filters.as_ptr().add(first * terms), row: 1, col: count as isize };
                     let second = match (two_rows, cols_of_second(i, left)) {
                         (_, 0) => 0,
                         (true, _) => line,
@@ -191,8 +191,8 @@ impl<T: Float> VectorKernel<T> for Rows<'_, T> {
                         (V::LANES, V::LANES, [V::LANES.min(width - left), cols_of_second(i, left)])
                     };
                     let none = (to.cast_const(), plane, T::zero());
-                    let to = Target { step: to_step, deep: width, cols, ..Target::side_by_side(to, plane, 0, 0, none) };
-                    micro_at::<T, V>(count, low, a, Offsets { at, offsets, step, deep: line }, to);
+                    let to = TileC { step: to_step, deep: width, cols, ..TileC::side_by_side(to, plane, 0, 0, none) };
+                    micro_kernel_at::<T, V>(count, low, a, ScatteredB { at, offsets, step, deep: line }, to);
                 }
             }
         };

@@ -56,7 +56,7 @@ impl<T: Float> VectorKernel<T> for Pictures<'_, T> {
             unsafe {
                 pad::<T, V>(sizes, x, 0, [lines, line], padded.as_mut_slice());
                 let plane = Plane { x: padded.as_slice().as_ptr(), line, gy: gy.as_ptr(), height, width };
-                if V::ROWS > 6 {
+                if V::MR > 6 {
                     all_tiles::<T, V, 4, 6>(&plane, &offsets, outputs, gw);
                 } else {
                     all_tiles::<T, V, 2, 4>(&plane, &offsets, outputs, gw);

@@ -6,7 +6,7 @@ use super::{Points, Sizes, guard};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
-use crate::kernels::gemm::micro::{Left, Right, Target, micro, tiles};
+use crate::kernels::gemm::micro_kernel::{PanelA, PanelB, TileC, micro_kernel, tiles};
 use crate::kernels::parallel::{self, Parts, chunks_mut};
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
@@ -54,7 +54,7 @@ pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
     y: &mut [T],
 ) {
     let Filters { w, order, end } = given;
-    let ([rows, cols], (lanes, _)) = (sizes.tiles(M), widths::<T>());
+    let ([rows, cols], lanes) = (sizes.tiles(M), widths::<T>().lanes);
     assert!(x.len() == sizes.batch * sizes.inputs * sizes.from[0] * sizes.from[1]);
     assert!(y.len() == sizes.batch * sizes.outputs * sizes.to[0] * sizes.to[1]);
     let panel = P * P * sizes.inputs * 2 * lanes;
@@ -105,7 +105,7 @@ fn shared_block<T: Float, const M: usize, const R: usize, const P: usize>(work: 
     rows.clone().each(|_, row| {
         with_vectors(MapInputs::<T, M, P> { work, rows: row..row + 1, first: rows.start, to: inputs });
     });
-    let panels = work.sizes.outputs.div_ceil(2 * widths::<T>().0);
+    let panels = work.sizes.outputs.div_ceil(widths::<T>().nr);
     parallel::run(panels, &|panel| {
         with_vectors(Multiply::<T, M, P> { work, rows: rows.clone(), panels: panel..panel + 1, inputs });
     });
@@ -217,14 +217,14 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Multiply<'_, 
             unsafe {
                 for point in 0..P * P {
                     let at = work.filters.as_ptr().add((panel * P * P + point) * k * 2 * lanes);
-                    let b = Right { at, row: 2 * lanes as isize };
+                    let b = PanelB { at, row: 2 * lanes as isize };
                     let from = inputs.at.at(point * inputs.point, (count - 1) * inputs.tile + k);
                     let to = products.at.at(point * products.point, (count - 1) * products.tile + channels);
-                    for (i, height) in tiles(count, V::ROWS) {
-                        let a = Left { at: from.add(i * inputs.tile).cast_const(), row: inputs.tile as isize, col: 1 };
+                    for (i, height) in tiles(count, V::MR) {
+                        let a = PanelA { at: from.add(i * inputs.tile).cast_const(), row: inputs.tile as isize, col: 1 };
                         let (to, row) = (to.add(i * products.tile), products.tile);
-                        let c = Target::side_by_side(to, row, lanes, channels, (to.cast_const(), row, T::zero()));
-                        micro::<T, V>(height, k, a, b, c);
+                        let c = TileC::side_by_side(to, row, lanes, channels, (to.cast_const(), row, T::zero()));
+                        micro_kernel::<T, V>(height, k, a, b, c);
                     }
                 }
                 let mut strip = Strip { data: data.as_mut_slice(), lines: M, width: across * M, channels };

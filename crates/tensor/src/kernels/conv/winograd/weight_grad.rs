@@ -6,7 +6,7 @@ use super::product::map_rows;
 use super::{Points, Sizes, guard};
 use crate::buffer::Buffer;
 use crate::element::Float;
-use crate::kernels::gemm::micro::{Left, Right, Target, micro, tiles};
+use crate::kernels::gemm::micro_kernel::{PanelA, PanelB, TileC, micro_kernel, tiles};
 use crate::kernels::parallel::{self, Parts, chunks_mut};
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
@@ -46,7 +46,7 @@ pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(
     gy: &[T],
     gw: &mut [T],
 ) -> bool {
-    let ([down, across], (lanes, _)) = (sizes.tiles(M), widths::<T>());
+    let ([down, across], lanes) = (sizes.tiles(M), widths::<T>().lanes);
     assert!(x.len() == sizes.batch * sizes.inputs * sizes.from[0] * sizes.from[1]);
     assert!(gy.len() == sizes.batch * sizes.outputs * sizes.to[0] * sizes.to[1]);
     assert!(gw.len() == sizes.outputs * sizes.inputs * R * R);
@@ -181,14 +181,14 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
             let x = inputs.at.at(point * inputs.point, last * inputs.tile + work.channels).cast_const();
             let gy = gradients.at.at(point * gradients.point, last * gradients.tile + work.filters).cast_const();
             let to = sums.at.at(point * sums.point, work.sizes.inputs * work.filters);
-            for f in (0..work.filters).step_by(2 * V::LANES) {
-                let cols = (2 * V::LANES).min(work.filters - f);
-                let b = Right { at: gy.add(f), row: gradients.tile as isize };
-                for (c, height) in tiles(work.sizes.inputs, V::ROWS) {
-                    let a = Left { at: x.add(c), row: 1, col: inputs.tile as isize };
+            for f in (0..work.filters).step_by(V::NR) {
+                let cols = V::NR.min(work.filters - f);
+                let b = PanelB { at: gy.add(f), row: gradients.tile as isize };
+                for (c, height) in tiles(work.sizes.inputs, V::MR) {
+                    let a = PanelA { at: x.add(c), row: 1, col: inputs.tile as isize };
                     let to = to.add(c * work.filters + f);
-                    let c = Target::side_by_side(to, work.filters, V::LANES, cols, (to.cast_const(), work.filters, beta));
-                    micro::<T, V>(height, count, a, b, c);
+                    let c = TileC::side_by_side(to, work.filters, V::LANES, cols, (to.cast_const(), work.filters, beta));
+                    micro_kernel::<T, V>(height, count, a, b, c);
                 }
             }
         }

@@ -1,35 +1,35 @@
-//! The tile of C that a matrix product keeps in registers, after Goto and van de Geijn, "Anatomy of High-Performance
-//! Matrix Multiplication" (2008): `ROWS` rows of two vectors, to which each step of the sum adds the product of a column of
-//! A, whose elements are broadcast one by one, and of a row of B. With AVX-512 these are 28 accumulators of 32 registers;
-//! each step has 28 fused multiply-adds for 16 loads, so that loads keep up.
+//! The micro-kernel: the `mr` x `nr` tile of C that a matrix product keeps in registers, after Goto and van de Geijn, "Anatomy of
+//! High-Performance Matrix Multiplication" (2008), and its loop over `kc`. Each step adds the product of a column of A, whose `mr`
+//! elements are broadcast one by one, and of a row of B, `nr` elements in two vectors. With AVX-512 these are 28 accumulators of
+//! 32 registers; each step has 28 fused multiply-adds for 16 loads, so that loads keep up.
 
 use crate::element::Float;
 use crate::kernels::simd::{Vector, VectorKernel, prefetch};
 use std::mem::MaybeUninit;
 
-/// The most rows that a tile has.
-const MOST_ROWS: usize = 14;
+/// The largest `mr`.
+const MOST_MR: usize = 14;
 /// The most rows of a tile of four vectors.
 const LOW: usize = 3;
 
-/// The left side of a tile: element `(i, p)` is at `i · row + p · col`.
+/// A micro-panel of A, `mr` x `kc`, packed or where it lies: element `(i, p)` is at `i · row + p · col`.
 #[derive(Clone, Copy)]
-pub struct Left<T> {
+pub struct PanelA<T> {
     pub at: *const T,
     pub row: isize,
     pub col: isize,
 }
 
-/// The right side: row `p` starts at `p · row`, and has two whole vectors that may be read.
+/// A micro-panel of B, `kc` x `nr`: row `p` starts at `p · row`, and has two whole vectors that may be read.
 #[derive(Clone, Copy)]
-pub struct Right<T> {
+pub struct PanelB<T> {
     pub at: *const T,
     pub row: isize,
 }
 
-/// A right side whose rows lie anywhere: row `p` starts at `offsets[p]`.
+/// A micro-panel of B whose rows lie anywhere: row `p` starts at `offsets[p]`.
 #[derive(Clone, Copy)]
-pub struct Offsets<'a, T> {
+pub struct ScatteredB<'a, T> {
     pub at: *const T,
     pub offsets: &'a [usize],
     /// From the first vector of a row to the second, and from these two to two more.
@@ -37,13 +37,13 @@ pub struct Offsets<'a, T> {
     pub deep: usize,
 }
 
-/// Where the rows of a right side are.
+/// Where the rows of a micro-panel of B are.
 trait Rows<T>: Copy {
     /// From the first vector of a row to vector `j`, where vectors have `lanes`.
     fn place(&self, j: usize, lanes: usize) -> usize;
     fn row(&self, p: usize) -> *const T;
 }
-impl<T: Copy> Rows<T> for Right<T> {
+impl<T: Copy> Rows<T> for PanelB<T> {
     #[inline(always)]
     fn place(&self, j: usize, lanes: usize) -> usize {
         j * lanes
@@ -53,7 +53,7 @@ impl<T: Copy> Rows<T> for Right<T> {
         self.at.wrapping_offset(p as isize * self.row)
     }
 }
-impl<T: Copy> Rows<T> for Offsets<'_, T> {
+impl<T: Copy> Rows<T> for ScatteredB<'_, T> {
     #[inline(always)]
     fn place(&self, j: usize, _: usize) -> usize {
         j % 2 * self.step + j / 2 * self.deep
@@ -64,9 +64,9 @@ impl<T: Copy> Rows<T> for Offsets<'_, T> {
     }
 }
 
-/// Where a tile goes: `c <- tile + beta plus`, or no less than 0.
+/// Where a micro-tile goes: `c <- tile + beta plus`, or no less than 0.
 #[derive(Clone, Copy)]
-pub struct Target<T> {
+pub struct TileC<T> {
     pub at: *mut T,
     pub row: usize,
     /// From the first vector of a row to the second, and from these two to two more, also of what is added.
@@ -83,7 +83,7 @@ pub struct Target<T> {
     pub relu: bool,
 }
 
-impl<T: Float> Target<T> {
+impl<T: Float> TileC<T> {
     /// Two vectors of `lanes` side by side, of which `cols` columns are written. What is added is given as where it is, how far it is
     /// from one row to the next, and how often it counts.
     #[inline(always)]
@@ -100,26 +100,25 @@ impl<T: Float> Target<T> {
     }
 }
 
-/// The product of `R` rows and `k` terms. `UNIT`: the left side's rows are next to each other.
+/// The micro-tile of `R` rows (mr) and `N` vectors (nr), summed over `kc`. `UNIT`: the rows of A are next to each other.
 ///
 /// # Safety
 /// The processor must have V's instructions, and both sides all elements that are named.
 #[inline(always)]
 unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNIT: bool>(
-    k: usize,
-    a: Left<T>,
+    kc: usize,
+    a: PanelA<T>,
     b: impl Rows<T>,
-    c: &Target<T>,
+    c: &TileC<T>,
 ) -> [[V; N]; R] {
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[V::splat(T::zero()); N]; R];
         let mut left = a.at;
-        // Lines of C are asked for a row at a time, between terms: all at once they would take every place that the first-level
-        // cache has for what it waits for, and the loop would wait for A and B behind them. Earlier than so many terms before the
-        // end, they might be pushed out again.
-        for p in 0..k {
-            let line = (p + 2 * R).wrapping_sub(k);
+        // Lines of C are prefetched a row at a time, between the last steps: all at once they would take every fill buffer of the
+        // first-level cache, and the loop would wait for A and B behind them. Prefetched earlier, they might be evicted again.
+        for p in 0..kc {
+            let line = (p + 2 * R).wrapping_sub(kc);
             if line < R {
                 prefetch(c.at.wrapping_add(line * c.row));
                 prefetch(c.at.wrapping_add(line * c.row + c.step));
@@ -144,12 +143,12 @@ unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNI
 }
 
 /// Writes a tile to where it goes, all of it. Each loop is short enough for the compiler to unroll, so that the tile is never anywhere
-/// but in registers: written to the stack and read again, it took as long as five terms.
+/// but in registers: written to the stack and read again, it took as long as five steps.
 ///
 /// # Safety
 /// As for [`tile`]; the target must be writable, and have room for the whole tile.
 #[inline(always)]
-unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(mut tile: [[V; N]; R], c: Target<T>) {
+unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(mut tile: [[V; N]; R], c: TileC<T>) {
     // SAFETY: the caller's promise.
     unsafe {
         if c.beta != T::zero() {
@@ -182,7 +181,7 @@ unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(mut tile: 
 /// # Safety
 /// As for [`put`], where the target need have no more than `cols` elements of a row.
 #[inline(always)]
-unsafe fn put_part<T: Float, V: Vector<T>, const N: usize>(spare: *const T, rows: usize, c: Target<T>) {
+unsafe fn put_part<T: Float, V: Vector<T>, const N: usize>(spare: *const T, rows: usize, c: TileC<T>) {
     // SAFETY: the caller's promise; no more than `cols` elements of a row are read or written.
     unsafe {
         let (beta, zero) = (V::splat(c.beta), V::splat(T::zero()));
@@ -207,62 +206,62 @@ unsafe fn put_part<T: Float, V: Vector<T>, const N: usize>(spare: *const T, rows
 /// As for [`put_part`]; `spare` must have room for a tile.
 #[inline(always)]
 unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNIT: bool>(
-    k: usize,
-    a: Left<T>,
+    kc: usize,
+    a: PanelA<T>,
     b: impl Rows<T>,
-    c: Target<T>,
+    c: TileC<T>,
     spare: *mut T,
 ) {
-    debug_assert!(R <= V::ROWS && R * N <= 2 * MOST_ROWS, "a tile of {R} rows of {N} vectors");
+    debug_assert!(R <= V::MR && R * N <= 2 * MOST_MR, "a tile of {R} rows of {N} vectors");
     debug_assert!(N > 1 || c.cols[1] == 0, "a second vector of a tile that has one");
     let whole = c.cols[..N.min(2)].iter().all(|&cols| cols >= V::LANES);
-    let aside = Target { at: spare, row: N * V::LANES, step: V::LANES, deep: 2 * V::LANES, beta: T::zero(), relu: false, ..c };
+    let aside = TileC { at: spare, row: N * V::LANES, step: V::LANES, deep: V::NR, beta: T::zero(), relu: false, ..c };
     // SAFETY: the caller's promise.
     unsafe {
-        put::<T, V, R, N>(tile::<T, V, R, N, UNIT>(k, a, b, &c), if whole { c } else { aside });
+        put::<T, V, R, N>(tile::<T, V, R, N, UNIT>(kc, a, b, &c), if whole { c } else { aside });
         if !whole {
             put_part::<T, V, N>(spare, R, c);
         }
     }
 }
 
-/// One tile of C, of `rows` rows, no more than `V::ROWS`.
+/// One micro-tile of C, of `mr` rows, no more than `V::MR`.
 ///
 /// # Safety
-/// The processor must have V's instructions. A must have `rows` rows and `k` columns, B `k` rows of two vectors (of one, if
-/// nothing of the second is written), C `rows` rows of `c.cols` elements that nobody else has.
+/// The processor must have V's instructions. A must have `mr` rows and `kc` columns, B `kc` rows of two vectors (of one, if
+/// nothing of the second is written), C `mr` rows of `c.cols` elements that nobody else has.
 #[inline(always)]
-pub unsafe fn micro<T: Float, V: Vector<T>>(rows: usize, k: usize, a: Left<T>, b: Right<T>, c: Target<T>) {
+pub unsafe fn micro_kernel<T: Float, V: Vector<T>>(mr: usize, kc: usize, a: PanelA<T>, b: PanelB<T>, c: TileC<T>) {
     // SAFETY: the caller's promise.
-    unsafe { V::call(Micro { rows, k, a, b, c }) }
+    unsafe { V::call(Micro { mr, kc, a, b, c }) }
 }
 
 struct Micro<T> {
-    rows: usize,
-    k: usize,
-    a: Left<T>,
-    b: Right<T>,
-    c: Target<T>,
+    mr: usize,
+    kc: usize,
+    a: PanelA<T>,
+    b: PanelB<T>,
+    c: TileC<T>,
 }
 
 impl<T: Float> VectorKernel<T> for Micro<T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { rows, k, a, b, c } = self;
-        let mut spare = MaybeUninit::<[[V; 2]; MOST_ROWS]>::uninit();
+        let Self { mr, kc, a, b, c } = self;
+        let mut spare = MaybeUninit::<[[V; 2]; MOST_MR]>::uninit();
         let spare = spare.as_mut_ptr().cast();
         macro_rules! by_rows {
             ($($r:literal)*) => {
-                // SAFETY: the caller's promise, as `micro` says it.
-                match (rows, c.cols[1] > 0, a.row == 1) {
+                // SAFETY: the caller's promise, as `micro_kernel` says it.
+                match (mr, c.cols[1] > 0, a.row == 1) {
                     $(
-                        ($r, true, true) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, 2, true>(k, a, b, c, spare) },
-                        ($r, true, false) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, 2, false>(k, a, b, c, spare) },
-                        ($r, false, true) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, 1, true>(k, a, b, c, spare) },
-                        ($r, false, false) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, 1, false>(k, a, b, c, spare) },
+                        ($r, true, true) if $r <= V::MR => unsafe { tile_to::<T, V, $r, 2, true>(kc, a, b, c, spare) },
+                        ($r, true, false) if $r <= V::MR => unsafe { tile_to::<T, V, $r, 2, false>(kc, a, b, c, spare) },
+                        ($r, false, true) if $r <= V::MR => unsafe { tile_to::<T, V, $r, 1, true>(kc, a, b, c, spare) },
+                        ($r, false, false) if $r <= V::MR => unsafe { tile_to::<T, V, $r, 1, false>(kc, a, b, c, spare) },
                     )*
-                    _ => unreachable!("a tile of {rows} rows"),
+                    _ => unreachable!("a tile of {mr} rows"),
                 }
             };
         }
@@ -270,60 +269,60 @@ impl<T: Float> VectorKernel<T> for Micro<T> {
     }
 }
 
-/// Whether a tile of `rows` rows may have four vectors, two by two. With two of so few rows, sums are ready for the next term later
-/// than it is.
+/// Whether a tile of `rows` rows may have four vectors, two by two. With two of so few rows, sums are not ready
+/// when the next step comes.
 #[inline(always)]
 pub fn is_low<T: Float, V: Vector<T>>(rows: usize) -> bool {
-    rows <= LOW && 2 * rows <= V::ROWS
+    rows <= LOW && 2 * rows <= V::MR
 }
 
-/// As [`micro`], with a left side whose rows are next to each other, and a right side whose rows lie anywhere; if the tile is `low`, of
+/// As [`micro_kernel`], with an A whose rows are next to each other and a B whose rows lie anywhere; if the tile is `low`, of
 /// twice two vectors.
 ///
 /// # Safety
-/// As for [`micro`], where B has as many rows as there are offsets, and the tile is low only if it [may be](is_low).
+/// As for [`micro_kernel`], where B has as many rows as there are offsets, and the tile is low only if it [may be](is_low).
 #[inline(always)]
-pub unsafe fn micro_at<T: Float, V: Vector<T>>(rows: usize, low: bool, a: Left<T>, b: Offsets<'_, T>, c: Target<T>) {
+pub unsafe fn micro_kernel_at<T: Float, V: Vector<T>>(mr: usize, low: bool, a: PanelA<T>, b: ScatteredB<'_, T>, c: TileC<T>) {
     // SAFETY: the caller's promise.
-    unsafe { V::call(MicroAt { rows, low, a, b, c }) }
+    unsafe { V::call(MicroAt { mr, low, a, b, c }) }
 }
 
 struct MicroAt<'a, T> {
-    rows: usize,
+    mr: usize,
     low: bool,
-    a: Left<T>,
-    b: Offsets<'a, T>,
-    c: Target<T>,
+    a: PanelA<T>,
+    b: ScatteredB<'a, T>,
+    c: TileC<T>,
 }
 
 impl<T: Float> VectorKernel<T> for MicroAt<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { rows, low, a, b, c } = self;
-        debug_assert!(a.row == 1 && (!low || is_low::<T, V>(rows)));
-        let (mut spare, k) = (MaybeUninit::<[[V; 2]; MOST_ROWS]>::uninit(), b.offsets.len());
+        let Self { mr, low, a, b, c } = self;
+        debug_assert!(a.row == 1 && (!low || is_low::<T, V>(mr)));
+        let (mut spare, kc) = (MaybeUninit::<[[V; 2]; MOST_MR]>::uninit(), b.offsets.len());
         let spare = spare.as_mut_ptr().cast();
         if low {
-            // SAFETY: the caller's promise, as `micro_at` says it; `spare` has room, for so few rows.
+            // SAFETY: the caller's promise, as `micro_kernel_at` says it; `spare` has room, for so few rows.
             return unsafe {
-                match rows {
-                    1 => tile_to::<T, V, 1, 4, true>(k, a, b, c, spare),
-                    2 => tile_to::<T, V, 2, 4, true>(k, a, b, c, spare),
-                    _ => tile_to::<T, V, LOW, 4, true>(k, a, b, c, spare),
+                match mr {
+                    1 => tile_to::<T, V, 1, 4, true>(kc, a, b, c, spare),
+                    2 => tile_to::<T, V, 2, 4, true>(kc, a, b, c, spare),
+                    _ => tile_to::<T, V, LOW, 4, true>(kc, a, b, c, spare),
                 }
             };
         }
         macro_rules! by_rows {
             ($($r:literal)*) => {
-                match (rows, c.cols[1] > 0) {
+                match (mr, c.cols[1] > 0) {
                     $(
-                        // SAFETY: the caller's promise, as `micro_at` says it.
-                        ($r, true) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, 2, true>(k, a, b, c, spare) },
+                        // SAFETY: the caller's promise, as `micro_kernel_at` says it.
+                        ($r, true) if $r <= V::MR => unsafe { tile_to::<T, V, $r, 2, true>(kc, a, b, c, spare) },
                         // SAFETY: as above.
-                        ($r, false) if $r <= V::ROWS => unsafe { tile_to::<T, V, $r, 1, true>(k, a, b, c, spare) },
+                        ($r, false) if $r <= V::MR => unsafe { tile_to::<T, V, $r, 1, true>(kc, a, b, c, spare) },
                     )*
-                    _ => unreachable!("a tile of {rows} rows"),
+                    _ => unreachable!("a tile of {mr} rows"),
                 }
             };
         }
@@ -331,7 +330,7 @@ impl<T: Float> VectorKernel<T> for MicroAt<'_, T> {
     }
 }
 
-/// How rows are cut into tiles: as even as can be, and none higher than registers have room for.
+/// How rows are cut into micro-tiles: as even as can be, and none of more than `mr` rows.
 #[derive(Clone, Copy)]
 pub struct Tiles {
     rows: usize,
@@ -352,7 +351,7 @@ impl Tiles {
     }
 }
 
-/// The tiles that `rows` rows are cut into: the first row and the number of rows of each.
+/// The micro-tiles that `rows` rows are cut into: the first row and the number of rows of each.
 #[inline(always)]
 pub fn tiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     let tiles = Tiles::new(rows, most);
