@@ -1,5 +1,6 @@
 //! The place between the backward pass and the update, open to everyone.
 
+use crate::driver::Driver;
 use crate::error::{Kind, OptimError};
 use crate::optimizer::Optimizer;
 use crate::rule::Rule;
@@ -44,11 +45,13 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     /// ```
     #[doc(alias("register_hook", "on_before_optimizer_step", "pre_step"))]
     pub fn before_step(mut self, hook: impl FnMut(&dyn Module<T>, &mut Grads<T>) -> HookResult + Send + 'static) -> Self {
-        self.hooks.push(Box::new(hook));
+        self.driver.hooks.push(Box::new(hook));
         self
     }
+}
 
-    pub(crate) fn run_hooks(&mut self, model: &dyn Module<T>, grads: &mut Grads<T>) -> Result<(), OptimError> {
+impl<T: Float> Driver<T> {
+    pub fn run_hooks(&mut self, model: &dyn Module<T>, grads: &mut Grads<T>) -> Result<(), OptimError> {
         self.hooks.iter_mut().try_for_each(|hook| hook(model, grads)).map_err(|e| Kind::BeforeStep(e.to_string()).into())
     }
 }

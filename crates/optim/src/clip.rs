@@ -1,7 +1,7 @@
 //! Gradients kept within limits.
 
 use crate::error::{Kind, OptimError};
-use gradus_autograd::{Grads, Module};
+use gradus_autograd::{Grads, Module, Param};
 use gradus_tensor::parallel::{Parts, chunks};
 use gradus_tensor::{Float, Tensor};
 
@@ -19,7 +19,7 @@ impl Clip {
         most < limit
     }
 
-    pub fn apply<T: Float, M: Module<T> + ?Sized>(&self, model: &M, grads: &mut Grads<T>) -> Result<(), OptimError> {
+    pub fn apply<T: Float>(&self, model: &dyn Module<T>, grads: &mut Grads<T>) -> Result<(), OptimError> {
         match *self {
             Clip::Norm(max_norm) => clip_grad_norm(model, grads, max_norm).map(|_| ()),
             Clip::Value(limit) => {
@@ -52,7 +52,10 @@ pub fn clip_grad_norm<T: Float, M: Module<T> + ?Sized>(
     grads: &mut Grads<T>,
     max_norm: f64,
 ) -> Result<f64, OptimError> {
-    let params = model.named_parameters();
+    clip_norm(&model.named_parameters(), grads, max_norm)
+}
+
+fn clip_norm<T: Float>(params: &[(String, &Param<T>)], grads: &mut Grads<T>, max_norm: f64) -> Result<f64, OptimError> {
     let all = || params.iter().filter_map(|(_, p)| grads.get(p));
     // The norm is `root · unit`. The unit is 1, unless squares of `f64` overflow or lose bits.
     let (mut unit, mut squares) = (1.0, all().map(|g| sum_of_squares(g, 1.0)).sum::<f64>());
@@ -82,8 +85,11 @@ pub fn clip_grad_norm<T: Float, M: Module<T> + ?Sized>(
 
 /// Limits every number in the gradients of all of `model`'s parameters to `-limit..=limit`; NaN stays.
 pub fn clip_grad_value<T: Float, M: Module<T> + ?Sized>(model: &M, grads: &mut Grads<T>, limit: f64) {
-    let limit = T::lit(limit);
-    for p in model.parameters() {
+    clip_value(&model.parameters(), grads, T::lit(limit));
+}
+
+fn clip_value<T: Float>(params: &[&Param<T>], grads: &mut Grads<T>, limit: T) {
+    for p in params {
         if let Some(g) = grads.get_mut(p) {
             let old = std::mem::replace(g, Tensor::from_vec(vec![], [0]));
             *g = old.map_into(move |v| {

@@ -2,7 +2,7 @@
 
 use crate::error::{Kind, OptimError};
 use crate::rule::assert_option;
-use gradus_autograd::{Module, Path};
+use gradus_autograd::{Module, Param, Path};
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;
 
@@ -48,14 +48,18 @@ impl<T: Float> Ema<T> {
     /// # Errors
     /// When the model has other parameters than before; the average stays as it was.
     pub fn update<M: Module<T> + ?Sized>(&mut self, model: &M) -> Result<(), OptimError> {
+        self.average(&model.named_parameters())
+    }
+
+    fn average(&mut self, params: &[(String, &Param<T>)]) -> Result<(), OptimError> {
         if self.weights.is_empty() {
-            self.weights = model.named_parameters().into_iter().map(|(path, p)| (path, p.value().copy())).collect();
+            self.weights = params.iter().map(|(path, p)| (path.clone(), p.value().copy())).collect();
             return Ok(());
         }
-        self.check(model)?;
+        self.check(params)?;
         let (keep, take) = (T::lit(self.decay), T::lit(1.0 - self.decay));
-        for (path, p) in model.named_parameters() {
-            let average = self.weights.get_mut(&path).expect("checked above");
+        for (path, p) in params {
+            let average = self.weights.get_mut(path).expect("checked above");
             average.update_with(p.value(), [], move |avg, w, []| *avg = keep * *avg + take * w);
         }
         Ok(())
@@ -66,7 +70,7 @@ impl<T: Float> Ema<T> {
     /// # Errors
     /// When the model has other parameters than those averaged, or nothing has been averaged yet; nothing is exchanged.
     pub fn swap<M: Module<T> + ?Sized>(&mut self, model: &mut M) -> Result<(), OptimError> {
-        self.check(model)?;
+        self.check(&model.named_parameters())?;
         model.visit_mut(&mut Path::default(), &mut |path, p| {
             let average = self.weights.get_mut(path.as_str()).expect("checked above");
             std::mem::swap(average, p.value_mut());
@@ -85,10 +89,8 @@ impl<T: Float> Ema<T> {
         self
     }
 
-    fn check<M: Module<T> + ?Sized>(&self, model: &M) -> Result<(), OptimError> {
-        let params = model.named_parameters();
-        let fits =
-            |(path, p): &&(String, &gradus_autograd::Param<T>)| self.weights.get(path).is_some_and(|w| w.shape() == p.shape());
+    fn check(&self, params: &[(String, &Param<T>)]) -> Result<(), OptimError> {
+        let fits = |(path, p): &&(String, &Param<T>)| self.weights.get(path).is_some_and(|w| w.shape() == p.shape());
         let strange = params.iter().filter(|p| !fits(p)).map(|(path, _)| path.clone());
         let gone = self.weights.keys().filter(|path| !params.iter().any(|(own, _)| own == *path)).cloned();
         let paths: Vec<String> = strange.chain(gone).collect();

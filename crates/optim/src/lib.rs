@@ -26,6 +26,7 @@ extern crate self as gradus;
 
 mod before_step;
 mod clip;
+mod driver;
 mod ema;
 mod error;
 mod group;

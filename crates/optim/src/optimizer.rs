@@ -1,14 +1,13 @@
-//! The driver: whose turn it is, at which rate, and with what state.
+//! The optimiser that users hold: a rule and its driver.
 
-use crate::before_step::BeforeStep;
-use crate::clip::{Clip, largest};
+use crate::clip::Clip;
+use crate::driver::Driver;
 use crate::error::{Kind, OptimError};
 use crate::group::Group;
-use crate::rule::{Rule, Step, assert_option};
+use crate::rule::{Rule, assert_option};
 use crate::schedule::{Schedule, Watched};
-use gradus_autograd::{Grads, Module, Param, Path, record_function};
-use gradus_tensor::{Float, Num, Shape, Tensor};
-use std::collections::BTreeMap;
+use gradus_autograd::{Grads, Module};
+use gradus_tensor::Float;
 
 /// What a schedule counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,36 +44,7 @@ pub enum Every {
 /// ```
 pub struct Optimizer<R: Rule<T>, T: Float = f32> {
     pub(crate) rule: R,
-    pub(crate) lr: f64,
-    pub(crate) weight_decay: f64,
-    pub(crate) groups: Vec<Group>,
-    pub(crate) schedule: Option<(Every, Box<dyn Schedule>)>,
-    /// The schedule's time.
-    pub(crate) time: u64,
-    pub(crate) steps: u64,
-    pub(crate) clip: Option<Clip>,
-    pub(crate) hooks: Vec<BeforeStep<T>>,
-    allow_missing: bool,
-    check_finite: bool,
-    pub(crate) slots: BTreeMap<String, Slot<R::State>>,
-}
-
-/// What is known of one parameter.
-pub(crate) struct Slot<S> {
-    pub shape: Shape,
-    pub settings: Settings,
-    /// How many updates there have been.
-    pub t: u64,
-    /// None as long as the parameter has never been trainable.
-    pub state: Option<S>,
-}
-
-/// What groups and defaults come to for one parameter.
-#[derive(Clone, Copy)]
-pub(crate) struct Settings {
-    pub lr: f64,
-    pub weight_decay: f64,
-    pub frozen: bool,
+    pub(crate) driver: Driver<T>,
 }
 
 /// Making and setting up.
@@ -86,20 +56,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     #[track_caller]
     pub fn new(rule: R, lr: f64) -> Self {
         assert_option("lr", lr, 0.0..);
-        Self {
-            rule,
-            lr,
-            weight_decay: 0.0,
-            groups: Vec::new(),
-            schedule: None,
-            time: 0,
-            steps: 0,
-            clip: None,
-            hooks: Vec::new(),
-            allow_missing: false,
-            check_finite: false,
-            slots: BTreeMap::new(),
-        }
+        Self { rule, driver: Driver::new(lr) }
     }
 
     /// How strongly weights are drawn to 0: in most rules `weight_decay * w` is added to the gradient.
@@ -109,7 +66,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     #[track_caller]
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
         assert_option("weight_decay", weight_decay, 0.0..);
-        self.weight_decay = weight_decay;
+        self.driver.weight_decay = weight_decay;
         self
     }
 
@@ -121,7 +78,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
 
     /// Lets the learning rate follow `schedule`, counted in steps or epochs.
     pub fn schedule(mut self, every: Every, schedule: impl Schedule + 'static) -> Self {
-        self.schedule = Some((every, Box::new(schedule)));
+        self.driver.schedule = Some((every, Box::new(schedule)));
         self
     }
 
@@ -133,7 +90,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     #[track_caller]
     pub fn clip_norm(mut self, max_norm: f64) -> Self {
         assert_option("max_norm", max_norm, 0.0..);
-        self.clip = Some(Clip::Norm(max_norm));
+        self.driver.clip = Some(Clip::Norm(max_norm));
         self
     }
 
@@ -145,19 +102,19 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     #[track_caller]
     pub fn clip_value(mut self, limit: f64) -> Self {
         assert_option("limit", limit, 0.0..);
-        self.clip = Some(Clip::Value(limit));
+        self.driver.clip = Some(Clip::Value(limit));
         self
     }
 
     /// Whether trainable parameters without a gradient are left as they are, instead of being an error.
     pub fn allow_missing(mut self, allow: bool) -> Self {
-        self.allow_missing = allow;
+        self.driver.allow_missing = allow;
         self
     }
 
     /// Whether gradients with infinities or NaNs are an error. Costs one more pass over the gradients.
     pub fn check_finite(mut self, check: bool) -> Self {
-        self.check_finite = check;
+        self.driver.check_finite = check;
         self
     }
 }
@@ -166,7 +123,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
 impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     /// The learning rate of the next step, after the schedule, of parameters in no group with another.
     pub fn lr(&self) -> f64 {
-        self.scheduled(self.lr)
+        self.driver.scheduled(self.driver.lr)
     }
 
     /// Sets the learning rate; under a schedule, the base rate that it starts from.
@@ -176,27 +133,27 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     #[track_caller]
     pub fn set_lr(&mut self, lr: f64) {
         assert_option("lr", lr, 0.0..);
-        self.lr = lr;
-        self.settle();
+        self.driver.lr = lr;
+        self.driver.settle();
     }
 
     /// The learning rate of the next step of the parameter at `path`.
     pub fn lr_of(&self, path: &str) -> f64 {
-        self.scheduled(self.settings(path).lr)
+        self.driver.scheduled(self.driver.settings(path).lr)
     }
 
     /// Adds a group, or replaces that of the same pattern.
     pub fn set_group(&mut self, group: Group) {
-        match self.groups.iter_mut().find(|g| g.pattern == group.pattern) {
+        match self.driver.groups.iter_mut().find(|g| g.pattern == group.pattern) {
             Some(old) => *old = group,
-            None => self.groups.push(group),
+            None => self.driver.groups.push(group),
         }
-        self.settle();
+        self.driver.settle();
     }
 
     /// How many steps have been taken.
     pub fn steps(&self) -> u64 {
-        self.steps
+        self.driver.steps
     }
 
     /// Moves an epoch's schedule on, and shows a schedule that watches a metric this epoch's.
@@ -204,43 +161,21 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     /// # Errors
     /// When the schedule needs a metric and there is none.
     pub fn end_epoch(&mut self, metric: impl Into<Option<f64>>) -> Result<(), OptimError> {
-        let Some((every, schedule)) = &mut self.schedule else { return Ok(()) };
+        let Some((every, schedule)) = &mut self.driver.schedule else { return Ok(()) };
         match metric.into() {
             Some(metric) => schedule.observe(metric),
             None if !schedule.watches().is_empty() => return Err(Kind::MetricWanted.into()),
             None => {}
         }
         if *every == Every::Epoch {
-            self.time += 1;
+            self.driver.time += 1;
         }
         Ok(())
     }
 
     /// What the schedule must be shown by [`end_epoch`](Self::end_epoch); nothing, for most.
     pub fn watches(&self) -> Vec<Watched> {
-        self.schedule.as_ref().map_or_else(Vec::new, |(_, schedule)| schedule.watches())
-    }
-
-    fn scheduled(&self, base: f64) -> f64 {
-        self.schedule.as_ref().map_or(base, |(_, schedule)| schedule.lr(base, self.time))
-    }
-
-    pub(crate) fn settings(&self, path: &str) -> Settings {
-        let own = Settings { lr: self.lr, weight_decay: self.weight_decay, frozen: false };
-        self.groups.iter().filter(|g| g.fits(path)).fold(own, |s, g| Settings {
-            lr: g.lr.unwrap_or(s.lr),
-            weight_decay: g.weight_decay.unwrap_or(s.weight_decay),
-            frozen: g.frozen.unwrap_or(s.frozen),
-        })
-    }
-
-    /// Works every parameter's settings out again.
-    pub(crate) fn settle(&mut self) {
-        let mut slots = std::mem::take(&mut self.slots);
-        for (path, slot) in &mut slots {
-            slot.settings = self.settings(path);
-        }
-        self.slots = slots;
+        self.driver.schedule.as_ref().map_or_else(Vec::new, |(_, schedule)| schedule.watches())
     }
 }
 
@@ -259,130 +194,6 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     /// A [`profile`](gradus_autograd::profile) shows it as `optimizer step`.
     #[track_caller]
     pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, grads: Grads<T>) -> Result<(), OptimError> {
-        record_function("optimizer step", || self.update(model, grads))
+        self.driver.step(&self.rule, &mut &mut *model, grads)
     }
-
-    fn update<M: Module<T> + ?Sized>(&mut self, model: &mut M, mut grads: Grads<T>) -> Result<(), OptimError> {
-        let lr = self.lr();
-        if !lr.is_finite() || lr < 0.0 {
-            return Err(Kind::Rate { lr, time: self.time }.into());
-        }
-        if !self.hooks.is_empty() {
-            self.run_hooks(&&mut *model, &mut grads)?;
-        }
-        self.enter(model, |_| false)?;
-        self.check(model, &mut grads)?;
-        if let Some(clip) = &self.clip {
-            clip.apply(model, &mut grads)?;
-        }
-        self.check_size(model, &grads)?;
-        let schedule = self.schedule.as_ref().map(|(_, schedule)| schedule);
-        model.visit_mut(&mut Path::default(), &mut |path, param| {
-            let Some(g) = grads.remove(param) else { return };
-            let slot = self.slots.get_mut(path.as_str()).expect("entered above");
-            let state = slot.state.as_mut().expect("has a gradient, so it was trainable above");
-            let Settings { lr, weight_decay, .. } = slot.settings;
-            let lr = schedule.map_or(lr, |s| s.lr(lr, self.time));
-            slot.t += 1;
-            self.rule.update(&Step { t: slot.t, lr, weight_decay }, param.value_mut(), &g, state);
-        });
-        self.steps += 1;
-        if matches!(self.schedule, Some((Every::Step, _))) {
-            self.time += 1;
-        }
-        Ok(())
-    }
-
-    /// Gets to know parameters not seen before, and makes state for those that train, or are `wanted`.
-    pub(crate) fn enter<M: Module<T> + ?Sized>(
-        &mut self,
-        model: &mut M,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<(), OptimError> {
-        let (mut changed, mut error) = (self.steps == 0, None);
-        model.visit_mut(&mut Path::default(), &mut |path, param| {
-            let path = path.as_str();
-            if !self.slots.contains_key(path) {
-                let slot = Slot { shape: param.shape().clone(), settings: self.settings(path), t: 0, state: None };
-                self.slots.insert(path.to_string(), slot);
-                changed = true;
-            }
-            let slot = self.slots.get_mut(path).expect("just put there");
-            if slot.shape != *param.shape() {
-                let (got, wanted) = (param.shape().clone(), slot.shape.clone());
-                error = Some(Kind::ShapeChanged { path: path.to_string(), got, wanted });
-            } else if slot.state.is_none() && (trains(slot, param) || wanted(path)) {
-                slot.state = Some(self.rule.init(param.value()));
-            }
-        });
-        if let Some(error) = error {
-            return Err(error.into());
-        }
-        if changed {
-            self.check_patterns()?;
-        }
-        Ok(())
-    }
-
-    fn check_patterns(&self) -> Result<(), OptimError> {
-        match self.groups.iter().find(|g| !self.slots.keys().any(|path| g.fits(path))) {
-            Some(g) => Err(Kind::NoMatch { pattern: g.pattern.clone(), paths: self.slots.keys().cloned().collect() }.into()),
-            None => Ok(()),
-        }
-    }
-
-    /// Checks every gradient before any weight is touched; drops those of frozen parameters.
-    fn check<M: Module<T> + ?Sized>(&self, model: &mut M, grads: &mut Grads<T>) -> Result<(), OptimError> {
-        let (mut missing, mut why, mut infinite, mut mis_shaped) = (Vec::new(), None::<String>, Vec::new(), None);
-        model.visit_mut(&mut Path::default(), &mut |path, param| {
-            let slot = &self.slots[path.as_str()];
-            if !trains(slot, param) {
-                grads.remove(param);
-                return;
-            }
-            let path = || path.as_str().to_string();
-            match grads.get(param) {
-                None if self.allow_missing => {}
-                None => {
-                    why.get_or_insert_with(|| grads.why_missing(param));
-                    missing.push(path());
-                }
-                Some(g) if g.shape() != param.shape() => {
-                    let (got, wanted) = (g.shape().clone(), param.shape().clone());
-                    mis_shaped = Some(Kind::GradientShape { path: path(), got, wanted });
-                }
-                Some(g) if self.check_finite && !crate::clip::is_finite(g) => infinite.push(path()),
-                Some(_) => {}
-            }
-        });
-        if !missing.is_empty() {
-            return Err(Kind::MissingGradient { paths: missing, why: why.unwrap_or_default() }.into());
-        }
-        if !infinite.is_empty() {
-            return Err(Kind::NotFinite { paths: infinite }.into());
-        }
-        mis_shaped.map_or(Ok(()), |kind| Err(kind.into()))
-    }
-}
-
-impl<R: Rule<T>, T: Float> Optimizer<R, T> {
-    /// Refuses gradients that the rule cannot square.
-    fn check_size<M: Module<T> + ?Sized>(&self, model: &M, grads: &Grads<T>) -> Result<(), OptimError> {
-        let Some(limit) = self.rule.largest_gradient().map(Num::to_f64) else { return Ok(()) };
-        if self.clip.as_ref().is_some_and(|clip| clip.keeps_within(limit)) {
-            return Ok(());
-        }
-        // Infinities are not of this kind: they go on as they are, unless `check_finite` looks.
-        let too_large = |g: &Tensor<T>| (limit..f64::INFINITY).contains(&largest(g));
-        let named = model.named_parameters().into_iter();
-        let paths: Vec<String> = named.filter(|(_, p)| grads.get(p).is_some_and(too_large)).map(|(path, _)| path).collect();
-        if paths.is_empty() {
-            return Ok(());
-        }
-        Err(Kind::TooLarge { rule: self.rule.name().to_string(), limit, paths }.into())
-    }
-}
-
-fn trains<T: Float, S>(slot: &Slot<S>, param: &Param<T>) -> bool {
-    param.is_trainable() && !slot.settings.frozen
 }

@@ -1,6 +1,7 @@
 //! What an optimiser is: a rule by which one weight tensor follows its gradient.
 
 use gradus_tensor::{Float, Tensor};
+use std::any::Any;
 
 /// The circumstances of one update of one weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,6 +73,36 @@ pub trait Rule<T: Float>: Send {
     fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut Self::State);
 }
 
+/// A rule without the type of its state: what the driver sees.
+pub(crate) trait AnyRule<T: Float> {
+    fn name(&self) -> &'static str;
+    fn options(&self) -> Vec<(&'static str, f64)>;
+    fn largest_gradient(&self) -> Option<T>;
+    fn init(&self, w: &Tensor<T>) -> Box<dyn RuleState<T>>;
+    /// # Panics
+    /// When `state` is not of the type that `init` gives.
+    fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut (dyn RuleState<T> + 'static));
+}
+
+impl<T: Float, R: Rule<T>> AnyRule<T> for R {
+    fn name(&self) -> &'static str {
+        Rule::name(self)
+    }
+    fn options(&self) -> Vec<(&'static str, f64)> {
+        Rule::options(self)
+    }
+    fn largest_gradient(&self) -> Option<T> {
+        Rule::largest_gradient(self)
+    }
+    fn init(&self, w: &Tensor<T>) -> Box<dyn RuleState<T>> {
+        Box::new(Rule::init(self, w))
+    }
+    fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut (dyn RuleState<T> + 'static)) {
+        let state: &mut dyn Any = state;
+        Rule::update(self, step, w, g, state.downcast_mut().expect("the state is the rule's own"));
+    }
+}
+
 /// What a rule remembers of one weight: tensors with names, by which they are saved and loaded.
 ///
 /// A tensor is a state, and so is an optional one, for a rule whose options decide whether it is needed. A struct of states
@@ -80,7 +111,7 @@ pub trait Rule<T: Float>: Send {
     message = "`{Self}` is no state of a rule",
     note = "a rule remembers tensors: `Tensor<T>`, `Option<Tensor<T>>`, `()`, or a struct of these with `#[derive(RuleState)]`"
 )]
-pub trait RuleState<T: Float>: Send {
+pub trait RuleState<T: Float>: Any + Send {
     /// Every tensor with its name, in a fixed order.
     fn tensors(&self) -> Vec<(String, &Tensor<T>)>;
     /// As [`tensors`](Self::tensors), to be replaced.

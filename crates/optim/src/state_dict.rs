@@ -1,8 +1,9 @@
 //! An optimiser's state as plain data, to be saved and gone on from.
 
+use crate::driver::Driver;
 use crate::error::{Kind, OptimError};
 use crate::optimizer::{Every, Optimizer};
-use crate::rule::{Rule, RuleState};
+use crate::rule::{AnyRule, Rule};
 use gradus_autograd::Module;
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;
@@ -24,9 +25,7 @@ pub struct OptimizerState<T: Float = f32> {
 impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     /// The state as plain data. The tensors share the optimiser's memory until either is written.
     pub fn state_dict(&self) -> OptimizerState<T> {
-        let mut scalars = self.restored();
-        scalars.extend(self.fixed());
-        OptimizerState { rule: self.rule.name().to_string(), tensors: self.tensors(), scalars, settings: self.settings_as_text() }
+        self.driver.state_dict(&self.rule)
     }
 
     /// Goes on where the optimiser that `state` came from was: the steps that follow are the same, bit for bit.
@@ -56,23 +55,40 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     /// # Ok::<(), gradus_optim::OptimError>(())
     /// ```
     pub fn load_state_dict<M: Module<T> + ?Sized>(&mut self, model: &mut M, state: &OptimizerState<T>) -> Result<(), OptimError> {
-        if state.rule != self.rule.name() {
-            return Err(Kind::OtherRule { found: state.rule.clone(), wanted: self.rule.name().to_string() }.into());
+        self.driver.load_state_dict(&self.rule, &mut &mut *model, state)
+    }
+}
+
+impl<T: Float> Driver<T> {
+    fn state_dict(&self, rule: &dyn AnyRule<T>) -> OptimizerState<T> {
+        let mut scalars = self.restored();
+        scalars.extend(self.fixed(rule));
+        OptimizerState { rule: rule.name().to_string(), tensors: self.tensors(), scalars, settings: self.settings_as_text() }
+    }
+
+    fn load_state_dict(
+        &mut self,
+        rule: &dyn AnyRule<T>,
+        model: &mut dyn Module<T>,
+        state: &OptimizerState<T>,
+    ) -> Result<(), OptimError> {
+        if state.rule != rule.name() {
+            return Err(Kind::OtherRule { found: state.rule.clone(), wanted: rule.name().to_string() }.into());
         }
         let before = std::mem::take(&mut self.slots);
-        let loaded = self.fill(model, state);
+        let loaded = self.fill(rule, model, state);
         if loaded.is_err() {
             self.slots = before;
         }
         loaded
     }
 
-    fn fill<M: Module<T> + ?Sized>(&mut self, model: &mut M, state: &OptimizerState<T>) -> Result<(), OptimError> {
+    fn fill(&mut self, rule: &dyn AnyRule<T>, model: &mut dyn Module<T>, state: &OptimizerState<T>) -> Result<(), OptimError> {
         // A state from before the first step knows of no parameter.
         if state.scalars.get("steps") != Some(&0.0) {
-            self.enter(model, |path| state.scalars.contains_key(&format!("step.{path}")))?;
+            self.enter(rule, model, &|path| state.scalars.contains_key(&format!("step.{path}")))?;
         }
-        self.compare(state)?;
+        self.compare(rule, state)?;
         for (path, slot) in &mut self.slots {
             let Some(own) = &mut slot.state else { continue };
             for (name, tensor) in own.tensors_mut() {
@@ -94,8 +110,8 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
         Ok(())
     }
 
-    fn compare(&self, state: &OptimizerState<T>) -> Result<(), OptimError> {
-        let own = self.state_dict();
+    fn compare(&self, rule: &dyn AnyRule<T>, state: &OptimizerState<T>) -> Result<(), OptimError> {
+        let own = self.state_dict(rule);
         let (mut missing, mut extra) = missing_and_extra(&own.tensors, &state.tensors);
         for (fewer, more) in [missing_and_extra(&own.scalars, &state.scalars), missing_and_extra(&own.settings, &state.settings)]
         {
@@ -108,7 +124,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
                 different.push(format!("{key} has shape {} here and {} in the state", value.shape(), new.shape()));
             }
         }
-        for (key, value) in self.fixed() {
+        for (key, value) in self.fixed(rule) {
             if let Some(new) = state.scalars.get(&key).filter(|new| **new != value) {
                 different.push(format!("{key} is {value} here and {new} in the state"));
             }
@@ -162,9 +178,9 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     }
 
     /// The numbers that the code sets.
-    fn fixed(&self) -> BTreeMap<String, f64> {
+    fn fixed(&self, rule: &dyn AnyRule<T>) -> BTreeMap<String, f64> {
         let mut list = BTreeMap::from([("weight_decay".to_string(), self.weight_decay)]);
-        list.extend(self.rule.options().into_iter().map(|(name, v)| (format!("option.{name}"), v)));
+        list.extend(rule.options().into_iter().map(|(name, v)| (format!("option.{name}"), v)));
         for g in &self.groups {
             list.extend(g.weight_decay.map(|v| (format!("group.{}.weight_decay", g.pattern), v)));
             list.extend(g.frozen.map(|v| (format!("group.{}.frozen", g.pattern), v.into())));
