@@ -61,6 +61,7 @@ mod pages {
         Data "docs/data.md"
         Derivatives "docs/derivatives.md"
         Gradcheck "docs/gradcheck.md"
+        Optimisers "docs/optimisers.md"
         Pretrained "docs/pretrained.md"
         Recurrent "docs/recurrent.md"
         SeeingTheTape "docs/seeing_the_tape.md"

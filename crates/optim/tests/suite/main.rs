@@ -7,5 +7,6 @@ mod against_pytorch;
 mod driver;
 mod magnitudes;
 mod properties;
+mod registry;
 mod schedules;
 mod state;
