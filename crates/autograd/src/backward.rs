@@ -9,6 +9,7 @@ use crate::op::Pull;
 use crate::seeing;
 use crate::tape::{Node, Rule};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -44,6 +45,7 @@ fn why_independent<T: Float>(y: &Var<T>, x: &Var<T>) -> String {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The gradients of this scalar with respect to all leaves. Consumes the variable, so that the tape is
     /// freed as the walk passes over it.
@@ -241,6 +243,7 @@ pub(crate) struct Queue<T: Float> {
     older: BTreeMap<u64, (Arc<Node<T>>, Var<T>)>,
 }
 
+#[compiled_once]
 impl<T: Float> Queue<T> {
     fn pop_newest(&mut self) -> Option<(Arc<Node<T>>, Var<T>)> {
         self.newest.take().or_else(|| self.older.pop_last().map(|(_, entry)| entry))

@@ -3,6 +3,7 @@
 use crate::cut::{Cut, End};
 use crate::journal;
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use std::fmt;
 use std::ops::Deref;
@@ -26,6 +27,7 @@ pub struct Param<T: Float = f32> {
     frozen: Option<Var<T>>,
 }
 
+#[compiled_once]
 impl<T: Float> Param<T> {
     /// A trainable parameter that starts as `value`.
     #[track_caller]
@@ -114,6 +116,7 @@ pub struct Buffer<T: Float = f32> {
     value: RwLock<Tensor<T>>,
 }
 
+#[compiled_once]
 impl<T: Float> Buffer<T> {
     /// A buffer that starts as `value`.
     pub fn new(value: Tensor<T>) -> Self {

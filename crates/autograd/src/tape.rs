@@ -6,6 +6,7 @@ use crate::derivatives::Forward;
 use crate::op::Pull;
 use crate::seeing::recorder::Cost;
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
@@ -103,6 +104,7 @@ impl<T: Float> Extras<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Node<T> {
     pub fn leaf(shape: Shape, at: &'static Location<'static>) -> Self {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
@@ -202,6 +204,7 @@ thread_local! {
     static WAITING: RefCell<ManuallyDrop<Vec<Box<dyn Send>>>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
+#[compiled_once]
 impl<T: Float> Drop for Node<T> {
     fn drop(&mut self) {
         if self.is_leaf() {

@@ -3,6 +3,7 @@
 use crate::custom;
 use crate::cut::{Cut, End};
 use crate::tape::{Hook, Node};
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Element, Float, Shape, Tensor};
 use std::fmt;
 use std::panic::Location;
@@ -29,6 +30,7 @@ pub struct Var<T: Float = f32> {
     pub(crate) cut: Cut,
 }
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// A variable that derivatives are taken with respect to.
     #[track_caller]

@@ -1,9 +1,11 @@
-//! The derives of Gradus: `Module` for layers and models, `RuleState` for what an optimiser remembers.
+//! The derives of Gradus: `Module` for layers and models, `RuleState` for what an optimiser remembers. And `#[compiled_once]`, by which
+//! its crates compile what is generic over an element type where it is written.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod fields;
 mod module;
+mod once;
 mod rule_state;
 
 use syn::{DeriveInput, Error, parse_macro_input};
@@ -32,4 +34,17 @@ pub fn derive_module(input: proc_macro::TokenStream) -> proc_macro::TokenStream 
 pub fn derive_rule_state(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     rule_state::expand(&input).unwrap_or_else(Error::into_compile_error).into()
+}
+
+/// On an `impl<T: Float> Type<T>` block (or `Num`, `Element`): compiles its methods for `f32` and `f64` (and `i64`) in the crate that
+/// defines them.
+///
+/// A generic function is compiled in every crate that uses it. Each method becomes a short one that hands its arguments to
+/// [`Float::once`](../gradus_tensor/trait.Float.html), which picks a function that is not generic. The user's line (`#[track_caller]`) goes
+/// along. Left alone are methods that say `#[inline]`, give out a borrow, or are generic over more than the element type. Arguments
+/// that are `impl Axis`, `Axes`, `Dims`, `Into<_>` or `RangeBounds<usize>` arrive in the body as a type that holds all of these.
+#[proc_macro_attribute]
+pub fn compiled_once(_: proc_macro::TokenStream, input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let input = parse_macro_input!(input as syn::ItemImpl);
+    once::expand(input).unwrap_or_else(Error::into_compile_error).into()
 }

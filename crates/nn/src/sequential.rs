@@ -3,6 +3,7 @@
 use crate::layer::{Layer, Mode};
 use crate::layers::checkpoint::{changeable, run_checkpointed};
 use gradus_autograd::{Module, Param, Path, Var, Visitor, no_grad};
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::scope::{Part, Parts, Scope};
 use gradus_tensor::{Float, Shape, Tensor, thousands};
 use std::fmt;
@@ -38,6 +39,7 @@ enum Segments {
     Count(usize),
 }
 
+#[compiled_once]
 impl<T: Float> Sequential<T> {
     /// An empty list.
     pub fn new() -> Self {
@@ -163,7 +165,7 @@ impl<T: Float> Sequential<T> {
     /// When a layer does not take what it is given.
     #[track_caller]
     pub fn summary(&self, input_shape: impl Into<Shape>) -> Summary {
-        let mut shape: Shape = input_shape.into();
+        let mut shape = input_shape;
         shape.insert(0, 1);
         let mut x = Var::constant(Tensor::zeros(shape));
         let mut rows = Vec::with_capacity(self.len());
@@ -192,9 +194,10 @@ impl<T: Float> Module<T> for Sequential<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for Sequential<T> {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, mode: &mut Mode<'_>) -> Var<T> {
         let n = self.len();
         let segments = match self.segments {
             Segments::None => 1,

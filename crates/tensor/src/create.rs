@@ -2,9 +2,11 @@
 
 use crate::element::{Element, Float, Num};
 use crate::error::{OrPanic, ShapeError};
+use crate::once::compiled_once;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
+#[compiled_once]
 impl<T: Element> Tensor<T> {
     /// Every element `value`; one stored element, broadcast, so that it costs no memory.
     ///
@@ -12,7 +14,7 @@ impl<T: Element> Tensor<T> {
     /// When the shape is too large for a tensor ([`Shape::MAX_NUMEL`]).
     #[track_caller]
     pub fn full(shape: impl Into<Shape>, value: T) -> Self {
-        Self::scalar(value).expand_for("full", shape.into())
+        Self::scalar(value).expand_for("full", shape)
     }
 
     /// A tensor without axes.
@@ -49,6 +51,7 @@ impl<T: Element> Tensor<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Num> Tensor<T> {
     /// All zeros.
     ///
@@ -138,6 +141,7 @@ fn steps<T: Num>(start: T, end: T, step: T) -> Result<usize, ShapeError> {
     Ok(usize::try_from(n).unwrap_or(usize::MAX))
 }
 
+#[compiled_once]
 impl<T: Float> Tensor<T> {
     /// `n` evenly spaced values from `start` to `end`, both included.
     ///

@@ -1,6 +1,7 @@
 //! Printing, as NumPy does it: columns aligned, long axes abridged, long rows wrapped.
 
 use crate::element::{DType, Element};
+use crate::once::compiled_once;
 use crate::tensor::Tensor;
 use std::any::Any;
 use std::fmt;
@@ -61,6 +62,7 @@ impl<T: Element> fmt::Debug for Tensor<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Element> Tensor<T> {
     fn print(&self, f: &mut fmt::Formatter<'_>, precision: usize) -> fmt::Result {
         if self.numel() == 0 {

@@ -1,6 +1,7 @@
 //! What a tensor can hold.
 
 use crate::buffer::Pool;
+use crate::once::picks;
 use crate::real::Real;
 use num_traits::{NumAssign, NumCast};
 use std::cmp::Ordering;
@@ -37,6 +38,7 @@ pub trait Element: sealed::Sealed + Copy + PartialEq + PartialOrd + Debug + Disp
     const POISON: Self;
     #[doc(hidden)]
     fn pool() -> &'static Pool<Self>;
+    picks!(ElementFn);
 }
 
 /// A number: every [`Element`] but `bool`.
@@ -60,6 +62,7 @@ pub trait Num: Element + NumAssign + NumCast {
     /// The distance from 1 to the next larger value: 1 for integers.
     #[doc(hidden)]
     fn epsilon() -> f64;
+    picks!(NumFn);
 
     /// The sum; that of integers wraps around at the ends of their range, as in NumPy and PyTorch.
     fn add_wrapping(self, other: Self) -> Self;
@@ -100,10 +103,11 @@ pub trait Float: Num + Real + std::iter::Sum + crate::kernels::simd::Lanes + cra
     /// assert_eq!((x / unit * (x / unit)).sqrt() * unit, x);
     /// ```
     fn binade(self) -> Self;
+    picks!(FloatFn);
 }
 
 macro_rules! element {
-    ($($t:ty, $dtype:ident, $poison:expr;)*) => {$(
+    ($($t:ty, $dtype:ident, $poison:expr, $once:ident;)*) => {$(
         impl sealed::Sealed for $t {}
         impl Element for $t {
             const DTYPE: DType = DType::$dtype;
@@ -112,24 +116,26 @@ macro_rules! element {
                 static POOL: Pool<$t> = Pool::new();
                 &POOL
             }
+            picks!(ElementFn, $once);
         }
     )*};
 }
 element! {
-    f32, F32, f32::NAN;
-    f64, F64, f64::NAN;
-    i32, I32, i32::MIN;
-    i64, I64, i64::MIN;
-    u8, U8, 0xa5;
-    bool, Bool, true;
+    f32, F32, f32::NAN, f32;
+    f64, F64, f64::NAN, f64;
+    i32, I32, i32::MIN, other;
+    i64, I64, i64::MIN, i64;
+    u8, U8, 0xa5, other;
+    bool, Bool, true, other;
 }
 
 macro_rules! num_int {
-    ($($t:ty),*) => {$(
+    ($($t:ty, $once:ident;)*) => {$(
         impl Num for $t {
             const INTEGER: bool = true;
             const LOWEST: Self = <$t>::MIN;
             const HIGHEST: Self = <$t>::MAX;
+            picks!(NumFn, $once);
             #[inline(always)]
             fn from_f64(v: f64) -> Self {
                 v as $t
@@ -167,14 +173,19 @@ macro_rules! num_int {
         }
     )*};
 }
-num_int!(i32, i64, u8);
+num_int! {
+    i32, other;
+    i64, i64;
+    u8, other;
+}
 
 macro_rules! num_float {
-    ($($t:ty),*) => {$(
+    ($($t:ty, $once:ident;)*) => {$(
         impl Num for $t {
             const INTEGER: bool = false;
             const LOWEST: Self = <$t>::NEG_INFINITY;
             const HIGHEST: Self = <$t>::INFINITY;
+            picks!(NumFn, $once);
             #[inline(always)]
             fn from_f64(v: f64) -> Self {
                 v as $t
@@ -212,16 +223,20 @@ macro_rules! num_float {
         }
     )*};
 }
-num_float!(f32, f64);
+num_float! {
+    f32, f32;
+    f64, f64;
+}
 
 macro_rules! float {
-    ($($t:ty, $exponent:literal;)*) => {$(
+    ($($t:ty, $exponent:literal, $once:ident;)*) => {$(
         impl Float for $t {
             const INFINITY: Self = <$t>::INFINITY;
             const NAN: Self = <$t>::NAN;
             const EPSILON: Self = <$t>::EPSILON;
             const TINY: Self = <$t>::MIN_POSITIVE;
             const MAX: Self = <$t>::MAX;
+            picks!(FloatFn, $once);
             #[inline(always)]
             fn is_finite(self) -> bool {
                 <$t>::is_finite(self)
@@ -237,6 +252,6 @@ macro_rules! float {
     )*};
 }
 float! {
-    f32, 0x7f80_0000;
-    f64, 0x7ff0_0000_0000_0000;
+    f32, 0x7f80_0000, f32;
+    f64, 0x7ff0_0000_0000_0000, f64;
 }

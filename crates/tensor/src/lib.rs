@@ -13,6 +13,9 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+// What `#[compiled_once]` writes names this crate.
+extern crate self as gradus_tensor;
+
 mod buffer;
 mod create;
 mod display;
@@ -21,6 +24,8 @@ mod error;
 #[doc(hidden)]
 #[allow(unsafe_code)] // the kernels are the one place that may: raw pointers and processor features
 pub mod kernels;
+#[doc(hidden)]
+pub mod once;
 mod ops;
 mod real;
 mod rng;

@@ -3,6 +3,7 @@
 use crate::buffer::no_memory;
 use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
+use crate::once::compiled_once;
 use crate::parallel::{Parts, chunks_mut};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -163,6 +164,7 @@ fn box_muller(a: u64, b: u64) -> (f64, f64) {
     (radius * cos, radius * sin)
 }
 
+#[compiled_once]
 impl<T: Float> Tensor<T> {
     /// Independent draws, uniform on `[low, high)`.
     ///

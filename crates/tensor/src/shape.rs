@@ -270,8 +270,73 @@ impl<const N: usize> PartialEq<[usize; N]> for Shape {
     }
 }
 
+/// One axis of any type, as it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnyAxis {
+    /// Counted from the front.
+    Unsigned(usize),
+    /// Counted from the back when negative.
+    Signed(isize),
+}
+
+impl Axis for AnyAxis {
+    #[inline]
+    fn index(self, rank: usize) -> Option<usize> {
+        match self {
+            Self::Unsigned(axis) => axis.index(rank),
+            Self::Signed(axis) => axis.index(rank),
+        }
+    }
+    #[inline]
+    fn any(self) -> AnyAxis {
+        self
+    }
+}
+
+impl fmt::Display for AnyAxis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsigned(axis) => axis.fmt(f),
+            Self::Signed(axis) => axis.fmt(f),
+        }
+    }
+}
+
+/// A set of axes of any type, as it was given.
+#[derive(Clone, Debug)]
+pub enum AnyAxes {
+    /// `..`
+    All,
+    /// One number, or a list of numbers.
+    List(SmallVec<[AnyAxis; 4]>),
+}
+
+impl AnyAxes {
+    fn list<A: Axis>(list: &[A]) -> Self {
+        Self::List(list.iter().map(|axis| axis.any()).collect())
+    }
+}
+
+impl Axes for AnyAxes {
+    fn resolve_all(&self, op: &'static str, rank: usize) -> Result<AxisList, ShapeError> {
+        match self {
+            Self::All => Ok((0..rank).collect()),
+            Self::List(list) => resolve_list(list, op, rank),
+        }
+    }
+    fn is_all(&self) -> bool {
+        matches!(self, Self::All)
+    }
+    fn any(&self) -> AnyAxes {
+        self.clone()
+    }
+}
+
 /// One axis, counted from the front, or from the back when negative.
 pub trait Axis: Copy + fmt::Display {
+    /// As it was given, in a type that holds axes of every type.
+    fn any(self) -> AnyAxis;
+
     /// The axis as an index below `rank`, if there is such an axis.
     fn index(self, rank: usize) -> Option<usize>;
 
@@ -290,6 +355,9 @@ fn no_such_axis(op: &'static str, axis: impl fmt::Display, rank: usize) -> Shape
 
 /// A set of axes: one number, an array or slice of numbers, or `..` for all of them.
 pub trait Axes {
+    /// As they were given, in a type that holds axes of every type.
+    fn any(&self) -> AnyAxes;
+
     /// The axes as sorted, distinct indices below `rank`.
     fn resolve_all(&self, op: &'static str, rank: usize) -> Result<AxisList, ShapeError>;
 
@@ -313,8 +381,12 @@ fn resolve_list<A: Axis>(list: &[A], op: &'static str, rank: usize) -> Result<Ax
 }
 
 macro_rules! axis_of {
-    ($($t:ty, |$axis:ident, $rank:ident| $index:expr;)*) => {$(
+    ($($t:ty, $any:expr, |$axis:ident, $rank:ident| $index:expr;)*) => {$(
         impl Axis for $t {
+            #[inline]
+            fn any(self) -> AnyAxis {
+                $any(self as _)
+            }
             #[inline]
             fn index(self, $rank: usize) -> Option<usize> {
                 let $axis = self;
@@ -325,28 +397,41 @@ macro_rules! axis_of {
             fn resolve_all(&self, op: &'static str, rank: usize) -> Result<AxisList, ShapeError> {
                 resolve_list(&[*self], op, rank)
             }
+            #[inline]
+            fn any(&self) -> AnyAxes {
+                AnyAxes::list(&[*self])
+            }
         }
     )*};
 }
 axis_of! {
-    usize, |axis, rank| Some(axis);
-    isize, |axis, rank| if axis < 0 { rank.checked_sub(axis.unsigned_abs()) } else { Some(axis.unsigned_abs()) };
-    i32, |axis, rank| (axis as isize).index(rank);
+    usize, AnyAxis::Unsigned, |axis, rank| Some(axis);
+    isize, AnyAxis::Signed, |axis, rank| if axis < 0 { rank.checked_sub(axis.unsigned_abs()) } else { Some(axis.unsigned_abs()) };
+    i32, AnyAxis::Signed, |axis, rank| (axis as isize).index(rank);
 }
 
 impl<A: Axis, const N: usize> Axes for [A; N] {
+    fn any(&self) -> AnyAxes {
+        AnyAxes::list(self)
+    }
     fn resolve_all(&self, op: &'static str, rank: usize) -> Result<AxisList, ShapeError> {
         resolve_list(self, op, rank)
     }
 }
 
 impl<A: Axis> Axes for &[A] {
+    fn any(&self) -> AnyAxes {
+        AnyAxes::list(self)
+    }
     fn resolve_all(&self, op: &'static str, rank: usize) -> Result<AxisList, ShapeError> {
         resolve_list(self, op, rank)
     }
 }
 
 impl Axes for RangeFull {
+    fn any(&self) -> AnyAxes {
+        AnyAxes::All
+    }
     fn resolve_all(&self, _: &'static str, rank: usize) -> Result<AxisList, ShapeError> {
         Ok((0..rank).collect())
     }
@@ -356,6 +441,9 @@ impl Axes for RangeFull {
 }
 
 impl Axes for &AxisList {
+    fn any(&self) -> AnyAxes {
+        AnyAxes::list(self)
+    }
     fn resolve_all(&self, op: &'static str, rank: usize) -> Result<AxisList, ShapeError> {
         resolve_list(self, op, rank)
     }
@@ -364,6 +452,16 @@ impl Axes for &AxisList {
 /// The sizes of a reshape as they were given; `None` stands for -1, the size that is left.
 pub type DimList = SmallVec<[Option<usize>; 6]>;
 
+/// The target of a reshape, as it was given.
+#[derive(Clone, Debug)]
+pub struct AnyDims(Result<DimList, isize>);
+
+impl Dims for AnyDims {
+    fn dims(&self) -> Result<DimList, isize> {
+        self.0.clone()
+    }
+}
+
 /// The target of a reshape: sizes, of which one may be `-1` for "whatever is left". Lists of `usize` have no `-1`.
 pub trait Dims {
     /// The sizes as they were given.
@@ -371,6 +469,11 @@ pub trait Dims {
     /// # Errors
     /// The first size that is negative and not -1.
     fn dims(&self) -> Result<DimList, isize>;
+
+    /// As it was given, in a type that holds targets of every type.
+    fn any(&self) -> AnyDims {
+        AnyDims(self.dims())
+    }
 
     /// The shape with the elements of `from` that is meant, or an error.
     fn resolve_dims(&self, from: &[usize]) -> Result<Shape, ShapeError> {

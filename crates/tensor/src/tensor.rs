@@ -4,7 +4,8 @@ use crate::buffer::{Buffer, no_memory};
 use crate::element::Element;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::strided;
-use crate::shape::{Shape, Strides, checked_numel, copied};
+use crate::once::compiled_once;
+use crate::shape::{Axis, Shape, Strides, checked_numel, copied};
 use std::sync::Arc;
 
 /// An n-dimensional array: a shape and strides over a shared buffer.
@@ -26,6 +27,7 @@ pub struct Tensor<T: Element = f32> {
     pub(crate) offset: usize,
 }
 
+#[compiled_once]
 impl<T: Element> Tensor<T> {
     /// A tensor of `shape` over `data` in row-major order.
     ///
@@ -44,7 +46,7 @@ impl<T: Element> Tensor<T> {
 
     /// As [`from_vec`](Self::from_vec), with an error instead of a panic.
     pub fn try_from_vec(data: Vec<T>, shape: impl Into<Shape>) -> Result<Self, ShapeError> {
-        let shape = shape.into().checked("from_vec")?;
+        let shape = shape.checked("from_vec")?;
         if shape.product() != data.len() {
             return Err(ShapeError::new("from_vec", format!("{} values do not fill the shape {shape}", data.len())));
         }
@@ -73,10 +75,15 @@ impl<T: Element> Tensor<T> {
     #[inline]
     #[track_caller]
     pub(crate) fn build_for(op: &'static str, shape: impl Into<Shape>, fill: impl FnOnce(&mut [T])) -> Self {
-        let shape = shape.into();
-        let Some(mut buffer) = checked_numel(&shape).and_then(Buffer::try_stale) else { no_room::<T>(op, &shape) };
+        let (mut buffer, shape) = Self::room(op, shape.into());
         fill(buffer.as_mut_slice());
         Self::of_buffer(buffer, shape)
+    }
+
+    #[track_caller]
+    fn room(op: &'static str, shape: Shape) -> (Buffer<T>, Shape) {
+        let Some(buffer) = checked_numel(&shape).and_then(Buffer::try_stale) else { no_room::<T>(op, &shape) };
+        (buffer, shape)
     }
 
     /// The sizes of the axes.
@@ -108,7 +115,7 @@ impl<T: Element> Tensor<T> {
     /// # Panics
     /// When there is no such axis.
     #[track_caller]
-    pub fn size(&self, axis: impl crate::shape::Axis) -> usize {
+    pub fn size(&self, axis: impl Axis) -> usize {
         self.shape[axis.resolve("size", self.rank()).or_panic()]
     }
 

@@ -2,10 +2,12 @@
 
 use crate::element::Element;
 use crate::error::{OrPanic, ShapeError};
+use crate::once::compiled_once;
 use crate::shape::{Axes, Axis, Dims, Shape, Strides, broadcast_shapes};
 use crate::tensor::Tensor;
 use std::ops::{Bound, RangeBounds};
 
+#[compiled_once]
 impl<T: Element> Tensor<T> {
     fn view(&self, shape: Shape, strides: Strides, offset: usize) -> Self {
         Self { buffer: self.buffer.clone(), shape, strides, offset }
@@ -165,7 +167,7 @@ impl<T: Element> Tensor<T> {
     /// When an axis would change that is not of size 1.
     #[track_caller]
     pub fn expand(&self, shape: impl Into<Shape>) -> Self {
-        self.expand_for("expand", shape.into())
+        self.expand_for("expand", shape)
     }
 
     /// [`expand`](Self::expand) on behalf of the operation `op`.

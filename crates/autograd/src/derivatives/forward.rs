@@ -13,6 +13,7 @@ use crate::mode::{enable_grad, unrecorded};
 use crate::op::Pull;
 use crate::tape::{Node, Rule};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -53,6 +54,7 @@ impl<T: Float> Push<'_, T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// Gives the op that made this variable a forward rule of its own, for [`jvp`](crate::jvp) and what is made of it:
     /// the result's tangent from those of the inputs. Without one the rule is derived from the pullback, so this is
@@ -102,6 +104,7 @@ impl<T: Float> Var<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Recorded<T> {
     /// `Σ dy/dxᵢ · uᵢ` for each output; `None` for zero, on either side.
     pub fn push(&self, us: &[Option<&Var<T>>]) -> Vec<Option<Var<T>>> {

@@ -7,6 +7,7 @@ use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
 use crate::tape::Node;
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,6 +61,7 @@ fn stretch<T: Float>(inputs: &[Var<T>], outputs: &[Var<T>]) -> (Vec<Arc<Node<T>>
     (nodes.into_values().collect(), tracked)
 }
 
+#[compiled_once]
 impl<T: Float> Recorded<T> {
     /// Derivatives are differentiable when there is anything to differentiate them by.
     pub fn mode(&self, vectors: &[Option<&Var<T>>]) -> GradMode {

@@ -6,8 +6,10 @@ use crate::ops::limits;
 use crate::ops::no_nan::times_gradient;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Real};
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// `|x|`, `dx = sign(x) dy`, 0 at 0.
     ///

@@ -8,6 +8,7 @@ use crate::op::{Pull, op};
 use crate::ops::no_nan::quotient;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Shape, Tensor};
 
 /// Records a broadcasting op; `da` and `db` give the gradients in the result's shape.
@@ -39,6 +40,7 @@ macro_rules! binary_table {
         $name:ident on ($($da:expr, $db:expr);+) => |$x:ident, $y:ident| $f:expr,
             da($ga:ident, $aa:tt, $ab:tt) = $ea:expr, db($gb:ident, $ba:tt, $bb:tt) = $eb:expr;
     )*) => {
+        #[compiled_once]
         impl<T: Float> Var<T> {$(
             $(#[$doc])*
             ///

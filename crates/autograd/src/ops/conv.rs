@@ -5,8 +5,10 @@ use super::activation::relu_gradient;
 use crate::op::{Pull, op, op_with_output};
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Conv2dOptions, Float, Rng, Shape, Tensor, conv2d_shape};
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The convolution of pictures `[N, C, H, W]` with filters `[F, C / groups, KH, KW]`, giving `[N, F, OH, OW]`: a
     /// cross-correlation, as in every deep-learning framework.

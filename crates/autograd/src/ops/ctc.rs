@@ -5,6 +5,7 @@ use crate::op::op;
 use crate::ops::unfolded::unfolded_gradients;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ impl Row {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// `-ln Σ Π p(t, path(t))` over all paths that become the target when repeats are merged and blanks then left out: `[N]`
     /// from the logarithms of the classes' probabilities, `[T, N, C]`, and `N` targets of any length. Only steps where the mask

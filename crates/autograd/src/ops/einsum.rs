@@ -3,8 +3,10 @@
 use crate::op::op_of_many;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{EinsumPlan, Float, OrPanic, Tensor, einsum_plan};
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The sum of products that `spec` names, as `torch.einsum`: `"ij,jk->ik"` is a matrix product, `"ii->i"` a
     /// diagonal, `"...ij->...ji"` a transpose.

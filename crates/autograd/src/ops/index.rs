@@ -3,9 +3,11 @@
 use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, Shape, Tensor};
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// `y[i, j, k] = x[index[i, j, k], j, k]` for axis 0, and likewise for the others: `torch.gather`.
     ///

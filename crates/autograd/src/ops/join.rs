@@ -3,10 +3,12 @@
 use crate::op::{op, op_of_many};
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 use std::sync::Arc;
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The variables one after the other along an axis that they all have.
     ///

@@ -3,9 +3,11 @@
 use crate::op::op_with_output;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, LinalgError, Lu, OrPanic, Tensor, solve_shape};
 use std::sync::Arc;
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The solution `x` of `self x = b`, as `torch.linalg.solve`: of one system, for a vector `b` of `[n]`; of one a
     /// column, for `b` of `[.., n, columns]`. Axes before the matrices' are a batch and broadcast. A vector has one

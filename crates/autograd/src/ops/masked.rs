@@ -4,6 +4,7 @@
 use crate::op::{op, op_with_output};
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::{Axis, broadcast_shapes};
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
@@ -22,6 +23,7 @@ fn shown<T: Float>(x: Tensor<T>, mask: &Tensor<bool>, other: T) -> Tensor<T> {
     x.zip_map_into("masked_fill", mask, move |x, shown| if shown { x } else { other })
 }
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The softmax along one axis of the elements where `mask` is true, and 0 elsewhere; also where it is true nowhere, as PyTorch's
     /// `scaled_dot_product_attention` has it. Hidden elements may be infinite or NaN, and get a gradient of 0.

@@ -4,9 +4,11 @@ use super::activation::relu_gradient;
 use crate::op::{Pull, op, op_with_output};
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::AxisList;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The matrix product, over any strides: of matrices; of vectors, which count as a row on the left and a column
     /// on the right; of batches, whose leading axes broadcast. `da = dy bᵀ`, `db = aᵀ dy`.

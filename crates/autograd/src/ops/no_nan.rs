@@ -6,6 +6,7 @@ use crate::op::Pull;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
 use gradus_tensor::Float;
+use gradus_tensor::once::compiled_once;
 
 /// A slope times the gradient that came in, and 0 where that is 0.
 #[inline(always)]
@@ -14,6 +15,7 @@ pub(super) fn times_gradient<T: Float>(slope: T, g: T) -> T {
     if g == T::zero() { T::zero() } else { product }
 }
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// `a · b`, but 0 where `b` is 0, be `a` infinite or NaN; `tf.math.multiply_no_nan`. It is the product of the chain
     /// rule, of a slope and a gradient: with it, a rule of one's own gives 0 for a gradient of 0 at singular points too.

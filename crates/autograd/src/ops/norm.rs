@@ -6,9 +6,11 @@ use crate::ops::no_nan::times_gradient;
 use crate::ops::reduce::{Taken, taken};
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::{Axes, AxisList};
 use gradus_tensor::{Float, Tensor};
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The Euclidean norm over `axes`, which go; `..` for all: `y = √Σ x²`, `dx = x / y dy`, and 0 where `y` is 0. The squares
     /// neither overflow nor underflow.

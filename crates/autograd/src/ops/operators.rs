@@ -5,10 +5,12 @@ use crate::samples::{Case, OpSample, draw};
 use crate::tape::Factor;
 use crate::var::Var;
 use gradus_tensor::Float;
+use gradus_tensor::once::compiled_once;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 macro_rules! between_vars {
     ($($trait:ident $f:ident),*) => {$(
+        #[compiled_once]
         impl<T: Float> $trait<&Var<T>> for &Var<T> {
             type Output = Var<T>;
             #[track_caller]
@@ -16,6 +18,7 @@ macro_rules! between_vars {
                 Var::$f(self, other)
             }
         }
+        #[compiled_once]
         impl<T: Float> $trait<Var<T>> for &Var<T> {
             type Output = Var<T>;
             #[track_caller]
@@ -27,6 +30,7 @@ macro_rules! between_vars {
                 Var::$f(self, &other)
             }
         }
+        #[compiled_once]
         impl<T: Float> $trait<&Var<T>> for Var<T> {
             type Output = Var<T>;
             #[track_caller]
@@ -37,6 +41,7 @@ macro_rules! between_vars {
                 Var::$f(&self, other)
             }
         }
+        #[compiled_once]
         impl<T: Float> $trait<Var<T>> for Var<T> {
             type Output = Var<T>;
             #[track_caller]
@@ -54,6 +59,7 @@ between_vars!(Add add, Sub sub, Mul mul, Div div);
 /// Scalar forms: `var op number` and `number op var`, by value and by reference; a number is an `f64` or an integer literal.
 macro_rules! with_scalar {
     ($scalar:ty: $trait:ident $f:ident, $right:ident, $left:ident) => {
+        #[compiled_once]
         impl<T: Float> $trait<$scalar> for &Var<T> {
             type Output = Var<T>;
             #[track_caller]
@@ -61,6 +67,7 @@ macro_rules! with_scalar {
                 $right(self.clone(), c as f64)
             }
         }
+        #[compiled_once]
         impl<T: Float> $trait<$scalar> for Var<T> {
             type Output = Var<T>;
             #[track_caller]
@@ -68,6 +75,7 @@ macro_rules! with_scalar {
                 $right(self, c as f64)
             }
         }
+        #[compiled_once]
         impl<T: Float> $trait<&Var<T>> for $scalar {
             type Output = Var<T>;
             #[track_caller]
@@ -75,6 +83,7 @@ macro_rules! with_scalar {
                 $left(v.clone(), self as f64)
             }
         }
+        #[compiled_once]
         impl<T: Float> $trait<Var<T>> for $scalar {
             type Output = Var<T>;
             #[track_caller]
@@ -123,6 +132,7 @@ fn scalar_div<T: Float>(x: Var<T>, c: f64) -> Var<T> {
     x.recip() * c
 }
 
+#[compiled_once]
 impl<T: Float> Neg for Var<T> {
     type Output = Var<T>;
     #[track_caller]
@@ -131,6 +141,7 @@ impl<T: Float> Neg for Var<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Neg for &Var<T> {
     type Output = Var<T>;
     #[track_caller]

@@ -3,8 +3,10 @@
 use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Pool2dOptions, Rng, Shape, Tensor, pool2d_shape};
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The largest of each window of pictures `[N, C, H, W]`; of equals, the first gets the gradient.
     ///

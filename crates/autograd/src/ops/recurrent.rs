@@ -7,6 +7,7 @@ use crate::op::op_of_many;
 use crate::ops::unfolded::unfolded_gradients;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, FusedSequence, OrPanic, Rng, Tensor};
 
 /// The states of each step of a sequence.
@@ -34,6 +35,7 @@ fn keep<T: Float>(there: &Tensor<bool>, now: &Var<T>, before: &Var<T>) -> Var<T>
     now.where_(there, before)
 }
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The states after each step of `h = f(p + h' W_hhᵀ)`, `[T, N, H]`, from the input's share `p` of `[T, N, H]` (this),
     /// weights `[H, H]` and a first state `[N, H]`; `f` is the hyperbolic tangent, or with `relu` the ramp. Where the mask
@@ -97,6 +99,7 @@ impl<T: Float> Var<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// A step of gated recurrent units that reset after the product, by the input's share `p` (this), the state's share with its bias,
     /// `b`, `[N, 3 H]` each, and the state before, `[N, H]`: as in [`gru_sequence`](Self::gru_sequence), one node of the tape. It keeps

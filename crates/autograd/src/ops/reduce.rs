@@ -3,6 +3,7 @@
 use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::{Axes, Axis, AxisList, reduced_shape};
 use gradus_tensor::{Float, OrPanic, Shape, Tensor};
 
@@ -19,6 +20,7 @@ pub(super) fn taken<T: Float>(name: &'static str, x: &Var<T>, axes: impl Axes) -
     Taken { kept: reduced_shape(x.shape(), &axes, true), from: x.shape().clone(), axes }
 }
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The sum over `axes`, which go; `..` for all.
     #[track_caller]

@@ -3,6 +3,7 @@
 use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 use std::ops::{Bound, RangeBounds};
@@ -22,6 +23,7 @@ fn bounds(range: &impl RangeBounds<usize>, n: usize) -> (usize, usize) {
     (start, end)
 }
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The part of one axis that lies in `range`.
     ///

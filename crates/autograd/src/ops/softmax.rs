@@ -4,9 +4,11 @@ use crate::op::{op, op_with_output};
 use crate::ops::no_nan::times_gradient;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, Rng, Tensor};
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// `y = e^x / Σ e^x` along one axis, without overflow: `dx = y (dy - Σ dy y)`.
     ///

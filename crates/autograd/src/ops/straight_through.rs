@@ -3,8 +3,10 @@
 use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The value `hard`, with the gradient of this variable: `y = hard`, `dx = dy` (Bengio, Léonard and Courville 2013).
     /// What others write as `soft + stop_gradient(hard - soft)`, without its rounding.

@@ -3,9 +3,11 @@
 use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, Taps};
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// `y[.., i, ..] = Σ weight · x[.., input, ..]` along one axis, over the taps of output `i`: interpolation, and means over
     /// regions. An element that is NaN or infinite reaches the outputs that it is a part of, and no other.

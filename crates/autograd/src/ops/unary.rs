@@ -8,6 +8,7 @@ use crate::ops::limits;
 use crate::ops::no_nan::times_gradient;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Real, Tensor};
 
 /// What a derivative formula reads, and so what the tape keeps.
@@ -33,6 +34,7 @@ pub trait UnaryRule: Copy + Send + Sync + 'static {
     fn d<S: Calculus>(self, x: &S, y: &S) -> S;
 }
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// Applies a function of one element, given with its derivative. Where the gradient of the result is 0, so is that of
     /// the operand, even where the slope is infinite or NaN, as that of the square root at 0.
@@ -88,6 +90,7 @@ fn pull<R: UnaryRule, T: Float>(rule: R, p: &mut Pull<'_, T>, read: &Var<T>) -> 
     Var::constant(p.take_gy().into_value().zip_map_into(R::NAME, read.value(), d))
 }
 
+#[compiled_once]
 impl<T: Float> Calculus for Var<T> {
     fn lit(v: f64) -> Self {
         Var::constant(Tensor::scalar(T::lit(v)))
@@ -200,6 +203,7 @@ macro_rules! unary {
                 }
             }
         )*
+        #[gradus_tensor::once::compiled_once]
         impl<T: Float> Var<T> {$(
             $(#[$doc])*
             #[track_caller]

@@ -4,9 +4,11 @@
 use crate::op::op;
 use crate::samples::{Case, OpSample, draw};
 use crate::var::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::{Axes, Axis, AxisList, Dims};
 use gradus_tensor::{Float, OrPanic, Shape, Tensor};
 
+#[compiled_once]
 impl<T: Float> Var<T> {
     /// The same elements, in row-major order, under another shape; one size may be `-1`.
     ///
@@ -71,7 +73,6 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn expand(&self, shape: impl Into<Shape>) -> Var<T> {
         let from = self.shape().clone();
-        let shape = shape.into();
         if shape == from {
             return self.clone();
         }
@@ -84,7 +85,6 @@ impl<T: Float> Var<T> {
     /// When `shape` does not broadcast to this one.
     #[track_caller]
     pub fn sum_to(&self, shape: impl Into<Shape>) -> Var<T> {
-        let shape = shape.into();
         let from = self.shape().clone();
         if shape == from {
             return self.clone();

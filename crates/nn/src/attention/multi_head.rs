@@ -8,6 +8,7 @@ use crate::recurrent::Sequence;
 use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
 
 /// Several scaled dot-product attentions side by side, each over its own projection of queries, keys and values (Vaswani et
@@ -43,6 +44,7 @@ pub struct MultiHeadAttention<T: Float = f32> {
     dropout: f64,
 }
 
+#[compiled_once]
 impl<T: Float> MultiHeadAttention<T> {
     /// Of this width, which the heads share.
     ///
@@ -115,7 +117,7 @@ impl<T: Float> MultiHeadAttention<T> {
         keys: &Sequence<T>,
         values: &Sequence<T>,
         mask: Option<&Tensor<bool>>,
-        mode: &mut Mode,
+        mode: &mut Mode<'_>,
     ) -> (Sequence<T>, Var<T>) {
         if keys.len() != values.len() || [keys.batch(), values.batch()] != [queries.batch(); 2] {
             let all = [queries, keys, values].map(|s| [s.len(), s.batch()]);
@@ -182,9 +184,10 @@ fn zero_unseen<T: Float>(x: Sequence<T>, mask: Option<&Tensor<bool>>) -> Sequenc
     x.with_steps(zeroed)
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for MultiHeadAttention<T> {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, mode: &mut Mode<'_>) -> Var<T> {
         let width = self.width();
         if x.rank() != 3 || x.shape()[2] != width || x.shape()[1] == 0 {
             let param = self.in_proj_weight.as_ref().unwrap_or(&self.in_proj_bias);

@@ -6,6 +6,7 @@ use crate::layers::Linear;
 use crate::recurrent::Sequence;
 use gradus_autograd::{Module, Var};
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError};
 
@@ -94,6 +95,7 @@ pub struct BilinearAttention<T: Float = f32> {
     pub key: Linear<T>,
 }
 
+#[compiled_once]
 impl<T: Float> BilinearAttention<T> {
     /// For queries and keys of these widths.
     pub fn new(query: usize, key: usize, rng: &mut Rng) -> Self {
@@ -128,6 +130,7 @@ pub struct AdditiveAttention<T: Float = f32> {
     pub score: Linear<T>,
 }
 
+#[compiled_once]
 impl<T: Float> AdditiveAttention<T> {
     /// For queries and keys of these widths, over `hidden` units.
     pub fn new(query: usize, key: usize, hidden: usize, rng: &mut Rng) -> Self {

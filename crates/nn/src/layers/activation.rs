@@ -4,6 +4,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::{refuse_input, refuse_input_of};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, Shape};
 
@@ -15,7 +16,7 @@ macro_rules! activations {
 
         impl<T: Float> Layer<T> for $name {
             #[track_caller]
-            fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+            fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
                 x.$f()
             }
         }
@@ -26,9 +27,10 @@ macro_rules! activations {
 #[derive(Clone, Copy, Debug, Module)]
 pub struct ReLU;
 
+#[compiled_once]
 impl<T: Float> Layer<T> for ReLU {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         x.relu()
     }
     fn is_relu(&self) -> bool {
@@ -84,7 +86,7 @@ macro_rules! activations_with_numbers {
 
         impl<T: Float> Layer<T> for $name {
             #[track_caller]
-            fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+            fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
                 x.$f($(self.$field),+)
             }
         }
@@ -150,6 +152,7 @@ pub struct PReLU<T: Float = f32> {
     pub weight: Param<T>,
 }
 
+#[compiled_once]
 impl<T: Float> PReLU<T> {
     /// With this many slopes: 1, or as many as there are channels.
     pub fn new(slopes: usize) -> Self {
@@ -157,9 +160,10 @@ impl<T: Float> PReLU<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for PReLU<T> {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         let slopes = self.weight.shape()[0];
         if slopes != 1 && (x.rank() < 2 || x.shape()[1] != slopes) {
             refuse_input_of("PReLU", Some(&self.weight), format_args!("[N, {slopes}, ..]"), x)
@@ -178,9 +182,10 @@ impl<T: Float> Layer<T> for PReLU<T> {
 #[derive(Clone, Copy, Debug, Module)]
 pub struct GLU(/** The axis; negative counts from the back. */ pub isize);
 
+#[compiled_once]
 impl<T: Float> Layer<T> for GLU {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         let axis = self.0.resolve("GLU", x.rank()).or_panic();
         let size = x.shape()[axis];
         if !size.is_multiple_of(2) {
@@ -194,9 +199,10 @@ impl<T: Float> Layer<T> for GLU {
 #[derive(Clone, Copy, Debug, Module)]
 pub struct Softmin(/** The axis; negative counts from the back. */ pub isize);
 
+#[compiled_once]
 impl<T: Float> Layer<T> for Softmin {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         self.0.resolve("Softmin", x.rank()).or_panic();
         (-x).softmax(self.0)
     }
@@ -206,9 +212,10 @@ impl<T: Float> Layer<T> for Softmin {
 #[derive(Clone, Copy, Debug, Module)]
 pub struct Softmax(/** The axis; negative counts from the back. */ pub isize);
 
+#[compiled_once]
 impl<T: Float> Layer<T> for Softmax {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         self.0.resolve("Softmax", x.rank()).or_panic();
         x.softmax(self.0)
     }
@@ -218,9 +225,10 @@ impl<T: Float> Layer<T> for Softmax {
 #[derive(Clone, Copy, Debug, Module)]
 pub struct LogSoftmax(/** The axis; negative counts from the back. */ pub isize);
 
+#[compiled_once]
 impl<T: Float> Layer<T> for LogSoftmax {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         self.0.resolve("LogSoftmax", x.rank()).or_panic();
         x.log_softmax(self.0)
     }

@@ -4,6 +4,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::refuse;
 use gradus_autograd::{Module, Param, Path, Var, Visitor};
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::scope::{Part, Parts, Scope};
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, Shape};
@@ -40,6 +41,7 @@ pub struct Residual<T: Float = f32> {
     parts: Arc<Vec<Part>>,
 }
 
+#[compiled_once]
 impl<T: Float> Residual<T> {
     /// `body(x) + x`.
     pub fn new(body: impl Layer<T> + 'static) -> Self {
@@ -56,9 +58,10 @@ impl<T: Float> Residual<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for Residual<T> {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, mode: &mut Mode<'_>) -> Var<T> {
         let scope = Scope::enter(Parts::Listed(self.parts.clone()));
         scope.part(0);
         let y = self.body.forward(x, mode);
@@ -106,6 +109,7 @@ impl<T: Float> Default for Concat<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Concat<T> {
     /// Without a branch as yet, along the channels.
     pub fn new() -> Self {
@@ -142,6 +146,7 @@ impl<T: Float> Concat<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Concat<T> {
     /// That the outputs can be laid one after the other.
     #[track_caller]
@@ -169,9 +174,10 @@ impl<T: Float> Module<T> for Concat<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for Concat<T> {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, mode: &mut Mode<'_>) -> Var<T> {
         let mut outputs = Vec::with_capacity(self.branches.len());
         let scope = Scope::enter(Parts::Listed(self.parts.clone()));
         for (i, branch) in self.branches.iter().enumerate() {

@@ -4,6 +4,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::{axes, refuse_input};
 use gradus_autograd::Var;
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Shape, Tensor};
 
 /// In training, zeroes each element with probability `p` and divides the others by `1 - p`; in evaluation, passes
@@ -25,9 +26,10 @@ impl Dropout {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for Dropout {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, mode: &mut Mode<'_>) -> Var<T> {
         match mode {
             Mode::Eval => x.clone(),
             Mode::Train(rng) => x.dropout(self.p, rng),
@@ -65,7 +67,7 @@ macro_rules! spatial_dropout {
 
         impl<T: Float> Layer<T> for $name {
             #[track_caller]
-            fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+            fn forward(&self, x: &Var<T>, mode: &mut Mode<'_>) -> Var<T> {
                 if x.rank() != $rank {
                     refuse_input(stringify!($name), axes("C", $rank), x)
                 }

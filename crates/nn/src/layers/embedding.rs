@@ -4,6 +4,7 @@ use crate::init;
 use crate::refuse::refuse;
 use gradus_autograd::{Param, Var, op};
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Rng, Shape, Tensor};
 
 /// A table `[rows, width]` that indices pick rows from; starts as PyTorch's does, standard normal.
@@ -22,6 +23,7 @@ pub struct Embedding<T: Float = f32> {
     padding: Option<usize>,
 }
 
+#[compiled_once]
 impl<T: Float> Embedding<T> {
     /// `rows` rows of `width` numbers.
     pub fn new(rows: usize, width: usize, rng: &mut Rng) -> Self {

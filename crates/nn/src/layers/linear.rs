@@ -5,6 +5,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Rng};
 
 /// `y = x Wᵀ + b` for `x` of `[.., in]`, `W` of `[out, in]`, `b` of `[out]`; starts as PyTorch's does, uniform on
@@ -28,6 +29,7 @@ pub struct Linear<T: Float = f32> {
     pub bias: Option<Param<T>>,
 }
 
+#[compiled_once]
 impl<T: Float> Linear<T> {
     /// From `inputs` numbers to `outputs`.
     #[track_caller]
@@ -63,14 +65,15 @@ impl<T: Float> Linear<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for Linear<T> {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         self.check(x);
         x.linear(&self.weight, self.bias.as_deref())
     }
     #[track_caller]
-    fn forward_relu(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward_relu(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         self.check(x);
         x.linear_relu(&self.weight, self.bias.as_deref())
     }

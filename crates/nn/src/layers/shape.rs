@@ -5,14 +5,16 @@ use crate::refuse::refuse_input;
 use gradus_autograd::{Module, Param, Path, Var, Visitor};
 use gradus_derive::Module;
 use gradus_tensor::Float;
+use gradus_tensor::once::compiled_once;
 
 /// `[N, ..]` to `[N, rest]`.
 #[derive(Clone, Copy, Debug, Module)]
 pub struct Flatten;
 
+#[compiled_once]
 impl<T: Float> Layer<T> for Flatten {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         if x.rank() < 2 {
             refuse_input("Flatten", "[N, ..] of 2 axes or more", x)
         }
@@ -24,8 +26,9 @@ impl<T: Float> Layer<T> for Flatten {
 #[derive(Clone, Copy, Debug, Module)]
 pub struct Identity;
 
+#[compiled_once]
 impl<T: Float> Layer<T> for Identity {
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         x.clone()
     }
 }
@@ -47,7 +50,7 @@ impl<T: Float, F> Module<T> for Lambda<F> {
 }
 
 impl<T: Float, F: Fn(&Var<T>) -> Var<T> + Send + Sync> Layer<T> for Lambda<F> {
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         (self.0)(x)
     }
 }

@@ -5,6 +5,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::{axes, refuse_input_of};
 use gradus_autograd::Var;
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, Rng};
 
@@ -32,6 +33,7 @@ pub struct SqueezeExcite<T: Float = f32> {
     gate: Box<dyn Layer<T>>,
 }
 
+#[compiled_once]
 impl<T: Float> SqueezeExcite<T> {
     /// From `channels` to `squeezed` and back, with [`ReLU`] between and [`Sigmoid`] as the gate.
     pub fn new(channels: usize, squeezed: usize, rng: &mut Rng) -> Self {
@@ -56,9 +58,10 @@ impl<T: Float> SqueezeExcite<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for SqueezeExcite<T> {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, mode: &mut Mode<'_>) -> Var<T> {
         let channels = self.fc1.weight.shape()[1];
         if x.rank() != 4 || x.shape()[1] != channels {
             refuse_input_of("SqueezeExcite", Some(&self.fc1.weight), axes(channels, 4), x)

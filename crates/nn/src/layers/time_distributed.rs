@@ -5,6 +5,7 @@ use crate::recurrent::{Sequence, sequence_of};
 use crate::refuse::refuse;
 use gradus_autograd::Var;
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::scope::{Part, Parts, Scope};
 use gradus_tensor::{Float, Shape, Tensor};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub struct TimeDistributed<T: Float = f32> {
     parts: Arc<Vec<Part>>,
 }
 
+#[compiled_once]
 impl<T: Float> TimeDistributed<T> {
     /// Of this layer.
     pub fn new(layer: impl Layer<T> + 'static) -> Self {
@@ -38,7 +40,7 @@ impl<T: Float> TimeDistributed<T> {
     /// # Panics
     /// When the layer panics, or does not give one output a step.
     #[track_caller]
-    pub fn over(&self, x: &Sequence<T>, mode: &mut Mode) -> Sequence<T> {
+    pub fn over(&self, x: &Sequence<T>, mode: &mut Mode<'_>) -> Sequence<T> {
         let (steps, shape) = (x.len() * x.batch(), x.steps().shape());
         let flat: Shape = [steps].into_iter().chain(shape[2..].iter().copied()).collect();
         let flat = x.steps().reshape(&flat);
@@ -54,7 +56,7 @@ impl<T: Float> TimeDistributed<T> {
     }
 
     #[track_caller]
-    fn of_flat(&self, flat: &Var<T>, mode: &mut Mode) -> Var<T> {
+    fn of_flat(&self, flat: &Var<T>, mode: &mut Mode<'_>) -> Var<T> {
         let scope = Scope::enter(Parts::Listed(self.parts.clone()));
         scope.part(0);
         self.layer.forward(flat, mode)
@@ -71,9 +73,10 @@ impl<T: Float> TimeDistributed<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for TimeDistributed<T> {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, mode: &mut Mode<'_>) -> Var<T> {
         self.over(&sequence_of("TimeDistributed", x), mode).data()
     }
 }

@@ -4,6 +4,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::refuse;
 use gradus_autograd::Var;
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, Shape, Taps, Tensor};
 
 /// What lies between the pixels that there are.
@@ -159,9 +160,10 @@ fn settled(at: f64) -> Place {
     (at as usize, at.fract())
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for Upsample {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         let mut y = x.clone();
         for (a, along) in self.axes(x.shape()).into_iter().enumerate().filter(|(_, along)| !along.is_identity()) {
             y = match self.interpolation {

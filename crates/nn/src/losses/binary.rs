@@ -3,6 +3,7 @@
 use super::{BatchWeight, Loss, OutputKind, Reduction, check_same_shape};
 use crate::output_kind::check_probabilities;
 use gradus_autograd::{Var, op};
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::broadcast_shapes;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
@@ -85,6 +86,7 @@ fn weights<T: Float>(weight: &Tensor<f64>, shape: &[usize]) -> Result<Tensor<T>,
     }
 }
 
+#[compiled_once]
 impl<T: Float> Loss<T, Tensor<T>> for BinaryCrossEntropy {
     #[track_caller]
     fn loss(&self, x: &Var<T>, target: &Tensor<T>) -> Var<T> {

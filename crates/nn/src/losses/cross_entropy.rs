@@ -4,6 +4,7 @@ use super::labels::{check_target, divisor, shares};
 use super::{BatchWeight, Loss, OutputKind, Reduction};
 use crate::output_kind::check_probabilities;
 use gradus_autograd::{Var, op};
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
 /// Cross-entropy from logits `[N, C]` or `[N, C, d…]`: `-Σ t ln softmax(x)`, with targets `t` as class indices
@@ -242,6 +243,7 @@ fn sample_weights<T: Float>(
     (safe, weights)
 }
 
+#[compiled_once]
 impl<T: Float> Loss<T, Tensor<i64>> for CrossEntropy {
     #[track_caller]
     fn loss(&self, output: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
@@ -389,6 +391,7 @@ impl Nll {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Loss<T, Tensor<i64>> for Nll {
     #[track_caller]
     fn loss(&self, output: &Var<T>, labels: &Tensor<i64>) -> Var<T> {

@@ -3,6 +3,7 @@
 use super::{BatchWeight, Loss, OutputKind, Reduction};
 use crate::recurrent::Sequence;
 use gradus_autograd::{Var, check_ctc};
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
 /// Connectionist temporal classification (Graves et al. 2006): `-ln` of the probability of a target, over all ways of saying it
@@ -91,6 +92,7 @@ impl Ctc {
 }
 
 /// Of logits `[N, T, C]`, all of whose steps are there.
+#[compiled_once]
 impl<T: Float> Loss<T, Vec<Vec<usize>>> for Ctc {
     #[track_caller]
     fn loss(&self, output: &Var<T>, targets: &Vec<Vec<usize>>) -> Var<T> {

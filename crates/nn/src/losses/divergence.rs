@@ -2,6 +2,7 @@
 
 use super::{BatchWeight, Loss, OutputKind, Reduction, check_same_shape};
 use gradus_autograd::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
 /// The Kullback-Leibler divergence of log-probabilities `x` from probabilities `t`: `t (ln t - x)`; 0 where `t` is, be `x` minus
@@ -45,6 +46,7 @@ impl KlDivergence {
 
 const OP: &str = "kl_divergence";
 
+#[compiled_once]
 impl<T: Float> Loss<T, Tensor<T>> for KlDivergence {
     #[track_caller]
     fn loss(&self, output: &Var<T>, target: &Tensor<T>) -> Var<T> {

@@ -4,6 +4,7 @@ use super::cell::Cell;
 use super::gates::Gates;
 use gradus_autograd::Var;
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Rng, Tensor};
 
 /// What an [`Elman`] cell applies to its sum.
@@ -33,6 +34,7 @@ pub struct Elman<T: Float = f32> {
     nonlinearity: Nonlinearity,
 }
 
+#[compiled_once]
 impl<T: Float> Elman<T> {
     /// From `inputs` numbers a step to `hidden` units.
     #[track_caller]

@@ -6,6 +6,7 @@ use crate::layers::LayerNorm;
 use crate::refuse::{refuse, refuse_input_of};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, Rng, Shape, Tensor};
 
 /// Weights and biases of `gates` gates of `hidden` units each, under PyTorch's names; all start uniform on `±1/√hidden`.
@@ -23,6 +24,7 @@ pub(super) struct Gates<T: Float> {
     hidden: usize,
 }
 
+#[compiled_once]
 impl<T: Float> Gates<T> {
     /// Of the cell `cell`, whose outputs are `outputs` wide.
     #[track_caller]

@@ -4,6 +4,7 @@ use super::cell::Cell;
 use super::gates::Gates;
 use gradus_autograd::Var;
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Rng, Tensor};
 
 /// Gated recurrent units (Cho et al. 2014; `torch.nn.GRUCell`). With `a = x W_ihᵀ + b_ih` and `b = h' W_hhᵀ + b_hh` in
@@ -29,6 +30,7 @@ pub struct Gru<T: Float = f32> {
     reset_before: bool,
 }
 
+#[compiled_once]
 impl<T: Float> Gru<T> {
     /// From `inputs` numbers a step to `hidden` units.
     #[track_caller]

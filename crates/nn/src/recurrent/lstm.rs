@@ -7,6 +7,7 @@ use crate::layer::{Layer, Mode};
 use crate::layers::LayerNorm;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Rng, Tensor};
 
 /// Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; `torch.nn.LSTMCell`).
@@ -39,6 +40,7 @@ pub struct Lstm<T: Float = f32> {
     norm_c: Option<LayerNorm<T>>,
 }
 
+#[compiled_once]
 impl<T: Float> Lstm<T> {
     /// From `inputs` numbers a step to `hidden` units.
     #[track_caller]

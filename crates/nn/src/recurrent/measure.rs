@@ -3,11 +3,13 @@
 use super::sequence::Sequence;
 use crate::losses::{CrossEntropy, Loss};
 use gradus_autograd::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
 /// No class: what padding's label becomes.
 const PADDING: i64 = i64::MIN;
 
+#[compiled_once]
 impl<T: Float> Sequence<T> {
     /// The mean cross-entropy, in nats, of logits `[.., classes]` and labels in the order of axes of the data, `[N, T]` or
     /// `[T, N]`, over the steps that are there. Labels at padding may be anything.

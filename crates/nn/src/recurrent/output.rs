@@ -7,6 +7,7 @@ use crate::layer::{Layer, Mode};
 use crate::layers::Linear;
 use gradus_autograd::{Var, no_grad};
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
 
@@ -59,6 +60,7 @@ pub struct OutputRecurrence<T: Float = f32> {
     link: Feedback,
 }
 
+#[compiled_once]
 impl<T: Float> OutputRecurrence<T> {
     /// From `inputs` numbers a step over `hidden` units to `outputs`.
     pub fn new(inputs: usize, hidden: usize, outputs: usize, rng: &mut Rng) -> Self {

@@ -2,6 +2,7 @@
 
 use crate::refuse::refuse_input;
 use gradus_autograd::Var;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
 
 /// A batch of sequences: one variable for all steps, and, when the sequences are not equally long, a mask of the steps that
@@ -30,6 +31,7 @@ impl<T: Float> From<&Var<T>> for Sequence<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Sequence<T> {
     /// Of `[N, T, ..]`: the rows of a batch, each a sequence (`batch_first=True` of PyTorch).
     ///
@@ -37,7 +39,6 @@ impl<T: Float> Sequence<T> {
     /// When there is no axis of time, or no step.
     #[track_caller]
     pub fn new(x: impl Into<Var<T>>) -> Self {
-        let x = x.into();
         check_axes(&x, "[N, T, ..]", 1).or_panic();
         Self { steps: x.transpose(0, 1), mask: None, time_major: false }
     }
@@ -48,7 +49,6 @@ impl<T: Float> Sequence<T> {
     /// As [`new`](Self::new).
     #[track_caller]
     pub fn time_major(x: impl Into<Var<T>>) -> Self {
-        let x = x.into();
         check_axes(&x, "[T, N, ..]", 0).or_panic();
         Self { steps: x, mask: None, time_major: true }
     }

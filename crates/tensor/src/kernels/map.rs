@@ -28,13 +28,19 @@ impl<A: Element, O: Element, F: Fn(A) -> O> Kernel for Unary<'_, A, O, F> {
     }
 }
 
-/// `out[i] = f(x[i])`.
-pub fn unary<A: Element, O: Element>(x: &[A], out: &mut [O], f: impl Fn(A) -> O + Copy + Send + Sync) {
+/// `out[i] = f(x[i])` over a piece of both: all of a loop that is compiled for each `f`. What cuts a tensor into pieces is
+/// compiled once for each pair of types, and calls this through `dyn`.
+pub fn unary_loop<A: Element, O: Element>(f: impl Fn(A) -> O + Copy + Send + Sync) -> impl Fn(&[A], &mut [O]) + Sync {
+    move |x, out| dispatch(Unary(x, out, f))
+}
+
+/// Runs a [`unary_loop`] over all of `x` and `out`.
+pub fn unary<A: Element, O: Element>(x: &[A], out: &mut [O], run: &(dyn Fn(&[A], &mut [O]) + Sync)) {
     assert_eq!(x.len(), out.len());
     if x.len() < SERIAL {
-        return dispatch(Unary(x, out, f));
+        return run(x, out);
     }
-    (chunks_mut(out, CHUNK), chunks(x, CHUNK)).each(|_, (y, x)| dispatch(Unary(x, y, f)));
+    (chunks_mut(out, CHUNK), chunks(x, CHUNK)).each(|_, (y, x)| run(x, y));
 }
 
 struct InPlace<'a, A, F>(&'a mut [A], F);
@@ -51,63 +57,17 @@ impl<A: Element, F: Fn(A) -> A> Kernel for InPlace<'_, A, F> {
     }
 }
 
-/// `x[i] = f(x[i])`.
-pub fn unary_in_place<A: Element>(x: &mut [A], f: impl Fn(A) -> A + Copy + Send + Sync) {
+/// `x[i] = f(x[i])` over a piece.
+pub fn in_place_loop<A: Element>(f: impl Fn(A) -> A + Copy + Send + Sync) -> impl Fn(&mut [A]) + Sync {
+    move |x| dispatch(InPlace(x, f))
+}
+
+/// Runs an [`in_place_loop`] over all of `x`.
+pub fn unary_in_place<A: Element>(x: &mut [A], run: &(dyn Fn(&mut [A]) + Sync)) {
     if x.len() < SERIAL {
-        return dispatch(InPlace(x, f));
+        return run(x);
     }
-    chunks_mut(x, CHUNK).each(|_, x| dispatch(InPlace(x, f)));
-}
-
-/// `out[i] = f(a[i], b[i])`, where an operand of another length than `out` has one value for all.
-#[inline(always)]
-fn zip<A: Element, B: Element, O: Element>(a: &[A], b: &[B], out: &mut [O], f: impl Fn(A, B) -> O) {
-    let n = out.len();
-    match (a.len() == n, b.len() == n) {
-        (true, true) => {
-            for ((out, a), b) in out.chunks_mut(RUN).zip(a.chunks(RUN)).zip(b.chunks(RUN)) {
-                for ((y, &a), &b) in out.iter_mut().zip(a).zip(b) {
-                    *y = f(a, b);
-                }
-            }
-        }
-        (true, false) => {
-            let b = b[0];
-            for (out, a) in out.chunks_mut(RUN).zip(a.chunks(RUN)) {
-                for (y, &a) in out.iter_mut().zip(a) {
-                    *y = f(a, b);
-                }
-            }
-        }
-        (false, true) => {
-            let a = a[0];
-            for (out, b) in out.chunks_mut(RUN).zip(b.chunks(RUN)) {
-                for (y, &b) in out.iter_mut().zip(b) {
-                    *y = f(a, b);
-                }
-            }
-        }
-        (false, false) => out.fill(f(a[0], b[0])),
-    }
-}
-
-/// `a[i] = f(a[i], b[i])`, where a `b` of another length has one value for all.
-#[inline(always)]
-fn zip_in_place<A: Element, B: Element>(a: &mut [A], b: &[B], f: impl Fn(A, B) -> A) {
-    if a.len() == b.len() {
-        for (a, b) in a.chunks_mut(RUN).zip(b.chunks(RUN)) {
-            for (a, &b) in a.iter_mut().zip(b) {
-                *a = f(*a, b);
-            }
-        }
-    } else {
-        let b = b[0];
-        for a in a.chunks_mut(RUN) {
-            for a in a {
-                *a = f(*a, b);
-            }
-        }
-    }
+    chunks_mut(x, CHUNK).each(|_, x| run(x));
 }
 
 struct Binary<'a, A, B, O, F>(&'a [A], &'a [B], &'a mut [O], F);
@@ -116,18 +76,65 @@ impl<A: Element, B: Element, O: Element, F: Fn(A, B) -> O> Kernel for Binary<'_,
     type Out = ();
     #[inline(always)]
     fn run(self) {
-        zip(self.0, self.1, self.2, self.3);
+        let Self(a, b, out, f) = self;
+        let n = out.len();
+        match (a.len() == n, b.len() == n) {
+            (true, true) => {
+                for ((out, a), b) in out.chunks_mut(RUN).zip(a.chunks(RUN)).zip(b.chunks(RUN)) {
+                    for ((y, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                        *y = f(a, b);
+                    }
+                }
+            }
+            (true, false) => Unary(a, out, |a| f(a, b[0])).run(),
+            (false, true) => Unary(b, out, |b| f(a[0], b)).run(),
+            (false, false) => out.fill(f(a[0], b[0])),
+        }
     }
 }
 
-/// `out[i] = f(a[i], b[i])` for contiguous operands of equal length.
-pub fn binary<A: Element, B: Element, O: Element>(a: &[A], b: &[B], out: &mut [O], f: impl Fn(A, B) -> O + Copy + Send + Sync) {
+/// What a [`binary_loop`] is to those who call it.
+pub type BinaryLoop<'f, A, B, O> = &'f (dyn Fn(&[A], &[B], &mut [O]) + Sync);
+
+/// `out[i] = f(a[i], b[i])` over a piece of all three, where an operand of another length than `out` has one value for all.
+pub fn binary_loop<A: Element, B: Element, O: Element>(
+    f: impl Fn(A, B) -> O + Copy + Send + Sync,
+) -> impl Fn(&[A], &[B], &mut [O]) + Sync {
+    move |a, b, out| dispatch(Binary(a, b, out, f))
+}
+
+/// Runs a [`binary_loop`] over contiguous operands of equal length.
+pub fn binary<A: Element, B: Element, O: Element>(a: &[A], b: &[B], out: &mut [O], run: BinaryLoop<'_, A, B, O>) {
     assert!(a.len() == out.len() && b.len() == out.len());
     if out.len() < SERIAL {
-        return dispatch(Binary(a, b, out, f));
+        return run(a, b, out);
     }
     let parts = (chunks_mut(out, CHUNK), chunks(a, CHUNK), chunks(b, CHUNK));
-    parts.each(|_, (out, a, b)| dispatch(Binary(a, b, out, f)));
+    parts.each(|_, (out, a, b)| run(a, b, out));
+}
+
+/// Runs a [`binary_loop`] over operands with strides (0 where broadcast); `out` is row-major.
+pub fn binary_strided<A: Element, B: Element, O: Element>(
+    a: Operand<'_, A>,
+    b: Operand<'_, B>,
+    blocks: &Blocks<2>,
+    out: &mut [O],
+    run: BinaryLoop<'_, A, B, O>,
+) {
+    let share = |mut block: usize, mut rest: &mut [O]| {
+        let (mut in_a, mut in_b) = (Scratch::new(), Scratch::new());
+        while !rest.is_empty() {
+            let ([at_a, at_b], n) = blocks.place(block);
+            let (out, later) = rest.split_at_mut(n);
+            run(in_a.read(a, at_a, blocks, 0, n), in_b.read(b, at_b, blocks, 1, n), out);
+            rest = later;
+            block += 1;
+        }
+    };
+    if out.len() < SERIAL {
+        return share(0, out);
+    }
+    items(blocks.split(out)).each(|_, (first, out)| share(first, out));
 }
 
 struct BinaryInPlace<'a, A, B, F>(&'a mut [A], &'a [B], F);
@@ -136,97 +143,58 @@ impl<A: Element, B: Element, F: Fn(A, B) -> A> Kernel for BinaryInPlace<'_, A, B
     type Out = ();
     #[inline(always)]
     fn run(self) {
-        zip_in_place(self.0, self.1, self.2);
+        let Self(a, b, f) = self;
+        if a.len() != b.len() {
+            return InPlace(a, |a| f(a, b[0])).run();
+        }
+        for (a, b) in a.chunks_mut(RUN).zip(b.chunks(RUN)) {
+            for (a, &b) in a.iter_mut().zip(b) {
+                *a = f(*a, b);
+            }
+        }
     }
 }
 
-/// `a[i] = f(a[i], b[i])` for contiguous operands of equal length.
-pub fn binary_in_place<A: Element, B: Element>(a: &mut [A], b: &[B], f: impl Fn(A, B) -> A + Copy + Send + Sync) {
+/// What a [`binary_in_place_loop`] is to those who call it.
+pub type BinaryInPlaceLoop<'f, A, B> = &'f (dyn Fn(&mut [A], &[B]) + Sync);
+
+/// `a[i] = f(a[i], b[i])` over a piece of both, where a `b` of another length has one value for all.
+pub fn binary_in_place_loop<A: Element, B: Element>(
+    f: impl Fn(A, B) -> A + Copy + Send + Sync,
+) -> impl Fn(&mut [A], &[B]) + Sync {
+    move |a, b| dispatch(BinaryInPlace(a, b, f))
+}
+
+/// Runs a [`binary_in_place_loop`] over contiguous operands of equal length.
+pub fn binary_in_place<A: Element, B: Element>(a: &mut [A], b: &[B], run: BinaryInPlaceLoop<'_, A, B>) {
     assert_eq!(a.len(), b.len());
     if a.len() < SERIAL {
-        return dispatch(BinaryInPlace(a, b, f));
+        return run(a, b);
     }
-    (chunks_mut(a, CHUNK), chunks(b, CHUNK)).each(|_, (a, b)| dispatch(BinaryInPlace(a, b, f)));
+    (chunks_mut(a, CHUNK), chunks(b, CHUNK)).each(|_, (a, b)| run(a, b));
 }
 
-/// A task's share of [`binary_strided`], from block number `first` on.
-struct Strided<'a, A, B, O, F> {
-    a: Operand<'a, A>,
-    b: Operand<'a, B>,
-    blocks: &'a Blocks<2>,
-    first: usize,
-    out: &'a mut [O],
-    f: F,
-}
-
-impl<A: Element, B: Element, O: Element, F: Fn(A, B) -> O> Kernel for Strided<'_, A, B, O, F> {
-    type Out = ();
-    #[inline(always)]
-    fn run(self) {
-        let (mut in_a, mut in_b) = (Scratch::new(), Scratch::new());
-        let mut rest = self.out;
-        let mut block = self.first;
-        while !rest.is_empty() {
-            let ([at_a, at_b], n) = self.blocks.place(block);
-            let (out, later) = rest.split_at_mut(n);
-            zip(in_a.read(self.a, at_a, self.blocks, 0, n), in_b.read(self.b, at_b, self.blocks, 1, n), out, &self.f);
-            rest = later;
-            block += 1;
-        }
-    }
-}
-
-/// `out[i] = f(a[i], b[i])` over operands with strides (0 where broadcast); `out` is row-major.
-pub fn binary_strided<A: Element, B: Element, O: Element>(
-    a: Operand<'_, A>,
-    b: Operand<'_, B>,
-    blocks: &Blocks<2>,
-    out: &mut [O],
-    f: impl Fn(A, B) -> O + Copy + Send + Sync,
-) {
-    if out.len() < SERIAL {
-        return dispatch(Strided { a, b, blocks, first: 0, out, f });
-    }
-    items(blocks.split(out)).each(|_, (first, out)| dispatch(Strided { a, b, blocks, first, out, f }));
-}
-
-/// A task's share of [`binary_strided_in_place`], from block number `first` on.
-struct StridedInPlace<'a, A, B, F> {
-    a: &'a mut [A],
-    b: Operand<'a, B>,
-    blocks: &'a Blocks<1>,
-    first: usize,
-    f: F,
-}
-
-impl<A: Element, B: Element, F: Fn(A, B) -> A> Kernel for StridedInPlace<'_, A, B, F> {
-    type Out = ();
-    #[inline(always)]
-    fn run(self) {
-        let mut scratch = Scratch::new();
-        let mut rest = self.a;
-        let mut block = self.first;
-        while !rest.is_empty() {
-            let ([at], n) = self.blocks.place(block);
-            let (a, later) = rest.split_at_mut(n);
-            zip_in_place(a, scratch.read(self.b, at, self.blocks, 0, n), &self.f);
-            rest = later;
-            block += 1;
-        }
-    }
-}
-
-/// `a[i] = f(a[i], b[i])` for a row-major `a` and a `b` with strides (0 where broadcast).
+/// Runs a [`binary_in_place_loop`] over a row-major `a` and a `b` with strides (0 where broadcast).
 pub fn binary_strided_in_place<A: Element, B: Element>(
     a: &mut [A],
     b: Operand<'_, B>,
     blocks: &Blocks<1>,
-    f: impl Fn(A, B) -> A + Copy + Send + Sync,
+    run: BinaryInPlaceLoop<'_, A, B>,
 ) {
+    let share = |mut block: usize, mut rest: &mut [A]| {
+        let mut scratch = Scratch::new();
+        while !rest.is_empty() {
+            let ([at], n) = blocks.place(block);
+            let (a, later) = rest.split_at_mut(n);
+            run(a, scratch.read(b, at, blocks, 0, n));
+            rest = later;
+            block += 1;
+        }
+    };
     if a.len() < SERIAL {
-        return dispatch(StridedInPlace { a, b, blocks, first: 0, f });
+        return share(0, a);
     }
-    items(blocks.split(a)).each(|_, (first, a)| dispatch(StridedInPlace { a, b, blocks, first, f }));
+    items(blocks.split(a)).each(|_, (first, a)| share(first, a));
 }
 
 struct Overwrite<'a, A>(&'a [bool], &'a [A], &'a mut [A]);

@@ -131,11 +131,11 @@ pub fn softmax<T: Float, const LOG: bool>(x: &[T], n: usize, out: &mut [T]) {
             let max = offset(reduce::all(x, Max));
             if LOG {
                 let log = reduce::all(x, Exps { max }).ln();
-                map::unary(x, out, move |x| (x - max) - log);
+                map::unary(x, out, &map::unary_loop(move |x| (x - max) - log));
             } else {
-                map::unary(x, out, move |x| (x - max).exp());
+                map::unary(x, out, &map::unary_loop(move |x: T| (x - max).exp()));
                 let sum = reduce::all(out, Sum);
-                map::unary_in_place(out, move |y| y / sum);
+                map::unary_in_place(out, &map::in_place_loop(move |y| y / sum));
             }
         }
     });

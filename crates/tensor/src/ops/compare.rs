@@ -3,6 +3,7 @@
 use crate::element::{Element, Num};
 use crate::error::OrPanic;
 use crate::kernels::map;
+use crate::once::compiled_once;
 use crate::shape::broadcast_shapes;
 use crate::tensor::Tensor;
 use std::cmp::Ordering;
@@ -44,38 +45,59 @@ pub trait Rhs<T: Num> {
 
 impl<T: Num> Rhs<T> for &Tensor<T> {
     #[track_caller]
+    #[inline]
     fn compare(&self, x: &Tensor<T>, how: Comparison) -> Tensor<bool> {
-        match how {
-            Comparison::Eq => x.zip_map(how.name(), self, |a, b| a == b),
-            Comparison::Ne => x.zip_map(how.name(), self, |a, b| a != b),
-            Comparison::Lt => x.zip_map(how.name(), self, |a, b| a < b),
-            Comparison::Le => x.zip_map(how.name(), self, |a, b| a <= b),
-            Comparison::Gt => x.zip_map(how.name(), self, |a, b| a > b),
-            Comparison::Ge => x.zip_map(how.name(), self, |a, b| a >= b),
-        }
+        x.compared(how, self)
     }
 }
 
 impl<T: Num> Rhs<T> for f64 {
     #[track_caller]
+    #[inline]
     fn compare(&self, x: &Tensor<T>, how: Comparison) -> Tensor<bool> {
-        if !T::INTEGER {
-            return with_number(x, how, T::from_f64(*self));
-        }
-        match how {
-            _ if self.is_nan() => x.map_for(how.name(), move |_| how == Comparison::Ne),
-            Comparison::Eq | Comparison::Ne if self.fract() != 0.0 => x.map_for(how.name(), move |_| how == Comparison::Ne),
-            // The conversion saturates, far outside of every type.
-            Comparison::Lt | Comparison::Ge => with_whole(x, how, self.ceil() as i128),
-            _ => with_whole(x, how, self.floor() as i128),
-        }
+        x.compared_with(how, *self)
     }
 }
 
 impl<T: Num> Rhs<T> for i64 {
     #[track_caller]
+    #[inline]
     fn compare(&self, x: &Tensor<T>, how: Comparison) -> Tensor<bool> {
-        with_whole(x, how, i128::from(*self))
+        x.compared_with_whole(how, *self)
+    }
+}
+
+#[compiled_once]
+impl<T: Num> Tensor<T> {
+    #[track_caller]
+    fn compared(&self, how: Comparison, other: &Tensor<T>) -> Tensor<bool> {
+        match how {
+            Comparison::Eq => self.zip_map(how.name(), other, |a, b| a == b),
+            Comparison::Ne => self.zip_map(how.name(), other, |a, b| a != b),
+            Comparison::Lt => self.zip_map(how.name(), other, |a, b| a < b),
+            Comparison::Le => self.zip_map(how.name(), other, |a, b| a <= b),
+            Comparison::Gt => self.zip_map(how.name(), other, |a, b| a > b),
+            Comparison::Ge => self.zip_map(how.name(), other, |a, b| a >= b),
+        }
+    }
+
+    #[track_caller]
+    fn compared_with(&self, how: Comparison, c: f64) -> Tensor<bool> {
+        if !T::INTEGER {
+            return with_number(self, how, T::from_f64(c));
+        }
+        match how {
+            _ if c.is_nan() => self.map_for(how.name(), move |_| how == Comparison::Ne),
+            Comparison::Eq | Comparison::Ne if c.fract() != 0.0 => self.map_for(how.name(), move |_| how == Comparison::Ne),
+            // The conversion saturates, far outside of every type.
+            Comparison::Lt | Comparison::Ge => with_whole(self, how, c.ceil() as i128),
+            _ => with_whole(self, how, c.floor() as i128),
+        }
+    }
+
+    #[track_caller]
+    fn compared_with_whole(&self, how: Comparison, c: i64) -> Tensor<bool> {
+        with_whole(self, how, i128::from(c))
     }
 }
 
@@ -155,14 +177,7 @@ impl Tensor<bool> {
     /// ```
     #[track_caller]
     pub fn select_where<T: Element>(&self, a: &Tensor<T>, b: &Tensor<T>) -> Tensor<T> {
-        let shape =
-            broadcast_shapes("where", &self.shape, &a.shape).and_then(|s| broadcast_shapes("where", &s, &b.shape)).or_panic();
-        // An index into the pair (b, a) would need both interleaved; a copy of `b` that `a` overwrites does not.
-        let mut out = b.expand(&shape).copy_for("where");
-        let (mask, a) = (self.expand(&shape).contiguous(), a.expand(&shape).contiguous());
-        let (mask, a) = (mask.as_slice().expect("contiguous"), a.as_slice().expect("contiguous"));
-        map::overwrite_where(mask, a, out.as_mut_slice());
-        out
+        Tensor::chosen(self, a, b)
     }
 
     /// Where both are true.
@@ -204,6 +219,29 @@ impl Tensor<bool> {
     /// 1 where true, 0 where false.
     #[track_caller]
     pub fn to_num<T: Num>(&self) -> Tensor<T> {
-        self.map_for("to_num", |v| if v { T::one() } else { T::zero() })
+        Tensor::of_truth(self)
+    }
+}
+
+#[compiled_once]
+impl<T: Element> Tensor<T> {
+    #[track_caller]
+    fn chosen(mask: &Tensor<bool>, a: &Tensor<T>, b: &Tensor<T>) -> Tensor<T> {
+        let shape =
+            broadcast_shapes("where", &mask.shape, &a.shape).and_then(|s| broadcast_shapes("where", &s, &b.shape)).or_panic();
+        // An index into the pair (b, a) would need both interleaved; a copy of `b` that `a` overwrites does not.
+        let mut out = b.expand(&shape).copy_for("where");
+        let (mask, a) = (mask.expand(&shape).contiguous(), a.expand(&shape).contiguous());
+        let (mask, a) = (mask.as_slice().expect("contiguous"), a.as_slice().expect("contiguous"));
+        map::overwrite_where(mask, a, out.as_mut_slice());
+        out
+    }
+}
+
+#[compiled_once]
+impl<T: Num> Tensor<T> {
+    #[track_caller]
+    fn of_truth(mask: &Tensor<bool>) -> Tensor<T> {
+        mask.map_for("to_num", |v| if v { T::one() } else { T::zero() })
     }
 }

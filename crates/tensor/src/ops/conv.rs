@@ -5,6 +5,7 @@ use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::conv::Geometry;
 use crate::kernels::epilogue::Epilogue;
+use crate::once::compiled_once;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -248,6 +249,7 @@ fn check_gradient(op: &'static str, gy: &[usize], g: &Geometry) -> Result<(), Sh
     Err(ShapeError::new(op, format!("the gradient has shape {gy:?}, the convolution's result {wanted:?}")))
 }
 
+#[compiled_once]
 impl<T: Float> Tensor<T> {
     /// The convolution of pictures `[N, C, H, W]` with filters `[F, C / groups, KH, KW]`, giving `[N, F, OH, OW]`:
     /// a cross-correlation, as in every deep-learning framework.
@@ -306,7 +308,7 @@ impl<T: Float> Tensor<T> {
     /// When the shapes do not belong to one convolution.
     #[track_caller]
     pub fn conv2d_input_grad(&self, w: &Tensor<T>, input_shape: impl Into<Shape>, o: Conv2dOptions) -> Tensor<T> {
-        let shape = input_shape.into();
+        let shape = input_shape;
         let g = geometry("conv2d_input_grad", &shape, &w.shape, &o).or_panic();
         check_work::<T>("conv2d_input_grad", &g).or_panic();
         check_gradient("conv2d_input_grad", &self.shape, &g).or_panic();
@@ -322,7 +324,7 @@ impl<T: Float> Tensor<T> {
     /// When the shapes do not belong to one convolution.
     #[track_caller]
     pub fn conv2d_weight_grad(&self, gy: &Tensor<T>, weight_shape: impl Into<Shape>, o: Conv2dOptions) -> Tensor<T> {
-        let shape = weight_shape.into();
+        let shape = weight_shape;
         let g = geometry("conv2d_weight_grad", &self.shape, &shape, &o).or_panic();
         check_work::<T>("conv2d_weight_grad", &g).or_panic();
         check_gradient("conv2d_weight_grad", &gy.shape, &g).or_panic();

@@ -2,12 +2,14 @@
 
 use crate::element::{Element, Float, Num};
 use crate::error::{OrPanic, ShapeError};
-use crate::kernels::map;
+use crate::kernels::map::{self, BinaryInPlaceLoop, BinaryLoop};
 use crate::kernels::strided::{Blocks, Operand};
+use crate::once::compiled_once;
 use crate::shape::{Shape, broadcast_shapes};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
+#[compiled_once]
 impl<T: Element> Tensor<T> {
     /// `f` of each element. Loops over `f` are compiled for the processor's widest vectors, as long as
     /// `f` is short enough to be inlined (a few functions of [`Float`]); in code for a fixed type mind
@@ -25,16 +27,22 @@ impl<T: Element> Tensor<T> {
 
     /// [`map`](Self::map) on behalf of the operation `op`.
     #[track_caller]
+    #[inline]
     pub(crate) fn map_for<U: Element>(&self, op: &'static str, f: impl Fn(T) -> U + Copy + Send + Sync) -> Tensor<U> {
+        self.mapped(op, &map::unary_loop(f))
+    }
+
+    #[track_caller]
+    fn mapped<U: Element>(&self, op: &'static str, run: &(dyn Fn(&[T], &mut [U]) + Sync)) -> Tensor<U> {
         if let Some(x) = self.as_slice() {
-            return Tensor::build_for(op, self.shape.clone(), |out| map::unary(x, out, f));
+            return Tensor::build_for(op, self.shape.clone(), |out| map::unary(x, out, run));
         }
         if let Some(x) = self.dense_slice() {
             // The same layout as this one's: no need to move elements about.
-            let new = Tensor::build_for(op, [x.len()], |out| map::unary(x, out, f));
+            let new = Tensor::build_for(op, [x.len()], |out| map::unary(x, out, run));
             return Tensor { buffer: new.buffer, shape: self.shape.clone(), strides: self.strides.clone(), offset: 0 };
         }
-        self.copy_for(op).map_for(op, f)
+        self.copy_for(op).mapped(op, run)
     }
 
     /// As [`map`](Self::map), reusing the buffer when nobody else holds it.
@@ -45,13 +53,24 @@ impl<T: Element> Tensor<T> {
 
     /// [`map_into`](Self::map_into) on behalf of the operation `op`.
     #[track_caller]
-    pub(crate) fn map_into_for(mut self, op: &'static str, f: impl Fn(T) -> T + Copy + Send + Sync) -> Tensor<T> {
+    #[inline]
+    pub(crate) fn map_into_for(self, op: &'static str, f: impl Fn(T) -> T + Copy + Send + Sync) -> Tensor<T> {
+        self.mapped_into(op, &map::in_place_loop(f), &map::unary_loop(f))
+    }
+
+    #[track_caller]
+    fn mapped_into(
+        mut self,
+        op: &'static str,
+        run: &(dyn Fn(&mut [T]) + Sync),
+        anew: &(dyn Fn(&[T], &mut [T]) + Sync),
+    ) -> Tensor<T> {
         let (at, dense) = (self.offset, self.dense_slice().map(<[T]>::len));
         if let (Some(n), Some(buffer)) = (dense, Arc::get_mut(&mut self.buffer)) {
-            map::unary_in_place(&mut buffer.as_mut_slice()[at..at + n], f);
+            map::unary_in_place(&mut buffer.as_mut_slice()[at..at + n], run);
             return self;
         }
-        self.map_for(op, f)
+        self.mapped(op, anew)
     }
 
     /// The window as a slice in memory order, when it has no gaps and no repeats (a permuted
@@ -89,26 +108,37 @@ impl<T: Element> Tensor<T> {
 
     /// As [`zip_map`](Self::zip_map), with an error instead of a panic.
     #[track_caller]
+    #[inline]
     pub fn try_zip_map<B: Element, O: Element>(
         &self,
         op: &'static str,
         other: &Tensor<B>,
         f: impl Fn(T, B) -> O + Copy + Send + Sync,
     ) -> Result<Tensor<O>, ShapeError> {
+        self.zipped(op, other, &map::binary_loop(f))
+    }
+
+    #[track_caller]
+    fn zipped<B: Element, O: Element>(
+        &self,
+        op: &'static str,
+        other: &Tensor<B>,
+        run: BinaryLoop<'_, T, B, O>,
+    ) -> Result<Tensor<O>, ShapeError> {
         if self.shape == other.shape {
             if let (Some(a), Some(b)) = (self.as_slice(), other.as_slice()) {
-                return Ok(Tensor::build_for(op, self.shape.clone(), |out| map::binary(a, b, out, f)));
+                return Ok(Tensor::build_for(op, self.shape.clone(), |out| map::binary(a, b, out, run)));
             }
             let same_layout = self.strides == other.strides;
             if let (true, Some(a), Some(b)) = (same_layout, self.dense_slice(), other.dense_slice()) {
-                let new = Tensor::build_for(op, [a.len()], |out| map::binary(a, b, out, f));
+                let new = Tensor::build_for(op, [a.len()], |out| map::binary(a, b, out, run));
                 return Ok(Tensor { buffer: new.buffer, shape: self.shape.clone(), strides: self.strides.clone(), offset: 0 });
             }
         }
         let shape = broadcast_shapes(op, &self.shape, &other.shape)?;
         let (a, b) = (self.rows_of(op, &shape), other.rows_of(op, &shape));
         let blocks = Blocks::new(&shape, [&a.strides, &b.strides]);
-        Ok(Tensor::build_for(op, shape, |out| map::binary_strided(a.operand(), b.operand(), &blocks, out, f)))
+        Ok(Tensor::build_for(op, shape, |out| map::binary_strided(a.operand(), b.operand(), &blocks, out, run)))
     }
 
     fn operand(&self) -> Operand<'_, T> {
@@ -131,23 +161,35 @@ impl<T: Element> Tensor<T> {
     /// As [`zip_map`](Self::zip_map), writing into this tensor's buffer when nobody else holds it and
     /// the result has its shape.
     #[track_caller]
+    #[inline]
     pub fn zip_map_into<B: Element>(
-        mut self,
+        self,
         op: &'static str,
         other: &Tensor<B>,
         f: impl Fn(T, B) -> T + Copy + Send + Sync,
     ) -> Tensor<T> {
+        self.zipped_into(op, other, &map::binary_in_place_loop(f), &map::binary_loop(f))
+    }
+
+    #[track_caller]
+    fn zipped_into<B: Element>(
+        mut self,
+        op: &'static str,
+        other: &Tensor<B>,
+        run: BinaryInPlaceLoop<'_, T, B>,
+        anew: BinaryLoop<'_, T, B, T>,
+    ) -> Tensor<T> {
         let equal = self.shape == other.shape;
         let shape = if equal { self.shape.clone() } else { broadcast_shapes(op, &self.shape, &other.shape).or_panic() };
         if (!equal && shape != self.shape) || !self.is_writable() {
-            return self.zip_map(op, other, f);
+            return self.zipped(op, other, anew).or_panic();
         }
         match other.as_slice() {
-            Some(b) if other.shape == shape => map::binary_in_place(self.as_mut_slice(), b, f),
+            Some(b) if other.shape == shape => map::binary_in_place(self.as_mut_slice(), b, run),
             _ => {
                 let b = other.rows_of(op, &shape);
                 let blocks = Blocks::new(&shape, [&b.strides]);
-                map::binary_strided_in_place(self.as_mut_slice(), b.operand(), &blocks, f);
+                map::binary_strided_in_place(self.as_mut_slice(), b.operand(), &blocks, run);
             }
         }
         self
@@ -157,6 +199,7 @@ impl<T: Element> Tensor<T> {
 /// Methods that apply one function of [`Float`] to each element.
 macro_rules! float_methods {
     ($($(#[$doc:meta])* $name:ident;)*) => {
+        #[compiled_once]
         impl<T: Float> Tensor<T> {$(
             $(#[$doc])*
             #[track_caller]
@@ -222,6 +265,7 @@ float_methods! {
     sign;
 }
 
+#[compiled_once]
 impl<T: Float> Tensor<T> {
     /// `x * x`.
     #[track_caller]
@@ -303,6 +347,7 @@ impl<T: Float> Tensor<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Num> Tensor<T> {
     /// The nearest value of another number type; fractions are cut off when it is an integer.
     ///

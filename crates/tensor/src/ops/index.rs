@@ -2,6 +2,7 @@
 
 use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
+use crate::once::compiled_once;
 use crate::parallel::{Parts, chunks_mut};
 use crate::shape::{Axis, Shape, Strides};
 use crate::tensor::Tensor;
@@ -26,6 +27,7 @@ fn checked(op: &'static str, what: &str, index: &Tensor<i64>, n: usize) -> Resul
     Err(ShapeError::new(op, format!("{what} {} at {place} is outside 0..{n}", slice[at])))
 }
 
+#[compiled_once]
 impl<T: Element> Tensor<T> {
     /// `y[i, j, k] = x[index[i, j, k], j, k]` for axis 0, and likewise for the others: `torch.gather`.
     ///
@@ -197,6 +199,7 @@ impl Rows {
     }
 }
 
+#[compiled_once]
 impl<T: Num> Tensor<T> {
     /// This plus `src` at the places that [`gather`](Self::gather) with the same `index` reads:
     /// `torch.scatter_add`. Repeated indices add up. Works in place when nobody else holds this.
@@ -338,15 +341,7 @@ impl Tensor<i64> {
     /// ```
     #[track_caller]
     pub fn one_hot<T: Num>(&self, classes: usize) -> Tensor<T> {
-        let labels = checked("one_hot", "label", self, classes).or_panic();
-        let mut shape = self.shape.clone();
-        shape.push(classes);
-        Tensor::build_for("one_hot", shape, |out| {
-            out.fill(T::zero());
-            for (i, &label) in labels.as_slice().expect("contiguous").iter().enumerate() {
-                out[i * classes + label as usize] = T::one();
-            }
-        })
+        Tensor::one_hot_of(self, classes)
     }
 
     /// How often each of `0..classes` occurs.
@@ -365,6 +360,22 @@ impl Tensor<i64> {
             counts.fill(0);
             for &label in labels.as_slice().expect("contiguous") {
                 counts[label as usize] += 1;
+            }
+        })
+    }
+}
+
+#[compiled_once]
+impl<T: Num> Tensor<T> {
+    #[track_caller]
+    fn one_hot_of(labels: &Tensor<i64>, classes: usize) -> Tensor<T> {
+        let mut shape = labels.shape.clone();
+        let labels = checked("one_hot", "label", labels, classes).or_panic();
+        shape.push(classes);
+        Tensor::build_for("one_hot", shape, |out| {
+            out.fill(T::zero());
+            for (i, &label) in labels.as_slice().expect("contiguous").iter().enumerate() {
+                out[i * classes + label as usize] = T::one();
             }
         })
     }

@@ -2,6 +2,7 @@
 
 use crate::element::Element;
 use crate::error::{OrPanic, ShapeError};
+use crate::once::compiled_once;
 use crate::shape::{Axis, Shape};
 use crate::tensor::Tensor;
 
@@ -24,6 +25,7 @@ fn concat_shape<T: Element>(op: &'static str, tensors: &[&Tensor<T>], axis: impl
     Ok((axis, shape.checked(op)?))
 }
 
+#[compiled_once]
 impl<T: Element> Tensor<T> {
     /// The tensors one after the other along an axis that they all have.
     ///

@@ -3,6 +3,7 @@
 use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::lu::{self, NoPivot};
+use crate::once::compiled_once;
 use crate::parallel::{Parts, chunks, chunks_mut};
 use crate::shape::{Shape, broadcast_shapes};
 use crate::tensor::Tensor;
@@ -84,6 +85,7 @@ fn order(op: &'static str, shape: &[usize]) -> Result<usize, ShapeError> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Tensor<T> {
     /// The factors `P A = L U` of each matrix of the last two axes, by elimination with partial pivoting.
     ///
@@ -136,6 +138,7 @@ impl<T: Float> Tensor<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Lu<T> {
     /// The solution `x` of `A x = b`; shapes as for [`Tensor::solve`].
     ///

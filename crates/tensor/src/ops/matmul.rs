@@ -6,6 +6,7 @@ use crate::error::{OrPanic, ShapeError};
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::{self, Gemm, Mat};
 use crate::kernels::strided::coalesce;
+use crate::once::compiled_once;
 use crate::shape::{Shape, broadcast_shapes};
 use crate::tensor::Tensor;
 
@@ -46,6 +47,7 @@ fn check_factors<T: Float>(op: &'static str, factors: [&Tensor<T>; 2]) -> Result
     }
 }
 
+#[compiled_once]
 impl<T: Float> Tensor<T> {
     /// The matrix product, over any strides without a copy: of matrices; of vectors, which count as a row on
     /// the left and a column on the right; of batches, whose leading axes broadcast.
@@ -167,6 +169,7 @@ impl<T: Float> Tensor<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Num> Tensor<T> {
     /// The lower triangle of each matrix of the last two axes, zero above: what lies on `diagonal` or below, counted
     /// to the right of the main one.

@@ -7,6 +7,7 @@
 use crate::element::Float;
 use crate::error::OrPanic;
 use crate::kernels::reduce::{self, MaxAbs};
+use crate::once::compiled_once;
 use crate::shape::{Axes, reduced_shape};
 use crate::tensor::Tensor;
 
@@ -16,6 +17,7 @@ fn is_suspect<T: Float>(squares: T) -> bool {
     squares < T::TINY / T::EPSILON || squares == T::INFINITY
 }
 
+#[compiled_once]
 impl<T: Float> Tensor<T> {
     /// The largest `|x|` of all elements, in one pass; 0 of none, and NaN if an element is.
     ///

@@ -5,6 +5,7 @@
 
 use crate::element::{Float, Num};
 use crate::error::{OrPanic, ShapeError};
+use crate::once::compiled_once;
 use crate::shape::broadcast_shapes;
 use crate::tensor::Tensor;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -106,6 +107,7 @@ fn check_whole<T: Num>(a: &Tensor<T>, b: &Tensor<T>) -> Result<(), ShapeError> {
 
 macro_rules! with_scalar {
     ($scalar:ty: $trait:ident, $method:ident, $assign_trait:ident, $assign:ident, $op:tt, $wrapping:ident, $divisor:ident) => {
+        #[compiled_once]
         impl<T: Num> $trait<$scalar> for &Tensor<T> {
             type Output = Tensor<T>;
             #[track_caller]
@@ -121,6 +123,7 @@ macro_rules! with_scalar {
             }
         }
 
+        #[compiled_once]
         impl<T: Num> $trait<$scalar> for Tensor<T> {
             type Output = Tensor<T>;
             #[track_caller]
@@ -133,6 +136,7 @@ macro_rules! with_scalar {
             }
         }
 
+        #[compiled_once]
         impl<T: Num> $trait<&Tensor<T>> for $scalar {
             type Output = Tensor<T>;
             #[track_caller]
@@ -148,6 +152,7 @@ macro_rules! with_scalar {
             }
         }
 
+        #[compiled_once]
         impl<T: Num> $trait<Tensor<T>> for $scalar {
             type Output = Tensor<T>;
             #[track_caller]
@@ -160,6 +165,7 @@ macro_rules! with_scalar {
             }
         }
 
+        #[compiled_once]
         impl<T: Num> $assign_trait<$scalar> for Tensor<T> {
             #[track_caller]
             fn $assign(&mut self, other: $scalar) {
@@ -172,6 +178,7 @@ macro_rules! with_scalar {
 
 macro_rules! operator {
     ($trait:ident, $method:ident, $assign_trait:ident, $assign:ident, $op:tt, $wrapping:ident, $divisor:ident) => {
+        #[compiled_once]
         impl<T: Num> $trait<&Tensor<T>> for &Tensor<T> {
             type Output = Tensor<T>;
             #[track_caller]
@@ -180,6 +187,7 @@ macro_rules! operator {
             }
         }
 
+        #[compiled_once]
         impl<T: Num> $trait<&Tensor<T>> for Tensor<T> {
             type Output = Tensor<T>;
             #[track_caller]
@@ -188,6 +196,7 @@ macro_rules! operator {
             }
         }
 
+        #[compiled_once]
         impl<T: Num> $trait<Tensor<T>> for &Tensor<T> {
             type Output = Tensor<T>;
             #[track_caller]
@@ -202,6 +211,7 @@ macro_rules! operator {
             }
         }
 
+        #[compiled_once]
         impl<T: Num> $trait<Tensor<T>> for Tensor<T> {
             type Output = Tensor<T>;
             #[track_caller]
@@ -215,6 +225,7 @@ macro_rules! operator {
         ///
         /// # Panics
         /// When the right-hand side does not broadcast to this shape.
+        #[compiled_once]
         impl<T: Num> $assign_trait<&Tensor<T>> for Tensor<T> {
             #[track_caller]
             fn $assign(&mut self, other: &Tensor<T>) {
@@ -238,6 +249,7 @@ operator!(Sub, sub, SubAssign, sub_assign, -, sub_wrapping, any);
 operator!(Mul, mul, MulAssign, mul_assign, *, mul_wrapping, any);
 operator!(Div, div, DivAssign, div_assign, /, div_wrapping, divisor);
 
+#[compiled_once]
 impl<T: Float> Neg for &Tensor<T> {
     type Output = Tensor<T>;
     #[track_caller]
@@ -246,6 +258,7 @@ impl<T: Float> Neg for &Tensor<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Neg for Tensor<T> {
     type Output = Tensor<T>;
     #[track_caller]

@@ -4,6 +4,7 @@ use super::conv::positions;
 use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::pool::{self, Geometry};
+use crate::once::compiled_once;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -112,6 +113,7 @@ fn average_geometry(op: &'static str, x: &[usize], o: &Pool2dOptions) -> Result<
     geometry(op, x, o)
 }
 
+#[compiled_once]
 impl<T: Float> Tensor<T> {
     /// The largest of each window of pictures `[N, C, H, W]`, and its place `h · W + w` in the input plane; of equals
     /// the first, and NaN before any number.
@@ -145,7 +147,7 @@ impl<T: Float> Tensor<T> {
     /// When the shapes do not belong together, or an index is outside the plane.
     #[track_caller]
     pub fn pool_scatter(&self, index: &Tensor<i32>, input_shape: impl Into<Shape>) -> Tensor<T> {
-        let shape = input_shape.into().checked("pool_scatter").or_panic();
+        let shape = input_shape.checked("pool_scatter").or_panic();
         check_index("pool_scatter", &shape, &self.shape, index).or_panic();
         let (gy, index) = (self.contiguous(), index.contiguous());
         let (gy, index) = (gy.as_slice().expect("contiguous"), index.as_slice().expect("contiguous"));
@@ -190,7 +192,7 @@ impl<T: Float> Tensor<T> {
     /// When the shapes do not belong together.
     #[track_caller]
     pub fn avg_pool2d_grad(&self, input_shape: impl Into<Shape>, o: Pool2dOptions) -> Tensor<T> {
-        let shape = input_shape.into();
+        let shape = input_shape;
         let g = average_geometry("avg_pool2d_grad", &shape, &o).or_panic();
         let wanted = [shape[0], shape[1], g.out_height, g.out_width];
         if self.shape != wanted {

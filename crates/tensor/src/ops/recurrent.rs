@@ -3,6 +3,7 @@
 use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::recurrent::{Given, LstmKept, Sizes};
+use crate::once::compiled_once;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -29,6 +30,7 @@ pub struct FusedSequence<T: Float> {
     gates: usize,
 }
 
+#[compiled_once]
 impl<T: Float> FusedSequence<T> {
     /// Of a cell with so many gates: the input's share `[T, N, gates · H]`, the recurrent weights `[gates · H, H]`, and
     /// which steps are there, `[T, N]`; where one is not, the state stays.
@@ -81,7 +83,6 @@ impl<T: Float> FusedSequence<T> {
     /// What a backward pass is handed, in order, after a check of its shape.
     #[track_caller]
     fn kept(&self, what: &str, x: &Tensor<T>, wanted: impl Into<Shape>) -> Tensor<T> {
-        let wanted = wanted.into();
         if *x.shape() != wanted {
             Err(ShapeError::new(self.cell, format!("{what} of shape {}; wanted {wanted}", x.shape()))).or_panic()
         }
@@ -211,6 +212,7 @@ impl<T: Float> FusedSequence<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Tensor<T> {
     /// The state after a step of gated recurrent units, reset after the product, `[N, H]`: with the input's share (this) and the state's
     /// share with its bias, `[N, 3 H]` each in three parts, `r = σ(p₁ + b₁)`, `z = σ(p₂ + b₂)`, `n = tanh(p₃ + r b₃)` and

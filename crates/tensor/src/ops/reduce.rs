@@ -3,10 +3,12 @@
 use crate::element::{Element, Float, Num};
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::reduce::{self, Fold, Max, Min, Prod, Sum};
+use crate::once::compiled_once;
 use crate::parallel::{Parts, chunks, chunks_mut};
 use crate::shape::{Axes, Axis, AxisList, Shape, reduced_shape};
 use crate::tensor::Tensor;
 
+#[compiled_once]
 impl<T: Element> Tensor<T> {
     /// Folds the (sorted, resolved) axes, runs of neighbours at a time, the innermost run first.
     #[track_caller]
@@ -34,6 +36,7 @@ impl<T: Element> Tensor<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Num> Tensor<T> {
     /// The sum over `axes`, which go; `..` for all.
     ///
@@ -199,6 +202,7 @@ impl<T: Num> Tensor<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Tensor<T> {
     /// The arithmetic mean over `axes`, which go; NaN over none.
     #[track_caller]
@@ -267,7 +271,6 @@ impl<T: Float> Tensor<T> {
     /// When `shape` does not broadcast to this tensor's.
     #[track_caller]
     pub fn sum_to(&self, shape: impl Into<Shape>) -> Self {
-        let shape = shape.into();
         if self.shape == shape {
             return self.clone();
         }

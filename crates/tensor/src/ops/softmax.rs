@@ -3,9 +3,11 @@
 use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::softmax::{log_sums, log_sums_backward, softmax};
+use crate::once::compiled_once;
 use crate::shape::{Axes, Axis, AxisList, reduced_shape};
 use crate::tensor::Tensor;
 
+#[compiled_once]
 impl<T: Float> Tensor<T> {
     /// The classes that `labels` `[N]` name, one for each row of these logits `[N, C]`.
     #[track_caller]

@@ -2,6 +2,7 @@
 
 use crate::element::Num;
 use crate::error::{OrPanic, ShapeError};
+use crate::once::compiled_once;
 use crate::parallel::{Parts, chunks, chunks_mut};
 use crate::shape::{Axis, AxisList};
 use crate::tensor::Tensor;
@@ -15,6 +16,7 @@ fn compare<T: Num>(a: T, b: T) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
+#[compiled_once]
 impl<T: Num> Tensor<T> {
     /// The elements along one axis in order, and the index that each came from. Equal elements keep their
     /// order; NaN comes last, or first when descending.

@@ -2,6 +2,7 @@
 
 use crate::element::{Element, Float};
 use crate::error::{OrPanic, ShapeError};
+use crate::once::compiled_once;
 use crate::parallel::{Parts, chunks_mut};
 use crate::shape::Axis;
 use crate::tensor::Tensor;
@@ -29,6 +30,7 @@ pub struct Taps<T> {
     taps: Vec<(usize, T)>,
 }
 
+#[compiled_once]
 impl<T: Float> Taps<T> {
     /// The inputs and weights of each output. Weights of 0 are left out.
     ///
@@ -82,6 +84,7 @@ impl<T: Float> Taps<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Tensor<T> {
     /// `y[.., i, ..] = Σ weight · x[.., input, ..]` along one axis, over the taps of output `i`.
     ///

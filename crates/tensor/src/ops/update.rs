@@ -3,8 +3,10 @@
 use crate::element::Element;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::fused;
+use crate::once::compiled_once;
 use crate::tensor::Tensor;
 
+#[compiled_once]
 impl<T: Element> Tensor<T> {
     /// Calls `f(&mut w, g, [&mut s, …])` with the elements at each position of this tensor, of `g`, and of
     /// each tensor of `state`: one pass over the memory of all, compiled for the processor's widest vectors.

@@ -4,6 +4,7 @@ use super::{Conv2d, Padding, PerAxis};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::Var;
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, Rng};
 
@@ -29,6 +30,7 @@ pub struct SeparableConv2d<T: Float = f32> {
     pub pointwise: Conv2d<T>,
 }
 
+#[compiled_once]
 impl<T: Float> SeparableConv2d<T> {
     /// From `channels` to `filters`, with one filter of `kernel` (one number, or `[rows, columns]`) a channel.
     #[track_caller]
@@ -82,9 +84,10 @@ impl<T: Float> SeparableConv2d<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for SeparableConv2d<T> {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, mode: &mut Mode<'_>) -> Var<T> {
         let scope = Scope::enter(Parts::Fixed(&[("depthwise", "Conv2d"), ("pointwise", "Conv2d")]));
         scope.part(0);
         let y = self.depthwise.forward(x, mode);

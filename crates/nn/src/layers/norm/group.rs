@@ -5,6 +5,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 
 /// `y = (x - mean) / √(var + eps) · weight + bias` for `[N, C, ..]`: mean and (biased) variance are those of a group of
@@ -32,6 +33,7 @@ pub struct GroupNorm<T: Float = f32> {
     eps: f64,
 }
 
+#[compiled_once]
 impl<T: Float> GroupNorm<T> {
     /// For `channels` in `groups` parts; eps is 1e-5, as in PyTorch.
     ///
@@ -60,9 +62,10 @@ impl<T: Float> GroupNorm<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for GroupNorm<T> {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         let (shape, groups, channels) = (x.shape(), self.groups, self.channels);
         if x.rank() < 2 || shape[1] != channels {
             refuse_input_of("GroupNorm", self.weight.as_ref(), format_args!("[N, {channels}, ..]"), x)

@@ -5,6 +5,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::AxisList;
 use gradus_tensor::{Float, Shape, Tensor};
 
@@ -32,10 +33,10 @@ pub struct LayerNorm<T: Float = f32> {
     eps: f64,
 }
 
+#[compiled_once]
 impl<T: Float> LayerNorm<T> {
     /// Over the last axes, which have this shape; eps is 1e-5, as in PyTorch.
     pub fn new(shape: impl Into<Shape>) -> Self {
-        let shape = shape.into();
         let weight = Some(Param::new(Tensor::ones(shape.clone())));
         let bias = Some(Param::new(Tensor::zeros(shape.clone())));
         Self { weight, bias, shape, eps: 1e-5 }
@@ -55,9 +56,10 @@ impl<T: Float> LayerNorm<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for LayerNorm<T> {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         let axes = last_axes("LayerNorm", self.weight.as_ref(), x, &self.shape);
         let (y, _, _) = standardize(x, axes, self.eps);
         affine(y, self.weight.as_deref(), self.bias.as_deref(), &self.shape)
@@ -85,10 +87,10 @@ pub struct RMSNorm<T: Float = f32> {
     eps: f64,
 }
 
+#[compiled_once]
 impl<T: Float> RMSNorm<T> {
     /// Over the last axes, which have this shape; eps is the element type's precision, as in PyTorch.
     pub fn new(shape: impl Into<Shape>) -> Self {
-        let shape = shape.into();
         let weight = Some(Param::new(Tensor::ones(shape.clone())));
         Self { weight, shape, eps: T::EPSILON.to_f64() }
     }
@@ -107,9 +109,10 @@ impl<T: Float> RMSNorm<T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Layer<T> for RMSNorm<T> {
     #[track_caller]
-    fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
+    fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         let axes = last_axes("RMSNorm", self.weight.as_ref(), x, &self.shape);
         let squares = x.square().mean_keep(&axes);
         let y = match units(x.value(), squares.value(), &axes, self.eps) {

@@ -1,9 +1,8 @@
 //! Arguments that make no sense, from a seed. Sizes are either small or more than any machine has memory for, so that no draw
 //! takes memory.
 
-use gradus_tensor::shape::{Axes, Axis, AxisList, DimList, Dims};
-use gradus_tensor::{Element, Num, Shape, ShapeError, Tensor};
-use std::fmt;
+use gradus_tensor::shape::{AnyAxes, AnyAxis, Axis, DimList, Dims};
+use gradus_tensor::{Element, Num, Shape, Tensor};
 use std::ops::Bound;
 
 /// Numbers that no size should be, for arguments that take no memory.
@@ -90,7 +89,7 @@ impl Draw {
         match self.below(8) {
             0 => AnyAxis::Unsigned(self.of(&HUGE)),
             1 => AnyAxis::Signed(self.signed()),
-            2 => AnyAxis::Int(self.of(&[i32::MIN, i32::MAX, -1])),
+            2 => self.of(&[i32::MIN, i32::MAX, -1]).any(),
             3 | 4 => AnyAxis::Signed(self.below(7) as isize - 4),
             _ => AnyAxis::Unsigned(self.below(4)),
         }
@@ -101,7 +100,7 @@ impl Draw {
             return AnyAxes::All;
         }
         let n = self.below(4);
-        AnyAxes::Some((0..n).map(|_| self.axis()).collect())
+        AnyAxes::List((0..n).map(|_| self.axis()).collect())
     }
 
     pub fn dims(&mut self) -> AnyDims {
@@ -217,52 +216,6 @@ impl Draw {
             return Tensor::from_fn(&shape[..], |i| (i.iter().sum::<usize>() % 2 == 0) == some);
         }
         Tensor::full(&shape[..], some)
-    }
-}
-
-/// An axis of any type.
-#[derive(Clone, Copy)]
-pub enum AnyAxis {
-    Unsigned(usize),
-    Signed(isize),
-    Int(i32),
-}
-
-impl fmt::Display for AnyAxis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unsigned(a) => a.fmt(f),
-            Self::Signed(a) => a.fmt(f),
-            Self::Int(a) => a.fmt(f),
-        }
-    }
-}
-
-impl Axis for AnyAxis {
-    fn index(self, rank: usize) -> Option<usize> {
-        match self {
-            Self::Unsigned(a) => a.index(rank),
-            Self::Signed(a) => a.index(rank),
-            Self::Int(a) => a.index(rank),
-        }
-    }
-}
-
-/// Axes of any type.
-pub enum AnyAxes {
-    All,
-    Some(Vec<AnyAxis>),
-}
-
-impl Axes for AnyAxes {
-    fn resolve_all(&self, op: &'static str, rank: usize) -> Result<AxisList, ShapeError> {
-        match self {
-            Self::All => (..).resolve_all(op, rank),
-            Self::Some(axes) => (&axes[..]).resolve_all(op, rank),
-        }
-    }
-    fn is_all(&self) -> bool {
-        matches!(self, Self::All)
     }
 }
 
