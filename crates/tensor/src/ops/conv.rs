@@ -29,7 +29,7 @@ pub enum ConvAlgorithm {
     Direct,
 }
 
-/// How a filter moves over a picture. Pairs are (rows, columns).
+/// How a filter moves over `N` axes: those of a sequence, an image (rows, then columns) or a volume.
 ///
 /// ```
 /// use gradus_tensor::Conv2dOptions;
@@ -37,41 +37,44 @@ pub enum ConvAlgorithm {
 /// assert_eq!(o.stride, [2, 2]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conv2dOptions {
-    /// Pixels from one position of the filter to the next.
-    pub stride: [usize; 2],
-    /// Zeros around the picture: `[[top, bottom], [left, right]]`.
-    pub padding: [[usize; 2]; 2],
-    /// Pixels from one tap of the filter to the next.
-    pub dilation: [usize; 2],
+pub struct ConvOptions<const N: usize> {
+    /// Places from one position of the filter to the next.
+    pub stride: [usize; N],
+    /// Zeros before and after each axis: `[[top, bottom], [left, right]]`.
+    pub padding: [[usize; 2]; N],
+    /// Places from one tap of the filter to the next.
+    pub dilation: [usize; N],
     /// Parts that channels and filters are divided into, each seeing only its own.
     pub groups: usize,
     /// How it is computed.
     pub algorithm: ConvAlgorithm,
 }
 
-impl Default for Conv2dOptions {
+/// How a filter moves over an image.
+pub type Conv2dOptions = ConvOptions<2>;
+
+impl<const N: usize> Default for ConvOptions<N> {
     fn default() -> Self {
-        Self { stride: [1, 1], padding: [[0, 0], [0, 0]], dilation: [1, 1], groups: 1, algorithm: ConvAlgorithm::Fastest }
+        Self { stride: [1; N], padding: [[0, 0]; N], dilation: [1; N], groups: 1, algorithm: ConvAlgorithm::Fastest }
     }
 }
 
-impl Conv2dOptions {
+impl<const N: usize> ConvOptions<N> {
     /// With another stride.
     #[must_use]
-    pub fn stride(self, stride: [usize; 2]) -> Self {
+    pub fn stride(self, stride: [usize; N]) -> Self {
         Self { stride, ..self }
     }
 
-    /// With zeros around the picture: `[[top, bottom], [left, right]]`.
+    /// With zeros before and after each axis: `[[top, bottom], [left, right]]`.
     #[must_use]
-    pub fn padding(self, padding: [[usize; 2]; 2]) -> Self {
+    pub fn padding(self, padding: [[usize; 2]; N]) -> Self {
         Self { padding, ..self }
     }
 
     /// With gaps between the filter's taps.
     #[must_use]
-    pub fn dilation(self, dilation: [usize; 2]) -> Self {
+    pub fn dilation(self, dilation: [usize; N]) -> Self {
         Self { dilation, ..self }
     }
 
@@ -87,16 +90,19 @@ impl Conv2dOptions {
         Self { algorithm, ..self }
     }
 
-    /// With "same" padding for pictures of `height` x `width`, as Keras defines it: the output has
-    /// `ceil(size / stride)` pixels, and an odd number of zeros has the extra one at the bottom and right.
+    /// With "same" padding for an input of these sizes, as Keras defines it: the output has
+    /// `ceil(size / stride)` places along each axis, and an odd number of zeros has the extra one at the end (bottom, right).
     ///
     /// # Panics
-    /// When sizes, kernel or dilation are larger than those of any picture.
+    /// When sizes, kernel or dilation are larger than those of any image.
     #[must_use]
     #[track_caller]
-    pub fn same(self, [height, width]: [usize; 2], kernel: [usize; 2]) -> Self {
-        let along = |axis: usize, size: usize| same_padding("same", size, kernel[axis], self.stride[axis], self.dilation[axis]);
-        Self { padding: [along(0, height).or_panic(), along(1, width).or_panic()], ..self }
+    pub fn same(self, sizes: [usize; N], kernel: [usize; N]) -> Self {
+        let mut padding = [[0, 0]; N];
+        for (a, padding) in padding.iter_mut().enumerate() {
+            *padding = same_padding("same", sizes[a], kernel[a], self.stride[a], self.dilation[a]).or_panic();
+        }
+        Self { padding, ..self }
     }
 }
 
@@ -196,18 +202,16 @@ fn geometry(op: &'static str, x: &[usize], w: &[usize], o: &Conv2dOptions) -> Re
     let g = Geometry {
         batch,
         channels,
-        group_channels,
-        group_filters: filters / groups,
+        filters,
         groups,
-        height,
-        width,
+        input: [height, width],
+        output: [along(0)?, along(1)?],
         kernel: [kh, kw],
         stride: o.stride,
         dilation: o.dilation,
-        padding: [o.padding[0][0], o.padding[1][0]],
+        // `positions` has checked that they are small.
+        padding: o.padding.map(|[before, _]| before as isize),
         direct: o.algorithm == ConvAlgorithm::Direct,
-        out_height: along(0)?,
-        out_width: along(1)?,
     };
     if g.unfolded().is_none() {
         return Err(ShapeError::new(op, format!("input {x:?} and filters {w:?} with {o:?}: too large")));
@@ -217,7 +221,7 @@ fn geometry(op: &'static str, x: &[usize], w: &[usize], o: &Conv2dOptions) -> Re
 }
 
 fn output_shape(g: &Geometry) -> Shape {
-    Shape::from([g.batch, g.filters(), g.out_height, g.out_width])
+    Shape::from([g.batch, g.filters, g.output[0], g.output[1]])
 }
 
 /// An error unless there is memory for what a kernel needs beside the tensors.
@@ -242,7 +246,7 @@ pub fn conv2d_shape(x: &[usize], w: &[usize], o: &Conv2dOptions) -> Result<Shape
 
 /// An error unless `gy` has the shape that the convolution's result has.
 fn check_gradient(op: &'static str, gy: &[usize], g: &Geometry) -> Result<(), ShapeError> {
-    let wanted = [g.batch, g.filters(), g.out_height, g.out_width];
+    let wanted = [g.batch, g.filters, g.output[0], g.output[1]];
     if gy == wanted {
         return Ok(());
     }
@@ -285,8 +289,8 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn conv2d_relu(&self, w: &Tensor<T>, b: Option<&Tensor<T>>, o: Conv2dOptions) -> Tensor<T> {
         let g = geometry("conv2d_relu", &self.shape, &w.shape, &o).or_panic();
-        if let Some(b) = b.filter(|b| *b.shape() != [g.filters()]) {
-            let detail = format!("a bias of shape {} for filters {}; wanted [{}]", b.shape, w.shape, g.filters());
+        if let Some(b) = b.filter(|b| *b.shape() != [g.filters]) {
+            let detail = format!("a bias of shape {} for filters {}; wanted [{}]", b.shape, w.shape, g.filters);
             Err(ShapeError::new("conv2d_relu", detail)).or_panic()
         }
         self.convolved("conv2d_relu", &g, w, b, true)

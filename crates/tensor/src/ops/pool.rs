@@ -8,45 +8,48 @@ use crate::once::compiled_once;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
-/// How a pooling window moves over a picture. Pairs are (rows, columns).
+/// How a pooling window moves over `N` axes: those of a sequence, an image (rows, then columns) or a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pool2dOptions {
+pub struct PoolOptions<const N: usize> {
     /// The window.
-    pub kernel: [usize; 2],
-    /// Pixels from one window to the next.
-    pub stride: [usize; 2],
-    /// Around the picture, `[[top, bottom], [left, right]]`: minus infinity to a maximum, zeros to an average. At most
+    pub kernel: [usize; N],
+    /// Places from one window to the next.
+    pub stride: [usize; N],
+    /// Before and after each axis, `[[top, bottom], [left, right]]`: minus infinity to a maximum, zeros to an average. At most
     /// half of the window, gaps included.
-    pub padding: [[usize; 2]; 2],
-    /// Pixels from one element of the window to the next; for maxima only.
-    pub dilation: [usize; 2],
-    /// Whether windows that reach over the bottom and right edge count too, unless they start behind it.
+    pub padding: [[usize; 2]; N],
+    /// Places from one element of the window to the next; for maxima only.
+    pub dilation: [usize; N],
+    /// Whether windows that reach over the end of an axis count too, unless they start behind it.
     pub ceil_mode: bool,
     /// Whether an average counts the zeros of the padding.
     pub count_include_pad: bool,
 }
 
-impl Pool2dOptions {
-    /// Square windows side by side.
+/// How a pooling window moves over an image.
+pub type Pool2dOptions = PoolOptions<2>;
+
+impl<const N: usize> PoolOptions<N> {
+    /// Windows of one size along all axes, side by side.
     pub fn new(kernel: usize) -> Self {
-        Self::rectangle([kernel, kernel])
+        Self::rectangle([kernel; N])
     }
 
     /// Windows of any size side by side.
-    pub fn rectangle(kernel: [usize; 2]) -> Self {
-        let none = [[0, 0], [0, 0]];
-        Self { kernel, stride: kernel, padding: none, dilation: [1, 1], ceil_mode: false, count_include_pad: true }
+    pub fn rectangle(kernel: [usize; N]) -> Self {
+        let padding = [[0, 0]; N];
+        Self { kernel, stride: kernel, padding, dilation: [1; N], ceil_mode: false, count_include_pad: true }
     }
 
     /// With another stride.
     #[must_use]
-    pub fn stride(self, stride: [usize; 2]) -> Self {
+    pub fn stride(self, stride: [usize; N]) -> Self {
         Self { stride, ..self }
     }
 
     /// With padding: `[[top, bottom], [left, right]]`.
     #[must_use]
-    pub fn padding(self, padding: [[usize; 2]; 2]) -> Self {
+    pub fn padding(self, padding: [[usize; 2]; N]) -> Self {
         Self { padding, ..self }
     }
 }

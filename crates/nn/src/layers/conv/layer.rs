@@ -1,32 +1,12 @@
 //! Convolutions of sequences, pictures and volumes.
 
-use super::fold::{Geometry, conv, conv_relu, with_bias};
-use super::window::{Padding, PerAxis, Window, both_sides, check_groups};
+use super::fold::{conv, conv_relu, with_bias};
+use super::padding::{Padding, PerAxis, both_sides, check_groups};
 use crate::init::{Init, default_parameters, redraw};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::{ConvAlgorithm, Float, OrPanic, Rng, Shape, same_padding};
-
-impl<const N: usize> Window<N> {
-    /// Over an input of this shape; an input of other axes is left to the convolution to refuse.
-    #[track_caller]
-    fn geometry(&self, op: &'static str, input: &[usize], kernel: &[usize]) -> Geometry<N> {
-        let Self { stride, dilation, padding, groups, algorithm } = *self;
-        let padding = match padding {
-            Padding::Explicit(padding) => padding,
-            Padding::Same if input.len() == N + 2 => {
-                let mut same = [[0, 0]; N];
-                for (a, padding) in same.iter_mut().enumerate() {
-                    *padding = same_padding(op, input[a + 2], kernel[a], stride[a], dilation[a]).or_panic();
-                }
-                same
-            }
-            _ => [[0, 0]; N],
-        };
-        Geometry { stride, padding, dilation, groups, algorithm }
-    }
-}
+use gradus_tensor::{ConvAlgorithm, ConvOptions, Float, OrPanic, Rng, Shape};
 
 /// What convolutions and their transposes let one choose.
 macro_rules! conv_builders {
@@ -40,21 +20,21 @@ macro_rules! conv_builders {
         /// With padding of any kind.
         #[must_use]
         pub fn padded(mut self, padding: Padding<$n>) -> Self {
-            self.window.padding = padding;
+            self.padding = padding;
             self
         }
 
         /// With another stride.
         #[must_use]
         pub fn stride(mut self, stride: impl PerAxis<$n>) -> Self {
-            self.window.stride = stride.per_axis();
+            self.options.stride = stride.per_axis();
             self
         }
 
         /// With gaps between the filter's taps.
         #[must_use]
         pub fn dilation(mut self, dilation: impl PerAxis<$n>) -> Self {
-            self.window.dilation = dilation.per_axis();
+            self.options.dilation = dilation.per_axis();
             self
         }
 
@@ -62,7 +42,7 @@ macro_rules! conv_builders {
         /// output (in `f32`); [`ConvAlgorithm`] says when. [`ConvAlgorithm::Direct`] is the sum as it is defined.
         #[must_use]
         pub fn algorithm(mut self, algorithm: ConvAlgorithm) -> Self {
-            self.window.algorithm = algorithm;
+            self.options.algorithm = algorithm;
             self
         }
 
@@ -98,8 +78,11 @@ macro_rules! conv_layer {
             pub weight: Param<T>,
             /// `[F]`.
             pub bias: Option<Param<T>>,
+            /// Without the padding, which may depend on the input.
             #[module(skip)]
-            window: Window<$n>,
+            options: ConvOptions<$n>,
+            #[module(skip)]
+            padding: Padding<$n>,
         }
 
         impl<T: Float> $name<T> {
@@ -120,7 +103,7 @@ macro_rules! conv_layer {
                 let shape = [filters, channels / groups].into_iter().chain(kernel).collect::<Shape>().checked($op).or_panic();
                 let fan_in = shape[1..].iter().product();
                 let (weight, bias) = default_parameters(shape, filters, fan_in, rng);
-                Self { weight, bias, window: Window::new(groups) }
+                Self { weight, bias, options: ConvOptions::default().groups(groups), padding: Padding::Valid }
             }
 
             /// A depthwise convolution: each channel has `multiplier` filters that see nothing else (Keras'
@@ -139,18 +122,25 @@ macro_rules! conv_layer {
             }
 
             conv_builders!($n);
+
+            /// For an input of this shape.
+            #[track_caller]
+            fn options_for(&self, input: &[usize]) -> ConvOptions<$n> {
+                let padding = self.padding.of($op, input, &self.weight.shape()[2..], &self.options);
+                self.options.padding(padding)
+            }
         }
 
         impl<T: Float> Layer<T> for $name<T> {
             #[track_caller]
             fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-                let geometry = self.window.geometry($op, x.shape(), &self.weight.shape()[2..]);
-                with_bias(conv($op, x, &self.weight, geometry), self.bias.as_deref())
+                let options = self.options_for(x.shape());
+                with_bias(conv($op, x, &self.weight, options), self.bias.as_deref())
             }
             #[track_caller]
             fn forward_relu(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-                let geometry = self.window.geometry($op, x.shape(), &self.weight.shape()[2..]);
-                conv_relu($op, x, &self.weight, self.bias.as_deref(), geometry)
+                let options = self.options_for(x.shape());
+                conv_relu($op, x, &self.weight, self.bias.as_deref(), options)
             }
         }
     };

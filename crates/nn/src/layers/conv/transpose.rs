@@ -1,24 +1,30 @@
 //! Transposed convolutions of sequences, pictures and volumes.
 
-use super::fold::{Ends, Geometry, conv_transpose, with_bias};
+use super::fold::{Ends, conv_transpose, with_bias};
 use super::layer::conv_builders;
-use super::window::{Padding, PerAxis, Window, both_sides, check_groups};
+use super::padding::{Padding, PerAxis, both_sides, check_groups};
 use crate::init::{Init, default_parameters, redraw};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::{ConvAlgorithm, Float, OrPanic, Rng, Shape, window_reach};
+use gradus_tensor::{ConvAlgorithm, ConvOptions, Float, OrPanic, Rng, Shape, window_reach};
 
 /// What is left of the whole result along an axis.
 #[track_caller]
-fn ends<const N: usize>(op: &'static str, window: &Window<N>, kernel: &[usize], output_padding: &[usize; N]) -> [Ends; N] {
+fn ends<const N: usize>(
+    op: &'static str,
+    o: &ConvOptions<N>,
+    padding: Padding<N>,
+    kernel: &[usize],
+    output_padding: &[usize; N],
+) -> [Ends; N] {
     let mut reaches = [0; N];
     for (a, reach) in reaches.iter_mut().enumerate() {
-        *reach = window_reach(op, kernel[a], window.dilation[a]).or_panic();
+        *reach = window_reach(op, kernel[a], o.dilation[a]).or_panic();
     }
     std::array::from_fn(|a| {
-        let (stride, extra, reach) = (window.stride[a], output_padding[a], reaches[a]);
-        let [before, after] = match window.padding {
+        let (stride, extra, reach) = (o.stride[a], output_padding[a], reaches[a]);
+        let [before, after] = match padding {
             Padding::Valid => [0, 0],
             Padding::Explicit(padding) => padding[a],
             Padding::Same => {
@@ -48,7 +54,9 @@ macro_rules! conv_transpose_layer {
             /// `[F]`.
             pub bias: Option<Param<T>>,
             #[module(skip)]
-            window: Window<$n>,
+            options: ConvOptions<$n>,
+            #[module(skip)]
+            padding: Padding<$n>,
             #[module(skip)]
             output_padding: [usize; $n],
         }
@@ -72,7 +80,8 @@ macro_rules! conv_transpose_layer {
                 let shape = [channels, filters / groups].into_iter().chain(kernel).collect::<Shape>().checked($op).or_panic();
                 let fan_in = shape[1..].iter().product();
                 let (weight, bias) = default_parameters(shape, filters, fan_in, rng);
-                Self { weight, bias, window: Window::new(groups), output_padding: [0; $n] }
+                let options = ConvOptions::default().groups(groups);
+                Self { weight, bias, options, padding: Padding::Valid, output_padding: [0; $n] }
             }
 
             /// With as much cut off as makes the output `size · stride`, as Keras' "same" padding does.
@@ -89,7 +98,7 @@ macro_rules! conv_transpose_layer {
             #[must_use]
             #[track_caller]
             pub fn output_padding(mut self, output_padding: impl PerAxis<$n>) -> Self {
-                let (extra, Window { stride, dilation, .. }) = (output_padding.per_axis(), self.window);
+                let (extra, ConvOptions { stride, dilation, .. }) = (output_padding.per_axis(), self.options);
                 assert!(
                     (0..$n).all(|a| extra[a] < stride[a].max(dilation[a])),
                     "{}: output padding {extra:?}; wanted less than the stride {stride:?} or the dilation {dilation:?}",
@@ -105,10 +114,8 @@ macro_rules! conv_transpose_layer {
         impl<T: Float> Layer<T> for $name<T> {
             #[track_caller]
             fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-                let Window { stride, dilation, groups, algorithm, .. } = self.window;
-                let ends = ends($op, &self.window, &self.weight.shape()[2..], &self.output_padding);
-                let geometry = Geometry { stride, padding: ends.map(|e| e.crop), dilation, groups, algorithm };
-                with_bias(conv_transpose($op, x, &self.weight, geometry, ends), self.bias.as_deref())
+                let ends = ends($op, &self.options, self.padding, &self.weight.shape()[2..], &self.output_padding);
+                with_bias(conv_transpose($op, x, &self.weight, self.options, ends), self.bias.as_deref())
             }
         }
     };

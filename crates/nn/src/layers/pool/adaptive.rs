@@ -1,14 +1,14 @@
 //! Pooling to a size that does not depend on the input's. Region `i` of `n` along an axis is from `⌊i size / n⌋` up to
 //! `⌈(i + 1) size / n⌉`, as in PyTorch.
 
-use super::fold::{Windows, avg_pool};
+use super::fold::avg_pool;
 use super::spatial;
 use crate::layer::{Layer, Mode};
 use crate::layers::conv::PerAxis;
 use crate::refuse::{refuse, refuse_input};
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, OrPanic, Shape, Taps, Tensor};
+use gradus_tensor::{Float, OrPanic, PoolOptions, Shape, Taps, Tensor};
 use std::ops::Range;
 
 /// Region `i` of `n`.
@@ -34,10 +34,7 @@ fn adaptive_avg<T: Float, const N: usize>(op: &'static str, x: &Var<T>, output: 
         if size == output {
             return x.clone();
         }
-        let kernel = std::array::from_fn(|a| size[a] / output[a]);
-        let (padding, dilation) = ([[0, 0]; N], [1; N]);
-        let windows = Windows { kernel, stride: kernel, padding, dilation, ceil_mode: false, count_include_pad: true };
-        return avg_pool(op, x, &windows);
+        return avg_pool(op, x, &PoolOptions::<N>::rectangle(std::array::from_fn(|a| size[a] / output[a])));
     }
     x.shape()[..2].iter().copied().chain(output).collect::<Shape>().checked(op).or_panic();
     // Regions of unequal size, along one axis after the other.

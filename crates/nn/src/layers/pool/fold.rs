@@ -4,38 +4,25 @@
 
 use crate::refuse::refuse;
 use gradus_autograd::Var;
-use gradus_tensor::{Float, Pool2dOptions, Tensor, pool2d_shape};
+use gradus_tensor::{Float, Pool2dOptions, PoolOptions, Tensor, pool2d_shape};
 
-/// The windows' way over `N` axes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Windows<const N: usize> {
-    pub kernel: [usize; N],
-    pub stride: [usize; N],
-    pub padding: [[usize; 2]; N],
-    pub dilation: [usize; N],
-    pub ceil_mode: bool,
-    pub count_include_pad: bool,
+/// The options along these two of the axes; one that there is not has one place.
+fn plane<const N: usize>(o: &PoolOptions<N>, axes: [Option<usize>; 2]) -> Pool2dOptions {
+    let of = |v: &[usize; N]| axes.map(|axis| axis.map_or(1, |a| v[a]));
+    Pool2dOptions {
+        kernel: of(&o.kernel),
+        stride: of(&o.stride),
+        padding: axes.map(|axis| axis.map_or([0, 0], |a| o.padding[a])),
+        dilation: of(&o.dilation),
+        ceil_mode: o.ceil_mode,
+        count_include_pad: o.count_include_pad,
+    }
 }
 
-impl<const N: usize> Windows<N> {
-    /// Along these two of the axes; one that there is not has one place.
-    fn plane(&self, axes: [Option<usize>; 2]) -> Pool2dOptions {
-        let of = |v: &[usize; N]| axes.map(|axis| axis.map_or(1, |a| v[a]));
-        Pool2dOptions {
-            kernel: of(&self.kernel),
-            stride: of(&self.stride),
-            padding: axes.map(|axis| axis.map_or([0, 0], |a| self.padding[a])),
-            dilation: of(&self.dilation),
-            ceil_mode: self.ceil_mode,
-            count_include_pad: self.count_include_pad,
-        }
-    }
-
-    /// The steps that make the whole: first along the last two axes, then along the depth.
-    fn steps(&self) -> (Pool2dOptions, Option<Pool2dOptions>) {
-        let depth = (N == 3).then(|| self.plane([Some(0), None]));
-        (self.plane([N.checked_sub(2), Some(N - 1)]), depth)
-    }
+/// The steps that make the whole: first along the last two axes, then along the depth.
+fn steps<const N: usize>(o: &PoolOptions<N>) -> (Pool2dOptions, Option<Pool2dOptions>) {
+    let depth = (N == 3).then(|| plane(o, [Some(0), None]));
+    (plane(o, [N.checked_sub(2), Some(N - 1)]), depth)
 }
 
 /// `[N, C, .., H, W]` with all but the last two axes in two; a sequence as a row.
@@ -64,10 +51,10 @@ fn unrows<T: Float>(y: Var<T>, input: &[usize]) -> Var<T> {
 fn pool<T: Float, const N: usize>(
     layer: &'static str,
     x: &Var<T>,
-    windows: &Windows<N>,
+    options: &PoolOptions<N>,
     mut step: impl FnMut(&Var<T>, Pool2dOptions) -> Var<T>,
 ) -> Var<T> {
-    let (plane, depth) = windows.steps();
+    let (plane, depth) = steps(options);
     let mut step = |rows: &Var<T>, o: Pool2dOptions| {
         if let Err(error) = pool2d_shape(rows.shape(), &o) {
             let why = error.detail().split_once("]: ").map_or(error.detail(), |(_, why)| why);
@@ -85,15 +72,19 @@ fn pool<T: Float, const N: usize>(
 
 /// The mean of each window.
 #[track_caller]
-pub(super) fn avg_pool<T: Float, const N: usize>(layer: &'static str, x: &Var<T>, windows: &Windows<N>) -> Var<T> {
-    pool(layer, x, windows, |x, o| x.avg_pool2d(o))
+pub(super) fn avg_pool<T: Float, const N: usize>(layer: &'static str, x: &Var<T>, options: &PoolOptions<N>) -> Var<T> {
+    pool(layer, x, options, |x, o| x.avg_pool2d(o))
 }
 
 /// The largest of each window, and its place in row-major order of the `N` axes.
 #[track_caller]
-pub(super) fn max_pool<T: Float, const N: usize>(layer: &'static str, x: &Var<T>, windows: &Windows<N>) -> (Var<T>, Tensor<i32>) {
+pub(super) fn max_pool<T: Float, const N: usize>(
+    layer: &'static str,
+    x: &Var<T>,
+    options: &PoolOptions<N>,
+) -> (Var<T>, Tensor<i32>) {
     let mut indices = Vec::with_capacity(2);
-    let y = pool(layer, x, windows, |x, o| {
+    let y = pool(layer, x, options, |x, o| {
         let (y, index) = x.max_pool2d_with_indices(o);
         indices.push(index);
         y

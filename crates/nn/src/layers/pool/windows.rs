@@ -1,32 +1,23 @@
 //! Pooling by windows.
 
-use super::fold::{Windows, avg_pool, max_pool};
+use super::fold::{avg_pool, max_pool};
 use super::spatial;
 use crate::layer::{Layer, Mode};
 use crate::layers::conv::{PerAxis, both_sides};
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::{Float, OrPanic, Tensor, same_padding};
+use gradus_tensor::{Float, OrPanic, PoolOptions, Tensor, same_padding};
 
-impl<const N: usize> Windows<N> {
-    fn new(kernel: [usize; N]) -> Self {
-        let (padding, dilation) = ([[0, 0]; N], [1; N]);
-        Self { kernel, stride: kernel, padding, dilation, ceil_mode: false, count_include_pad: true }
-    }
-
-    /// With Keras' "same" padding for an input of these sizes, if wanted.
-    #[track_caller]
-    fn padded(&self, op: &'static str, same: bool, sizes: [usize; N]) -> Self {
-        let Self { kernel, stride, dilation, .. } = *self;
-        if !same {
-            return *self;
-        }
-        let mut padding = [[0, 0]; N];
+/// The options with Keras' "same" padding for an input of these sizes, if `same`.
+#[track_caller]
+fn padded<const N: usize>(op: &'static str, o: &PoolOptions<N>, same: bool, sizes: [usize; N]) -> PoolOptions<N> {
+    let mut padding = o.padding;
+    if same {
         for (a, padding) in padding.iter_mut().enumerate() {
-            *padding = same_padding(op, sizes[a], kernel[a], stride[a], dilation[a]).or_panic();
+            *padding = same_padding(op, sizes[a], o.kernel[a], o.stride[a], o.dilation[a]).or_panic();
         }
-        Self { padding, ..*self }
     }
+    o.padding(padding)
 }
 
 /// The options that both kinds share.
@@ -43,27 +34,27 @@ macro_rules! pool_layer {
         #[derive(Clone, Debug, Module)]
         pub struct $name {
             #[module(skip)]
-            windows: Windows<$n>,
+            options: PoolOptions<$n>,
             same: bool,
         }
 
         impl $name {
             /// Windows of `kernel` (one number, or one for each axis), side by side.
             pub fn new(kernel: impl PerAxis<$n>) -> Self {
-                Self { windows: Windows::new(kernel.per_axis()), same: false }
+                Self { options: PoolOptions::rectangle(kernel.per_axis()), same: false }
             }
 
             /// With another stride.
             #[must_use]
             pub fn stride(mut self, stride: impl PerAxis<$n>) -> Self {
-                self.windows.stride = stride.per_axis();
+                self.options.stride = stride.per_axis();
                 self
             }
 
             /// With padding on all sides, at most half of the window.
             #[must_use]
             pub fn padding(mut self, padding: impl PerAxis<$n>) -> Self {
-                self.windows.padding = both_sides(padding);
+                self.options.padding = both_sides(padding);
                 self.same = false;
                 self
             }
@@ -78,7 +69,7 @@ macro_rules! pool_layer {
             /// Whether windows that reach over the end of an axis count too, unless they start behind it.
             #[must_use]
             pub fn ceil_mode(mut self, ceil_mode: bool) -> Self {
-                self.windows.ceil_mode = ceil_mode;
+                self.options.ceil_mode = ceil_mode;
                 self
             }
         }
@@ -93,7 +84,7 @@ macro_rules! max_pool_layer {
             /// With gaps between the elements of a window.
             #[must_use]
             pub fn dilation(mut self, dilation: impl PerAxis<$n>) -> Self {
-                self.windows.dilation = dilation.per_axis();
+                self.options.dilation = dilation.per_axis();
                 self
             }
 
@@ -105,7 +96,7 @@ macro_rules! max_pool_layer {
             /// As the forward pass.
             #[track_caller]
             pub fn forward_with_indices<T: Float>(&self, x: &Var<T>) -> (Var<T>, Tensor<i32>) {
-                max_pool($op, x, &self.windows.padded($op, self.same, spatial($op, x)))
+                max_pool($op, x, &padded($op, &self.options, self.same, spatial($op, x)))
             }
         }
 
@@ -126,7 +117,7 @@ macro_rules! avg_pool_layer {
             /// Whether the zeros of the padding count; they do in PyTorch unless one says otherwise.
             #[must_use]
             pub fn count_include_pad(mut self, count: bool) -> Self {
-                self.windows.count_include_pad = count;
+                self.options.count_include_pad = count;
                 self
             }
         }
@@ -134,7 +125,7 @@ macro_rules! avg_pool_layer {
         impl<T: Float> Layer<T> for $name {
             #[track_caller]
             fn forward(&self, x: &Var<T>, _: &mut Mode) -> Var<T> {
-                avg_pool($op, x, &self.windows.padded($op, self.same, spatial($op, x)))
+                avg_pool($op, x, &padded($op, &self.options, self.same, spatial($op, x)))
             }
         }
     };

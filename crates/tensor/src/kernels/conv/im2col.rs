@@ -16,14 +16,14 @@ const PARTS: usize = 8;
 
 /// A picture with its padding, `[channels, padded height, padded width]`, so that every tap of every patch is inside.
 fn pad<T: Float>(g: &Geometry, x: &[T], out: &mut [T]) {
-    let ([height, width], [top, left]) = (g.padded(), g.padding);
-    let (rows, cols) = (g.height.min(height.saturating_sub(top)), g.width.min(width.saturating_sub(left)));
+    let ([height, width], [top, left]) = (g.padded(), g.before());
+    let (rows, cols) = (g.input[0].min(height.saturating_sub(top)), g.input[1].min(width.saturating_sub(left)));
     out.fill(T::zero());
     if rows * cols == 0 {
         return;
     }
     for (x, out) in x.chunks_exact(g.plane()).zip(out.chunks_exact_mut(height * width)) {
-        for (x, out) in x.chunks_exact(g.width).zip(out[top * width..].chunks_mut(width)).take(rows) {
+        for (x, out) in x.chunks_exact(g.input[1]).zip(out[top * width..].chunks_mut(width)).take(rows) {
             out[left..left + cols].copy_from_slice(&x[..cols]);
         }
     }
@@ -62,14 +62,14 @@ impl<T: Float> Kernel for Columns<'_, T> {
         for row in 0..g.patch() {
             let (c, a, b) = (row / (kh * kw), row / kw % kh, row % kw);
             let shift = (c * height + a * g.dilation[0]) * width + b * g.dilation[1];
-            for i in 0..g.out_height {
+            for i in 0..g.output[0] {
                 let from = &x[shift + i * g.stride[0] * width..];
                 // Rows are written in order, so each overwrites what the one before it copied too much.
                 match g.stride[1] {
-                    1 => copy_over(from, &mut cols[at..], g.out_width),
-                    step => cols[at..at + g.out_width].iter_mut().zip(from.iter().step_by(step)).for_each(|(v, &x)| *v = x),
+                    1 => copy_over(from, &mut cols[at..], g.output[1]),
+                    step => cols[at..at + g.output[1]].iter_mut().zip(from.iter().step_by(step)).for_each(|(v, &x)| *v = x),
                 }
-                at += g.out_width;
+                at += g.output[1];
             }
         }
     }
@@ -85,9 +85,10 @@ impl<T: Float, const KW: usize> Kernel for Rows<'_, T, KW> {
     fn run(self) {
         let Self(g, x, rows) = self;
         let ([kh, kw], [height, width]) = (g.kernel, g.padded());
-        let starts: Vec<usize> = (0..g.group_channels * kh).map(|t| (t / kh * height + t % kh * g.dilation[0]) * width).collect();
+        let starts: Vec<usize> =
+            (0..g.group_channels() * kh).map(|t| (t / kh * height + t % kh * g.dilation[0]) * width).collect();
         for (p, row) in rows.chunks_exact_mut(g.patch()).enumerate() {
-            let x = &x[(p / g.out_width * g.stride[0]) * width + p % g.out_width * g.stride[1]..];
+            let x = &x[(p / g.output[1] * g.stride[0]) * width + p % g.output[1] * g.stride[1]..];
             if KW > 0 {
                 for (to, &start) in row.as_chunks_mut::<KW>().0.iter_mut().zip(&starts) {
                     *to = *x[start..].first_chunk::<KW>().expect("a patch lies inside the padded picture");
@@ -121,7 +122,7 @@ impl<T: Float> Scratch<T> {
     /// None where the picture itself is the matrix of patches.
     fn new(g: &Geometry) -> Option<Self> {
         let [height, width] = g.padded();
-        let as_it_is = g.padding == [0, 0] && [height, width] == [g.height, g.width];
+        let as_it_is = g.padding == [0, 0] && [height, width] == g.input;
         let padded = (!as_it_is).then(|| Buffer::stale(g.channels * height * width));
         (!g.is_pointwise()).then(|| Self { padded, patches: Buffer::stale(g.patch() * g.out_plane()) })
     }
@@ -135,7 +136,7 @@ impl<T: Float> Scratch<T> {
     /// The patches of a group of the picture `x`, which is loaded, as `write` lays them out.
     fn patches(&mut self, g: &Geometry, x: &[T], group: usize, write: impl Fn(&[T], &mut [T])) -> &[T] {
         let [height, width] = g.padded();
-        let size = g.group_channels * height * width;
+        let size = g.group_channels() * height * width;
         let x = self.padded.as_ref().map_or(x, |p| p.as_slice());
         write(&x[group * size..(group + 1) * size], self.patches.as_mut_slice());
         self.patches.as_slice()
@@ -145,20 +146,20 @@ impl<T: Float> Scratch<T> {
 /// The adjoint of [`Columns`] and [`pad`]: adds each patch's elements to the pixels that they came from.
 fn add_patches<T: Float>(g: &Geometry, cols: &[T], group: usize, gx: &mut [T]) {
     let [kh, kw] = g.kernel;
-    let channels = &mut gx[group * g.group_channels * g.plane()..(group + 1) * g.group_channels * g.plane()];
+    let channels = &mut gx[group * g.group_channels() * g.plane()..(group + 1) * g.group_channels() * g.plane()];
     for (row, cols) in cols.chunks_exact(g.out_plane()).enumerate() {
         let (c, a, b) = (row / (kh * kw), row / kw % kh, row % kw);
         let plane = &mut channels[c * g.plane()..(c + 1) * g.plane()];
-        let (top, bottom) = g.inside(0, a, g.height, g.out_height);
-        let (left, right) = g.inside(1, b, g.width, g.out_width);
+        let (top, bottom) = g.inside(0, a);
+        let (left, right) = g.inside(1, b);
         if left == right {
             continue;
         }
         for i in top..bottom {
-            let y = i * g.stride[0] + a * g.dilation[0] - g.padding[0];
-            let to = &mut plane[y * g.width..(y + 1) * g.width];
-            let from = &cols[i * g.out_width + left..i * g.out_width + right];
-            let first = left * g.stride[1] + b * g.dilation[1] - g.padding[1];
+            let y = i * g.stride[0] + a * g.dilation[0] - g.before()[0];
+            let to = &mut plane[y * g.input[1]..(y + 1) * g.input[1]];
+            let from = &cols[i * g.output[1] + left..i * g.output[1] + right];
+            let first = left * g.stride[1] + b * g.dilation[1] - g.before()[1];
             if g.stride[1] == 1 {
                 to[first..first + from.len()].iter_mut().zip(from).for_each(|(x, &v)| *x += v);
             } else {
@@ -170,13 +171,13 @@ fn add_patches<T: Float>(g: &Geometry, cols: &[T], group: usize, gx: &mut [T]) {
 
 /// The filters of one group as `[group_filters, patch]`.
 fn filters<'a, T>(g: &Geometry, w: &'a [T], group: usize) -> Mat<'a, T> {
-    let size = g.group_filters * g.patch();
+    let size = g.group_filters() * g.patch();
     Mat::row_major(&w[group * size..(group + 1) * size], g.patch())
 }
 
 /// What a pointwise convolution multiplies in place of patches: the picture's own channels.
 fn channels<'a, T>(g: &Geometry, x: &'a [T], group: usize) -> &'a [T] {
-    let size = g.group_channels * g.plane();
+    let size = g.group_channels() * g.plane();
     &x[group * size..(group + 1) * size]
 }
 
@@ -196,13 +197,13 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y
         if let Some(s) = &mut scratch {
             s.load(g, x);
         }
-        for (group, y) in y.chunks_exact_mut(g.group_filters * g.out_plane()).enumerate() {
+        for (group, y) in y.chunks_exact_mut(g.group_filters() * g.out_plane()).enumerate() {
             let cols = match &mut scratch {
                 Some(s) => s.patches(g, x, group, |x, cols| dispatch(Columns(g, x, cols))),
                 None => channels(g, x, group),
             };
             let product = Gemm {
-                m: g.group_filters,
+                m: g.group_filters(),
                 k: g.patch(),
                 n: g.out_plane(),
                 a: filters(g, w, group),
@@ -222,10 +223,10 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     each_image(gx, g.image(), |n, gx, threads| {
         let gy = &gy[n * g.out_image()..(n + 1) * g.out_image()];
         let product = |group: usize, cols: &mut [T]| {
-            let size = g.group_filters * g.out_plane();
+            let size = g.group_filters() * g.out_plane();
             let product = Gemm {
                 m: g.patch(),
-                k: g.group_filters,
+                k: g.group_filters(),
                 n: g.out_plane(),
                 a: filters(g, w, group).t(),
                 b: Mat::row_major(&gy[group * size..(group + 1) * size], g.out_plane()),
@@ -237,7 +238,7 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
             if threads { product.run_parallel() } else { product.run() }
         };
         if g.is_pointwise() {
-            gx.chunks_exact_mut(g.group_channels * g.plane()).enumerate().for_each(|(group, gx)| product(group, gx));
+            gx.chunks_exact_mut(g.group_channels() * g.plane()).enumerate().for_each(|(group, gx)| product(group, gx));
             return;
         }
         let mut scratch = Buffer::stale(g.patch() * g.out_plane());
@@ -275,14 +276,14 @@ fn weight_grad_of<T: Float>(g: &Geometry, images: Range<usize>, x: &[T], gy: &[T
         if let Some(s) = &mut scratch {
             s.load(g, x);
         }
-        for (group, gw) in gw.chunks_exact_mut(g.group_filters * g.patch()).enumerate() {
+        for (group, gw) in gw.chunks_exact_mut(g.group_filters() * g.patch()).enumerate() {
             let b = match &mut scratch {
                 Some(s) => Mat::row_major(s.patches(g, x, group, |x, out| rows(g, x, out)), g.patch()),
                 None => Mat::row_major(channels(g, x, group), g.out_plane()).t(),
             };
-            let size = g.group_filters * g.out_plane();
+            let size = g.group_filters() * g.out_plane();
             let product = Gemm {
-                m: g.group_filters,
+                m: g.group_filters(),
                 k: g.out_plane(),
                 n: g.patch(),
                 a: Mat::row_major(&gy[group * size..(group + 1) * size], g.out_plane()),

@@ -13,61 +13,88 @@ use super::epilogue::Epilogue;
 use super::simd::Vector;
 use crate::element::Float;
 
-/// The sizes of a convolution, with everything derived that kernels need.
+/// A convolution's geometry: how the filters move, and the sizes that they meet. Every kernel reads this one description.
 #[derive(Clone, Copy, Debug)]
 pub struct Geometry {
     pub batch: usize,
-    /// Channels of the input, of one group, and filters of one group.
     pub channels: usize,
-    pub group_channels: usize,
-    pub group_filters: usize,
+    pub filters: usize,
+    /// Parts that channels and filters are divided into, each seeing only its own.
     pub groups: usize,
-    pub height: usize,
-    pub width: usize,
+    /// Height and width of the input and of the output.
+    pub input: [usize; 2],
+    pub output: [usize; 2],
     pub kernel: [usize; 2],
     pub stride: [usize; 2],
     pub dilation: [usize; 2],
-    /// Before the first row, before the first column.
-    pub padding: [usize; 2],
+    /// Before the first row and the first column; negative where the first taps meet no pixel.
+    pub padding: [isize; 2],
     /// Whether the sum is taken as it is defined.
     pub direct: bool,
-    pub out_height: usize,
-    pub out_width: usize,
 }
 
 impl Geometry {
-    pub fn filters(&self) -> usize {
-        self.groups * self.group_filters
+    pub fn group_channels(&self) -> usize {
+        self.channels / self.groups
+    }
+    pub fn group_filters(&self) -> usize {
+        self.filters / self.groups
     }
     /// Elements of one input picture.
     pub fn image(&self) -> usize {
-        self.channels * self.height * self.width
+        self.channels * self.plane()
     }
     /// Elements of one output picture.
     pub fn out_image(&self) -> usize {
-        self.filters() * self.out_plane()
+        self.filters * self.out_plane()
     }
     pub fn plane(&self) -> usize {
-        self.height * self.width
+        self.input[0] * self.input[1]
     }
     pub fn out_plane(&self) -> usize {
-        self.out_height * self.out_width
+        self.output[0] * self.output[1]
+    }
+    /// Taps of a filter on each channel.
+    pub fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
     }
     /// Elements of one filter: the length of a patch.
     pub fn patch(&self) -> usize {
-        self.group_channels * self.kernel[0] * self.kernel[1]
+        self.group_channels() * self.taps()
+    }
+    /// How far the last tap lies beyond the first along each axis.
+    fn reach(&self) -> [usize; 2] {
+        [0, 1].map(|axis| (self.kernel[axis] - 1) * self.dilation[axis])
+    }
+    /// The convolution that gives the input's gradient, for a stride of 1: its input is the output's gradient, and its filters are
+    /// these with their taps in reverse, and channels and filters exchanged.
+    fn transposed(&self) -> Self {
+        debug_assert_eq!(self.stride, [1, 1]);
+        let reach = self.reach();
+        Self {
+            channels: self.filters,
+            filters: self.channels,
+            input: self.output,
+            output: self.input,
+            padding: [0, 1].map(|axis| reach[axis] as isize - self.padding[axis]),
+            ..*self
+        }
+    }
+    /// The padding before the first row and the first column, where it is not negative: in all but some transposed convolutions.
+    fn before(&self) -> [usize; 2] {
+        self.padding.map(|p| p.max(0) as usize)
     }
     /// Rows and columns of the padded picture, as far as filters reach into it.
     fn padded(&self) -> [usize; 2] {
-        let reach = |axis: usize, out: usize| (out - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1;
-        [reach(0, self.out_height), reach(1, self.out_width)]
+        let reach = self.reach();
+        [0, 1].map(|axis| (self.output[axis] - 1) * self.stride[axis] + reach[axis] + 1)
     }
     /// Elements of a padded picture, and of its patches as a matrix; `None` when that overflows.
     pub fn unfolded(&self) -> Option<[usize; 2]> {
         let [height, width] = self.padded();
         let padded = self.channels.checked_mul(height.checked_mul(width)?)?;
-        let patches = self.group_channels.checked_mul(self.kernel[0])?.checked_mul(self.kernel[1])?;
-        Some([padded, patches.checked_mul(self.out_height.checked_mul(self.out_width)?)?])
+        let patches = self.group_channels().checked_mul(self.kernel[0])?.checked_mul(self.kernel[1])?;
+        Some([padded, patches.checked_mul(self.output[0].checked_mul(self.output[1])?)?])
     }
     /// Elements of the largest array that the kernel needs beside the tensors, if that can be large.
     pub fn work(&self) -> usize {
@@ -75,23 +102,28 @@ impl Geometry {
         let direct = |width: usize| direct::fits(self, self.channels, width);
         match () {
             _ if self.is_depthwise() || winograd::fits(self) => 0,
-            _ if direct(self.width) && direct(self.out_width) => padded,
+            _ if direct(self.input[1]) && direct(self.output[1]) => padded,
             _ => padded.max(patches),
         }
     }
     fn is_depthwise(&self) -> bool {
-        self.group_channels == 1 && self.group_filters == 1
+        self.channels == self.groups && self.filters == self.groups
+    }
+    /// Whether filters have `k` x `k` taps next to each other, the stride is 1, and the padding is narrower than the filters.
+    fn is_dense(&self, k: usize) -> bool {
+        let plain = (self.kernel, self.stride, self.dilation) == ([k, k], [1, 1], [1, 1]);
+        plain && self.padding.iter().all(|p| (0..k as isize).contains(p))
     }
     /// Whether patches are single pixels, so that the picture itself is the matrix of patches.
     fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0] && self.plane() == self.out_plane()
     }
-    /// The outputs `lo..hi` along an axis for which tap `tap` falls inside the input of `size`.
-    fn inside(&self, axis: usize, tap: usize, size: usize, out: usize) -> (usize, usize) {
-        let (s, shift) = (self.stride[axis] as isize, (tap * self.dilation[axis]) as isize - self.padding[axis] as isize);
+    /// The outputs `lo..hi` along an axis for which tap `tap` falls inside the input.
+    fn inside(&self, axis: usize, tap: usize) -> (usize, usize) {
+        let (s, shift) = (self.stride[axis] as isize, (tap * self.dilation[axis]) as isize - self.padding[axis]);
         let lo = (-shift).max(0).div_euclid(s) + isize::from((-shift).max(0) % s != 0);
-        let hi = (size as isize - shift + s - 1).div_euclid(s);
-        let hi = hi.clamp(0, out as isize);
+        let hi = (self.input[axis] as isize - shift + s - 1).div_euclid(s);
+        let hi = hi.clamp(0, self.output[axis] as isize);
         (lo.min(hi) as usize, hi as usize)
     }
 }
@@ -122,7 +154,7 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y
         depthwise::forward(g, x, w, end, y)
     } else if winograd::fits(g) {
         winograd::forward(g, x, w, end, y)
-    } else if direct::fits(g, g.channels, g.out_width) {
+    } else if direct::fits(g, g.channels, g.output[1]) {
         direct::forward(g, x, w, end, y)
     } else {
         im2col::forward(g, x, w, end, y)
@@ -138,7 +170,7 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
         depthwise::input_grad(g, gy, w, gx)
     } else if winograd::fits(g) {
         winograd::input_grad(g, gy, w, gx)
-    } else if direct::fits(g, g.channels, g.width) {
+    } else if direct::fits(g, g.channels, g.input[1]) {
         direct::input_grad(g, gy, w, gx)
     } else {
         im2col::input_grad(g, gy, w, gx)
@@ -154,7 +186,7 @@ pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
         depthwise::weight_grad(g, x, gy, gw)
     } else if winograd::fits(g) {
         winograd::weight_grad(g, x, gy, gw)
-    } else if direct::fits(g, g.channels, g.out_width) {
+    } else if direct::fits(g, g.channels, g.output[1]) {
         direct::weight_grad(g, x, gy, gw)
     } else {
         im2col::weight_grad(g, x, gy, gw)

@@ -22,9 +22,9 @@ fn taps(g: &Geometry) -> impl Iterator<Item = Tap> + '_ {
     let [kh, kw] = g.kernel;
     (0..kh * kw).filter_map(move |i| {
         let (a, b) = (i / kw, i % kw);
-        let rows = g.inside(0, a, g.height, g.out_height);
-        let cols = g.inside(1, b, g.width, g.out_width);
-        let shift = [0, 1].map(|axis| ([a, b][axis] * g.dilation[axis]) as isize - g.padding[axis] as isize);
+        let rows = g.inside(0, a);
+        let cols = g.inside(1, b);
+        let shift = [0, 1].map(|axis| ([a, b][axis] * g.dilation[axis]) as isize - g.padding[axis]);
         (rows.0 < rows.1 && cols.0 < cols.1).then_some(Tap { weight: i, rows, cols, shift })
     })
 }
@@ -32,7 +32,7 @@ fn taps(g: &Geometry) -> impl Iterator<Item = Tap> + '_ {
 impl Tap {
     /// For each output row: where its first column is in the output, and in the input.
     fn rows(&self, g: &Geometry) -> impl Iterator<Item = (usize, usize)> {
-        let (left, stride, width, out_width) = (self.cols.0, g.stride, g.width, g.out_width);
+        let (left, stride, width, out_width) = (self.cols.0, g.stride, g.input[1], g.output[1]);
         let [down, right] = self.shift;
         let first = (left * stride[1]) as isize + right;
         (self.rows.0..self.rows.1).map(move |i| {

@@ -10,50 +10,29 @@ pub const ROWS: usize = 4;
 /// Rows of inputs that so many of outputs see, at most.
 const MOST: usize = ROWS + 4;
 
-/// From a plane of `from` pixels to one of `to`, with so many zeros before the first row and column.
-#[derive(Clone, Copy)]
-pub struct Plane {
-    pub from: [usize; 2],
-    pub to: [usize; 2],
-    padding: [usize; 2],
-}
-
-impl Plane {
-    pub fn forward(g: &Geometry) -> Self {
-        Self { from: [g.height, g.width], to: [g.out_height, g.out_width], padding: g.padding }
-    }
-
-    /// The convolution whose output is the input's gradient.
-    pub fn backward<const K: usize>(g: &Geometry) -> Self {
-        let Self { from, to, padding } = Self::forward(g);
-        Self { from: to, to: from, padding: padding.map(|p| K - 1 - p) }
-    }
-
-    /// Pixels of a plane of inputs, and of one of outputs.
-    pub fn pixels(&self) -> (usize, usize) {
-        (self.from[0] * self.from[1], self.to[0] * self.to[1])
-    }
-
-    /// For each vector of a row of outputs, and each column of taps, the lanes whose input lies in the plane.
-    ///
-    /// # Safety
-    /// The processor must have V's instructions.
-    #[inline(always)]
-    unsafe fn masks<T: Float, V: Vector<T>, const K: usize>(&self) -> Vec<[V::Mask; K]> {
-        let (width, out_width, padding) = (self.from[1], self.to[1], self.padding[1]);
-        let mask = |left: usize, b: usize| {
-            let lanes = V::LANES.min(out_width - left);
-            let lane = |column: usize| (padding + column).saturating_sub(left + b).min(lanes);
-            // SAFETY: the caller's promise, and no lane is above their number.
-            unsafe { V::mask(lane(0), lane(width)) }
-        };
-        (0..out_width).step_by(V::LANES).map(|left| std::array::from_fn(|b| mask(left, b))).collect()
-    }
+/// For each vector of a row of outputs, and each column of taps, the lanes whose input lies in the plane.
+///
+/// # Safety
+/// The processor must have V's instructions.
+#[inline(always)]
+unsafe fn masks<T: Float, V: Vector<T>, const K: usize>(g: &Geometry) -> Vec<[V::Mask; K]> {
+    let (width, out_width, padding) = (g.input[1], g.output[1], g.before()[1]);
+    let mask = |left: usize, b: usize| {
+        let lanes = V::LANES.min(out_width - left);
+        let lane = |column: usize| (padding + column).saturating_sub(left + b).min(lanes);
+        // SAFETY: the caller's promise, and no lane is above their number.
+        unsafe { V::mask(lane(0), lane(width)) }
+    };
+    (0..out_width).step_by(V::LANES).map(|left| std::array::from_fn(|b| mask(left, b))).collect()
 }
 
 /// What all planes of one kind have in common.
 pub struct Kind<M, T, const K: usize> {
-    pub plane: Plane,
+    /// Of the planes that are read, and of those that are written.
+    pub input: [usize; 2],
+    pub output: [usize; 2],
+    /// Before the first row and column.
+    padding: [usize; 2],
     pub masks: Vec<[M; K]>,
     /// A row of inputs outside the plane.
     zeros: Vec<T>,
@@ -63,9 +42,10 @@ impl<M: Copy, T: Float, const K: usize> Kind<M, T, K> {
     /// # Safety
     /// The processor must have V's instructions.
     #[inline(always)]
-    pub unsafe fn new<V: Vector<T, Mask = M>>(plane: Plane) -> Self {
+    pub unsafe fn new<V: Vector<T, Mask = M>>(g: &Geometry) -> Self {
         // SAFETY: the caller's promise.
-        Self { plane, masks: unsafe { plane.masks::<T, V, K>() }, zeros: vec![T::zero(); plane.from[1]] }
+        let masks = unsafe { masks::<T, V, K>(g) };
+        Self { input: g.input, output: g.output, padding: g.before(), masks, zeros: vec![T::zero(); g.input[1]] }
     }
 }
 
@@ -82,7 +62,7 @@ impl<M: Copy, T: Float, const K: usize> View<'_, M, T, K> {
     /// For rows of outputs from `row` on: the rows of inputs that they see.
     #[inline(always)]
     pub fn rows(&self, row: usize) -> [*const T; MOST] {
-        let ([height, width], [top, _]) = (self.kind.plane.from, self.kind.plane.padding);
+        let ([height, width], [top, _]) = (self.kind.input, self.kind.padding);
         assert!(self.x.len() == height * width && self.kind.zeros.len() == width);
         let mut rows = [self.kind.zeros.as_ptr(); MOST];
         for (i, pointer) in rows.iter_mut().enumerate().take(ROWS + K - 1) {
@@ -100,10 +80,10 @@ impl<M: Copy, T: Float, const K: usize> View<'_, M, T, K> {
     /// The processor must have V's instructions, and the rows be of this plane, or zeros.
     #[inline(always)]
     pub unsafe fn look<V: Vector<T, Mask = M>>(&self, rows: &[*const T], vector: usize, mut see: impl FnMut(usize, usize, V)) {
-        let (before, masks) = (self.kind.plane.padding[1], self.kind.masks[vector]);
+        let (before, masks) = (self.kind.padding[1], self.kind.masks[vector]);
         let (zeros, x) = (self.kind.zeros.as_ptr_range(), self.x.as_ptr_range());
         debug_assert!(
-            rows.iter().all(|&row| row == zeros.start || (row >= x.start && row.wrapping_add(self.kind.plane.from[1]) <= x.end))
+            rows.iter().all(|&row| row == zeros.start || (row >= x.start && row.wrapping_add(self.kind.input[1]) <= x.end))
         );
         for (i, row) in rows.iter().enumerate() {
             // What lies outside the row is not read.
@@ -119,7 +99,7 @@ impl<M: Copy, T: Float, const K: usize> View<'_, M, T, K> {
     /// begin to ask for what is next of their own accord when half of one is through.
     #[inline(always)]
     pub fn prefetch_next(&self, row: usize) {
-        let width = self.kind.plane.from[1];
+        let width = self.kind.input[1];
         prefetch_run(self.x.as_ptr().wrapping_add(self.next + row * width), ROWS * width);
     }
 }

@@ -2,7 +2,7 @@
 //! added.
 
 use super::super::Geometry;
-use super::plane::{Kind, Plane, ROWS, View};
+use super::plane::{Kind, ROWS, View};
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::parallel::{Parts, chunks, chunks_mut};
@@ -18,18 +18,18 @@ const TASKS: usize = 8;
 
 /// Whether filters have K x K taps and stride 1.
 pub fn fits<const K: usize>(g: &Geometry) -> bool {
-    g.plane() > 0 && (g.kernel, g.stride, g.dilation) == ([K, K], [1, 1], [1, 1]) && g.padding.iter().all(|&p| p < K)
+    g.plane() > 0 && g.is_dense(K)
 }
 
 /// `y = x * w`.
 pub fn forward<T: Float, const K: usize>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
-    convolve::<T, K>(Plane::forward(g), Filters { channels: g.channels, w, turned: false, end }, x, y);
+    convolve::<T, K>(g, Filters { channels: g.channels, w, reversed: false, end }, x, y);
 }
 
 /// The gradient with respect to `x`.
 pub fn input_grad<T: Float, const K: usize>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
-    let filters = Filters { channels: g.channels, w, turned: true, end: Epilogue::NONE };
-    convolve::<T, K>(Plane::backward::<K>(g), filters, gy, gx);
+    let filters = Filters { channels: g.channels, w, reversed: true, end: Epilogue::NONE };
+    convolve::<T, K>(&g.transposed(), filters, gy, gx);
 }
 
 /// The gradient with respect to `w`.
@@ -57,7 +57,7 @@ struct Filters<'a, T> {
     channels: usize,
     w: &'a [T],
     /// Whether taps are read from the last to the first.
-    turned: bool,
+    reversed: bool,
     end: Epilogue<'a, T>,
 }
 
@@ -66,28 +66,28 @@ struct Filters<'a, T> {
 /// # Safety
 /// The processor must have V's instructions.
 #[inline(always)]
-unsafe fn taps<T: Float, V: Vector<T>, const K: usize>(w: &[T], channel: usize, turned: bool) -> [[V; K]; K] {
+unsafe fn taps<T: Float, V: Vector<T>, const K: usize>(w: &[T], channel: usize, reversed: bool) -> [[V; K]; K] {
     let w = &w[channel * K * K..][..K * K];
     // SAFETY: the caller's promise.
     let mut taps = unsafe { [[V::splat(T::zero()); K]; K] };
     for (t, v) in taps.as_flattened_mut().iter_mut().enumerate() {
         // SAFETY: the caller's promise.
-        *v = unsafe { V::splat(w[if turned { K * K - 1 - t } else { t }]) };
+        *v = unsafe { V::splat(w[if reversed { K * K - 1 - t } else { t }]) };
     }
     taps
 }
 
-fn convolve<T: Float, const K: usize>(plane: Plane, filters: Filters<'_, T>, x: &[T], y: &mut [T]) {
-    let (from, to) = plane.pixels();
+fn convolve<T: Float, const K: usize>(g: &Geometry, filters: Filters<'_, T>, x: &[T], y: &mut [T]) {
+    let (from, to) = (g.plane(), g.out_plane());
     let planes = (TASK / to).max(1);
     (chunks_mut(y, planes * to), chunks(x, planes * from)).each(|i, (y, x)| {
-        with_vectors(Planes::<T, K> { plane, filters, first: i * planes, x, y });
+        with_vectors(Planes::<T, K> { g, filters, first: i * planes, x, y });
     });
 }
 
 /// Some planes, the first of which is plane `first` of all.
 struct Planes<'a, T, const K: usize> {
-    plane: Plane,
+    g: &'a Geometry,
     filters: Filters<'a, T>,
     first: usize,
     x: &'a [T],
@@ -98,14 +98,14 @@ impl<T: Float, const K: usize> VectorKernel<T> for Planes<'_, T, K> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { plane, filters: Filters { channels, w, turned, end }, first, x, y } = self;
-        let (from, to) = plane.pixels();
+        let Self { g, filters: Filters { channels, w, reversed, end }, first, x, y } = self;
+        let (from, to) = (g.plane(), g.out_plane());
         // SAFETY: the caller's promise.
-        let kind = &unsafe { Kind::new::<V>(plane) };
+        let kind = &unsafe { Kind::new::<V>(g) };
         for (i, (x, y)) in x.chunks_exact(from).zip(y.chunks_exact_mut(to)).enumerate() {
             let channel = (first + i) % channels;
             // SAFETY: the caller's promise.
-            unsafe { put_plane::<T, V, K>(View { kind, x, next: from }, to, &taps::<T, V, K>(w, channel, turned), y) };
+            unsafe { put_plane::<T, V, K>(View { kind, x, next: from }, to, &taps::<T, V, K>(w, channel, reversed), y) };
             end.finish(channel, y.len(), y);
         }
     }
@@ -122,7 +122,7 @@ unsafe fn put_plane<T: Float, V: Vector<T>, const K: usize>(
     taps: &[[V; K]; K],
     y: &mut [T],
 ) {
-    let width = view.kind.plane.to[1];
+    let width = view.kind.output[1];
     for (i, y) in y.chunks_mut(ROWS * width).enumerate() {
         let rows = view.rows(i * ROWS);
         view.prefetch_next(i * ROWS);
@@ -152,7 +152,7 @@ unsafe fn put_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
     taps: &[[V; K]; K],
     y: &mut [T],
 ) {
-    let (width, rows) = (view.kind.plane.to[1], &rows[..K + R - 1]);
+    let (width, rows) = (view.kind.output[1], &rows[..K + R - 1]);
     assert!(y.len() == R * width);
     debug_assert!(view.kind.masks.len() == width.div_ceil(V::LANES));
     let tap = |a: usize, b: usize| taps[a][b];
@@ -195,11 +195,11 @@ impl<T: Float, const K: usize> VectorKernel<T> for Backward<'_, T, K> {
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
         let Self { g, first, x, gy, input, gw } = self;
-        let (from, to) = Plane::forward(g).pixels();
+        let (from, to) = (g.plane(), g.out_plane());
         let channels = gw.len() / (K * K);
         // SAFETY: the caller's promise. A channel is one task's, so that no other writes to its planes of `gx`, which has as many as `x`.
         unsafe {
-            let (forth, back) = (&Kind::new::<V>(Plane::forward(g)), &Kind::new::<V>(Plane::backward::<K>(g)));
+            let (forth, back) = (&Kind::new::<V>(g), &Kind::new::<V>(&g.transposed()));
             let mut sums = [[[V::splat(T::zero()); K]; K]; CHANNELS];
             for (n, c) in (0..g.batch).flat_map(|n| (0..channels).map(move |c| (n, c))) {
                 let i = n * g.channels + first + c;
@@ -234,7 +234,7 @@ unsafe fn add_plane<T: Float, V: Vector<T>, const K: usize>(
     gy: &[T],
     sums: &mut [[V; K]; K],
 ) {
-    let width = view.kind.plane.to[1];
+    let width = view.kind.output[1];
     let mut totals = *sums;
     for (i, gy) in gy.chunks(ROWS * width).enumerate() {
         let rows = view.rows(i * ROWS);
@@ -267,7 +267,7 @@ unsafe fn add_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
     gy: &[T],
     sums: &mut [[V; K]; K],
 ) {
-    let (width, rows) = (view.kind.plane.to[1], &rows[..K + R - 1]);
+    let (width, rows) = (view.kind.output[1], &rows[..K + R - 1]);
     assert!(gy.len() == R * width);
     debug_assert!(view.kind.masks.len() == width.div_ceil(V::LANES) && V::LANES <= 16);
     for vector in 0..view.kind.masks.len() {

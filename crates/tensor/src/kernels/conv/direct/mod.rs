@@ -36,83 +36,40 @@ fn widths_of_line() -> usize {
     widths::<f32>().lanes
 }
 
-/// A convolution of stride 1: what is read and written.
-#[derive(Clone, Copy)]
-struct Sizes {
-    inputs: usize,
-    outputs: usize,
-    from: [usize; 2],
-    to: [usize; 2],
-    kernel: [usize; 2],
-    dilation: [usize; 2],
-    /// Before the first row and column; negative where the first taps meet no pixel.
-    padding: [isize; 2],
-}
-
-impl Sizes {
-    fn of(g: &Geometry) -> Self {
-        Self {
-            inputs: g.channels,
-            outputs: g.filters(),
-            from: [g.height, g.width],
-            to: [g.out_height, g.out_width],
-            kernel: g.kernel,
-            dilation: g.dilation,
-            padding: g.padding.map(|p| p as isize),
-        }
-    }
-
-    /// How far the last tap reaches beyond the first, along each axis.
-    fn reach(&self) -> [usize; 2] {
-        [0, 1].map(|a| (self.kernel[a] - 1) * self.dilation[a])
-    }
-}
-
 /// `y = x * w`; writes all of `y`.
 pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
-    convolve(&Sizes::of(g), x, Mat::row_major(w, g.patch()), end, y);
+    convolve(g, x, Mat::row_major(w, g.patch()), end, y);
 }
 
-/// The gradient with respect to `x`: the convolution of `gy` with filters turned around, whose channels and filters have
-/// changed places.
+/// The gradient with respect to `x`: the [transposed](Geometry::transposed) convolution of `gy`.
 pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
-    let (filters, channels, taps) = (g.filters(), g.channels, g.kernel[0] * g.kernel[1]);
-    let mut turned = Vec::with_capacity(w.len());
+    let (filters, channels, taps) = (g.filters, g.channels, g.taps());
+    let mut reversed = Vec::with_capacity(w.len());
     for c in 0..channels {
         for f in 0..filters {
-            turned.extend(w[(f * channels + c) * taps..][..taps].iter().rev());
+            reversed.extend(w[(f * channels + c) * taps..][..taps].iter().rev());
         }
     }
-    let reach = [0, 1].map(|a| (g.kernel[a] - 1) * g.dilation[a]);
-    let sizes = Sizes {
-        inputs: filters,
-        outputs: channels,
-        from: [g.out_height, g.out_width],
-        to: [g.height, g.width],
-        kernel: g.kernel,
-        dilation: g.dilation,
-        padding: [0, 1].map(|a| reach[a] as isize - g.padding[a] as isize),
-    };
-    convolve(&sizes, gy, Mat::row_major(&turned, filters * taps), Epilogue::NONE, gx);
+    convolve(&g.transposed(), gy, Mat::row_major(&reversed, filters * taps), Epilogue::NONE, gx);
 }
 
-fn convolve<T: Float>(sizes: &Sizes, x: &[T], w: Mat<'_, T>, end: Epilogue<'_, T>, y: &mut [T]) {
-    let [height, width] = sizes.to;
-    let (terms, image) = (sizes.inputs * sizes.kernel[0] * sizes.kernel[1], sizes.outputs * height * width);
-    let mut filters = Buffer::stale(sizes.outputs * terms);
-    let tiles = Tiles::new(sizes.outputs, widths::<T>().mr);
+fn convolve<T: Float>(g: &Geometry, x: &[T], w: Mat<'_, T>, end: Epilogue<'_, T>, y: &mut [T]) {
+    let height = g.output[0];
+    let (terms, image) = (g.patch(), g.out_image());
+    let mut filters = Buffer::stale(g.filters * terms);
+    let tiles = Tiles::new(g.filters, widths::<T>().mr);
     with_vectors(PackA { a: w, tiles, range: 0..tiles.count, kc: terms, out: filters.as_mut_slice() });
     let images = y.len() / image;
     let parts = TASKS.div_ceil(images).min(height);
     let rows = height.div_ceil(parts);
-    let from = sizes.inputs * sizes.from[0] * sizes.from[1];
-    let (to, padded) = (Shared::of(y), &Padded::new(sizes, rows, widths::<T>().lanes));
+    let from = g.image();
+    let (to, padded) = (Shared::of(y), &Padded::new(g, rows, widths::<T>().lanes));
     parallel::run(images * parts, &|task| {
         let (n, top) = (task / parts, task % parts * rows);
         let x = &x[n * from..(n + 1) * from];
         let rows = top.min(height)..(top + rows).min(height);
         // Tasks write other pictures, or other rows.
-        with_vectors(Rows { sizes, padded, x, filters: filters.as_slice(), rows, end, y: to, image: n * image });
+        with_vectors(Rows { g, padded, x, filters: filters.as_slice(), rows, end, y: to, image: n * image });
     });
 }
 
@@ -127,18 +84,18 @@ struct Padded {
 }
 
 impl Padded {
-    fn new(sizes: &Sizes, rows: usize, lanes: usize) -> Self {
-        let (&Sizes { inputs, kernel: [kh, kw], dilation, to, .. }, [down, right]) = (sizes, sizes.reach());
-        let across = if to[1] <= lanes { lanes } else { 2 * lanes };
-        let (lines, line) = (rows + down, to[1].next_multiple_of(across) + right);
+    fn new(g: &Geometry, rows: usize, lanes: usize) -> Self {
+        let (&Geometry { channels, kernel: [kh, kw], dilation, output, .. }, [down, right]) = (g, g.reach());
+        let across = if output[1] <= lanes { lanes } else { 2 * lanes };
+        let (lines, line) = (rows + down, output[1].next_multiple_of(across) + right);
         let offset = |p: usize| (p / (kh * kw) * lines + p / kw % kh * dilation[0]) * line + p % kw * dilation[1];
-        Self { across, lines, line, offsets: (0..inputs * kh * kw).map(offset).collect() }
+        Self { across, lines, line, offsets: (0..channels * kh * kw).map(offset).collect() }
     }
 }
 
 /// Some rows of one picture's outputs.
 struct Rows<'a, T> {
-    sizes: &'a Sizes,
+    g: &'a Geometry,
     padded: &'a Padded,
     x: &'a [T],
     filters: &'a [T],
@@ -153,16 +110,16 @@ impl<T: Float> VectorKernel<T> for Rows<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { sizes, padded, x, filters, rows, end, y, image } = self;
-        let (outputs, [height, width], &Padded { across, lines, line, ref offsets }) = (sizes.outputs, sizes.to, padded);
+        let Self { g, padded, x, filters, rows, end, y, image } = self;
+        let (outputs, [height, width], &Padded { across, lines, line, ref offsets }) = (g.filters, g.output, padded);
         if rows.is_empty() {
             return;
         }
-        let mut picture = Buffer::stale(sizes.inputs * lines * line + V::LANES);
+        let mut picture = Buffer::stale(g.channels * lines * line + V::LANES);
         // SAFETY: as for this function.
-        unsafe { pad::<T, V>(sizes, x, rows.start, [lines, line], picture.as_mut_slice()) };
+        unsafe { pad::<T, V>(g, x, rows.start, [lines, line], picture.as_mut_slice()) };
         let (terms, two_rows) = (offsets.len(), across == V::LANES);
-        debug_assert!(rows.end <= height && rows.len() + sizes.reach()[0] <= lines && filters.len() >= outputs * terms);
+        debug_assert!(rows.end <= height && rows.len() + g.reach()[0] <= lines && filters.len() >= outputs * terms);
         // How much is written of the second vector of a tile.
         let cols_of_second = |i: usize, left: usize| match two_rows {
             true if i + 1 < rows.end => width,
@@ -222,12 +179,12 @@ impl<T: Float> VectorKernel<T> for Rows<'_, T> {
 /// # Safety
 /// The processor must have V's instructions.
 #[inline(always)]
-unsafe fn pad<T: Float, V: Vector<T>>(sizes: &Sizes, x: &[T], top: usize, [lines, line]: [usize; 2], out: &mut [T]) {
-    let ([height, width], [above, before]) = (sizes.from, sizes.padding);
+unsafe fn pad<T: Float, V: Vector<T>>(g: &Geometry, x: &[T], top: usize, [lines, line]: [usize; 2], out: &mut [T]) {
+    let ([height, width], [above, before]) = (g.input, g.padding);
     let (skip, left) = ((-before).max(0) as usize, (before.max(0) as usize).min(line));
     let cols = width.saturating_sub(skip).min(line - left);
-    assert!(out.len() >= sizes.inputs * lines * line + V::LANES && x.len() >= sizes.inputs * height * width);
-    for (c, i) in (0..sizes.inputs).flat_map(|c| (0..lines).map(move |i| (c, i))) {
+    assert!(out.len() >= g.channels * lines * line + V::LANES && x.len() >= g.channels * height * width);
+    for (c, i) in (0..g.channels).flat_map(|c| (0..lines).map(move |i| (c, i))) {
         let row = (top + i) as isize - above;
         let inside = row >= 0 && row < height as isize && cols > 0;
         // SAFETY: rows lie inside picture and target, and vectors reach no further than the room behind.

@@ -1,7 +1,7 @@
 //! The filters' gradient: for each filter and each tap a sum over pixels, with vectors over the pixels of a row. Some filters by
 //! some taps are summed at once, so that each vector that is loaded is used several times; lanes are added last.
 
-use super::{Geometry, Sizes, pad};
+use super::{Geometry, pad};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::parallel::{Parts, chunks_mut};
@@ -13,11 +13,11 @@ const PARTS: usize = 8;
 
 /// The gradient with respect to `w`; writes all of `gw`.
 pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
-    let (sizes, images) = (Sizes::of(g), g.batch.div_ceil(PARTS));
+    let images = g.batch.div_ceil(PARTS);
     let mut parts = Buffer::stale(g.batch.div_ceil(images) * gw.len());
     chunks_mut(parts.as_mut_slice(), gw.len()).each(|i, gw| {
         let images = i * images..((i + 1) * images).min(g.batch);
-        with_vectors(Pictures { sizes: &sizes, images, x, gy, gw });
+        with_vectors(Pictures { g, images, x, gy, gw });
     });
     let mut parts = parts.as_slice().chunks_exact(gw.len());
     gw.copy_from_slice(parts.next().expect("a batch has a first part"));
@@ -28,7 +28,7 @@ pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
 
 /// The gradient of some pictures.
 struct Pictures<'a, T> {
-    sizes: &'a Sizes,
+    g: &'a Geometry,
     images: Range<usize>,
     x: &'a [T],
     gy: &'a [T],
@@ -39,27 +39,27 @@ impl<T: Float> VectorKernel<T> for Pictures<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { sizes, images, x, gy, gw } = self;
-        let (Sizes { inputs, outputs, from, to: [height, width], kernel: [kh, kw], dilation, .. }, lanes) = (*sizes, V::LANES);
-        let [down, right] = sizes.reach();
+        let Self { g, images, x, gy, gw } = self;
+        let (Geometry { channels, filters, output: [height, width], kernel: [kh, kw], dilation, .. }, lanes) = (*g, V::LANES);
+        let [down, right] = g.reach();
         let (lines, line) = (height + down, width.next_multiple_of(lanes) + right);
-        let mut padded = Buffer::stale(inputs * lines * line + lanes);
-        let terms = inputs * kh * kw;
+        let mut padded = Buffer::stale(channels * lines * line + lanes);
+        let terms = channels * kh * kw;
         let offset = |p: usize| (p / (kh * kw) * lines + p / kw % kh * dilation[0]) * line + p % kw * dilation[1];
         let offsets: Vec<usize> = (0..terms).map(offset).collect();
         gw.fill(T::zero());
         for n in images {
-            let x = &x[n * inputs * from[0] * from[1]..];
-            let gy = &gy[n * outputs * height * width..][..outputs * height * width];
+            let x = &x[n * g.image()..];
+            let gy = &gy[n * g.out_image()..][..g.out_image()];
             debug_assert!(terms == 0 || offsets[terms - 1] + (height - 1) * line + width <= padded.as_slice().len());
             // SAFETY: as for this function; the last tap of the last vector ends at `line` of the last of `lines`.
             unsafe {
-                pad::<T, V>(sizes, x, 0, [lines, line], padded.as_mut_slice());
+                pad::<T, V>(g, x, 0, [lines, line], padded.as_mut_slice());
                 let plane = Plane { x: padded.as_slice().as_ptr(), line, gy: gy.as_ptr(), height, width };
                 if V::MR > 6 {
-                    all_tiles::<T, V, 4, 6>(&plane, &offsets, outputs, gw);
+                    all_tiles::<T, V, 4, 6>(&plane, &offsets, filters, gw);
                 } else {
-                    all_tiles::<T, V, 2, 4>(&plane, &offsets, outputs, gw);
+                    all_tiles::<T, V, 2, 4>(&plane, &offsets, filters, gw);
                 }
             }
         }

@@ -17,7 +17,7 @@ const TAPS: usize = 32;
 pub struct Order {
     pub outputs: (usize, usize),
     pub inputs: (usize, usize),
-    pub turned: bool,
+    pub reversed: bool,
 }
 
 /// The planes of the filters of output channels `first..first + 2 LANES`, `[P², inputs, 2 LANES]`, for R x R taps; and in
@@ -34,7 +34,7 @@ impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Planes<'_, T,
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { w, order: Order { outputs, inputs, turned }, first, out, largest } = self;
+        let Self { w, order: Order { outputs, inputs, reversed }, first, out, largest } = self;
         let (lanes, width) = (V::LANES, 2 * V::LANES);
         assert!(out.len() >= P * P * inputs.0 * width);
         assert!((outputs.0 - 1) * outputs.1 + (inputs.0 - 1) * inputs.1 + R * R <= w.len());
@@ -54,7 +54,7 @@ impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Planes<'_, T,
                 }
                 let mut filter = [[zero; R]; R];
                 for (i, v) in filter.as_flattened_mut().iter_mut().enumerate() {
-                    *v = taps[if turned { R * R - 1 - i } else { i }];
+                    *v = taps[if reversed { R * R - 1 - i } else { i }];
                 }
                 for (size, v) in sizes.as_flattened_mut().iter_mut().zip(filter.as_flattened()) {
                     *size = v.max(zero.sub(*v)).max(*size);

@@ -6,8 +6,8 @@
 //! is far below the tile's largest, the tile is computed again as the sum is defined. An output that sees zeros only is 0.
 //! Ordinary pictures and activations have no such tiles but at the edges of areas that are 0 in all channels.
 
-use super::Sizes;
 use super::filters::Order;
+use super::{Geometry, tiles as tiles_of};
 use crate::element::Float;
 use crate::kernels::conv::winograd::product::Filters;
 use crate::kernels::epilogue::Epilogue;
@@ -141,13 +141,13 @@ fn mark_of_tile<T: Float, const M: usize>(
 }
 
 /// Writes the outputs that [`mark`] found: 0, or the sum.
-pub fn repair<T: Float, const M: usize>(sizes: &Sizes, r: usize, x: &[T], given: Filters<'_, T>, marks: &[u32], y: &mut [T]) {
+pub fn repair<T: Float, const M: usize>(g: &Geometry, r: usize, x: &[T], given: Filters<'_, T>, marks: &[u32], y: &mut [T]) {
     let marked: Vec<(usize, u32)> = marks.iter().copied().enumerate().filter(|&(_, mark)| mark != 0).collect();
     if marked.is_empty() {
         return;
     }
     let filters = if marked.iter().any(|&(_, mark)| mark == AGAIN) { as_rows(given, r * r) } else { Vec::new() };
-    let ([height, width], Filters { end, .. }) = (sizes.to, given);
+    let ([height, width], Filters { end, .. }) = (g.output, given);
     let y_at = Shared::of(y);
     // What becomes of a sum of filter `f`.
     let finished = |f: usize, sum: T| {
@@ -156,60 +156,60 @@ pub fn repair<T: Float, const M: usize>(sizes: &Sizes, r: usize, x: &[T], given:
     };
     chunks(&marked, TILES).each(|_, tiles| {
         let put = |tile: usize, f: usize, (i, j): (usize, usize), v: T| {
-            let (n, [top, left]) = place::<M>(sizes, tile);
-            debug_assert!(top + i < height && left + j < width && f < sizes.outputs && n < sizes.batch);
+            let (n, [top, left]) = place::<M>(g, tile);
+            debug_assert!(top + i < height && left + j < width && f < g.filters && n < g.batch);
             // SAFETY: the output exists, as is asserted, and its tile belongs to this task.
-            unsafe { *y_at.at(((n * sizes.outputs + f) * height + top + i) * width + left + j, 1) = finished(f, v) };
+            unsafe { *y_at.at(((n * g.filters + f) * height + top + i) * width + left + j, 1) = finished(f, v) };
         };
         for &(tile, mark) in tiles.iter().filter(|(_, mark)| *mark != AGAIN) {
             let zeros = (0..M * M).filter(|bit| mark >> bit & 1 == 1);
-            zeros.for_each(|bit| (0..sizes.outputs).for_each(|f| put(tile, f, (bit / M, bit % M), T::zero())));
+            zeros.for_each(|bit| (0..g.filters).for_each(|f| put(tile, f, (bit / M, bit % M), T::zero())));
         }
         let again: Vec<usize> = tiles.iter().filter(|(_, mark)| *mark == AGAIN).map(|&(tile, _)| tile).collect();
-        let (n, k) = (again.len() * M * M, sizes.inputs * r * r);
-        let (patches, mut sums) = (patches::<T, M>(sizes, r, x, &again), vec![T::zero(); sizes.outputs * n]);
+        let (n, k) = (again.len() * M * M, g.channels * r * r);
+        let (patches, mut sums) = (patches::<T, M>(g, r, x, &again), vec![T::zero(); g.filters * n]);
         let (a, b) = (Mat::row_major(&filters, k), Mat::row_major(&patches, n));
         if n > 0 {
-            Gemm { m: sizes.outputs, k, n, a, b, beta: T::zero(), end: Epilogue::NONE, c: &mut sums, ldc: n }.run();
+            Gemm { m: g.filters, k, n, a, b, beta: T::zero(), end: Epilogue::NONE, c: &mut sums, ldc: n }.run();
         }
         for (t, &tile) in again.iter().enumerate() {
-            let (_, [top, left]) = place::<M>(sizes, tile);
+            let (_, [top, left]) = place::<M>(g, tile);
             for (i, j) in (0..M.min(height - top)).flat_map(|i| (0..M.min(width - left)).map(move |j| (i, j))) {
-                (0..sizes.outputs).for_each(|f| put(tile, f, (i, j), sums[f * n + (t * M + i) * M + j]));
+                (0..g.filters).for_each(|f| put(tile, f, (i, j), sums[f * n + (t * M + i) * M + j]));
             }
         }
     });
 }
 
 /// The picture of a tile, and its first row and column of outputs.
-fn place<const M: usize>(sizes: &Sizes, tile: usize) -> (usize, [usize; 2]) {
-    let [down, across] = sizes.tiles(M);
+fn place<const M: usize>(g: &Geometry, tile: usize) -> (usize, [usize; 2]) {
+    let [down, across] = tiles_of::<M>(g);
     (tile / (down * across), [tile / across % down * M, tile % across * M])
 }
 
 /// The filters as rows, `[outputs, inputs · taps]`.
 fn as_rows<T: Float>(Filters { w, order, .. }: Filters<'_, T>, taps: usize) -> Vec<T> {
-    let Order { outputs, inputs, turned } = order;
+    let Order { outputs, inputs, reversed } = order;
     let mut rows = Vec::with_capacity(outputs.0 * inputs.0 * taps);
     for at in (0..outputs.0).flat_map(|f| (0..inputs.0).map(move |c| f * outputs.1 + c * inputs.1)) {
         let filter = &w[at..at + taps];
-        if turned { rows.extend(filter.iter().rev()) } else { rows.extend(filter) }
+        if reversed { rows.extend(filter.iter().rev()) } else { rows.extend(filter) }
     }
     rows
 }
 
 /// What the outputs of some tiles see, `[inputs · R², tiles · M²]`.
-fn patches<T: Float, const M: usize>(sizes: &Sizes, r: usize, x: &[T], tiles: &[usize]) -> Vec<T> {
-    let ([height, width], n) = (sizes.from, tiles.len() * M * M);
-    let mut patches = vec![T::zero(); sizes.inputs * r * r * n];
+fn patches<T: Float, const M: usize>(g: &Geometry, r: usize, x: &[T], tiles: &[usize]) -> Vec<T> {
+    let ([height, width], n) = (g.input, tiles.len() * M * M);
+    let mut patches = vec![T::zero(); g.channels * r * r * n];
     for (t, &tile) in tiles.iter().enumerate() {
-        let (image, [top, left]) = place::<M>(sizes, tile);
+        let (image, [top, left]) = place::<M>(g, tile);
         for (row, out) in patches.chunks_exact_mut(n).enumerate() {
             let (c, a, b) = (row / (r * r), row / r % r, row % r);
-            let plane = &x[(image * sizes.inputs + c) * height * width..][..height * width];
+            let plane = &x[(image * g.channels + c) * height * width..][..height * width];
             for (k, out) in out[t * M * M..][..M * M].iter_mut().enumerate() {
-                let y = (top + k / M + a).wrapping_sub(sizes.padding[0]);
-                let x = (left + k % M + b).wrapping_sub(sizes.padding[1]);
+                let y = (top + k / M + a).wrapping_sub(g.before()[0]);
+                let x = (left + k % M + b).wrapping_sub(g.before()[1]);
                 if y < height && x < width {
                     *out = plane[y * width + x];
                 }

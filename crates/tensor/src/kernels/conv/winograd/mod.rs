@@ -3,7 +3,7 @@
 //! A tile of 6 x 6 inputs gives 4 x 4 outputs of a 3 x 3 filter, and one of 8 x 8 as many of a 5 x 5 one:
 //! `Y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ x B)] A`, with 36 products for 144, or 64 for 400 (Lavin and Gray, "Fast Algorithms for
 //! Convolutional Neural Networks", 2015). Summed over channels, the products at each of the points are a matrix product, `[tiles, C]`
-//! by `[C, F]`. The input's gradient is the same sum with filters turned around; that of the filters is its adjoint,
+//! by `[C, F]`. The input's gradient is the same sum with reversed filters; that of the filters is its adjoint,
 //! `dw = Gᵀ [Σ (A dY Aᵀ) ⊙ (Bᵀ x B)] G`, with the sum over tiles as the matrix product.
 //!
 //! Vectors run over channels, so that the maps need no shuffles; pictures are transposed as they are read and written,
@@ -66,70 +66,43 @@ impl<T> Points<T> {
 
 /// Whether this is the kernel to take.
 pub fn fits(g: &Geometry) -> bool {
-    let taps = g.kernel[0];
-    let plain = (g.stride, g.dilation, g.groups) == ([1, 1], [1, 1], 1) && g.padding.iter().all(|&p| p < taps);
-    if g.direct || g.kernel != [taps; 2] || !matches!(taps, 3 | 5) || !plain {
+    if g.direct || g.groups != 1 || !(g.is_dense(3) || g.is_dense(5)) {
         return false;
     }
-    let tiles = g.batch * g.out_height.div_ceil(TILE) * g.out_width.div_ceil(TILE);
-    g.channels.min(g.filters()) >= CHANNELS && g.out_height.min(g.out_width) >= TILE && tiles >= TILES
+    let tiles = g.batch * g.output[0].div_ceil(TILE) * g.output[1].div_ceil(TILE);
+    g.channels.min(g.filters) >= CHANNELS && g.output[0].min(g.output[1]) >= TILE && tiles >= TILES
 }
 
-/// A convolution as the kernels see it: what is read and written, and how much of it.
-#[derive(Clone, Copy)]
-struct Sizes {
-    batch: usize,
-    inputs: usize,
-    outputs: usize,
-    /// Height and width of the input, and of the output.
-    from: [usize; 2],
-    to: [usize; 2],
-    padding: [usize; 2],
-}
-
-impl Sizes {
-    fn of(g: &Geometry) -> Self {
-        let (from, to) = ([g.height, g.width], [g.out_height, g.out_width]);
-        Self { batch: g.batch, inputs: g.channels, outputs: g.filters(), from, to, padding: g.padding }
-    }
-
-    /// The convolution whose output is the input's gradient.
-    fn turned(&self, taps: usize) -> Self {
-        let padding = self.padding.map(|p| taps - 1 - p);
-        Self { inputs: self.outputs, outputs: self.inputs, from: self.to, to: self.from, padding, ..*self }
-    }
-
-    /// Rows and columns of tiles of one picture.
-    fn tiles(&self, m: usize) -> [usize; 2] {
-        self.to.map(|n| n.div_ceil(m))
-    }
+/// Rows and columns of tiles of M x M outputs of one picture.
+fn tiles<const M: usize>(g: &Geometry) -> [usize; 2] {
+    g.output.map(|n| n.div_ceil(M))
 }
 
 /// `y = x * w`; writes all of `y`.
 pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
-    let (sizes, taps) = (Sizes::of(g), g.kernel[0] * g.kernel[1]);
-    let order = Order { outputs: (g.filters(), g.channels * taps), inputs: (g.channels, taps), turned: false };
+    let taps = g.taps();
+    let order = Order { outputs: (g.filters, g.channels * taps), inputs: (g.channels, taps), reversed: false };
     match g.kernel[0] {
-        3 => product::convolve::<T, TILE, 3, 6>(&sizes, x, Filters { w, order, end }, y),
-        _ => product::convolve::<T, TILE, 5, 8>(&sizes, x, Filters { w, order, end }, y),
+        3 => product::convolve::<T, TILE, 3, 6>(g, x, Filters { w, order, end }, y),
+        _ => product::convolve::<T, TILE, 5, 8>(g, x, Filters { w, order, end }, y),
     }
 }
 
 /// The gradient with respect to `x`; writes all of `gx`.
 pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
-    let (sizes, taps) = (Sizes::of(g).turned(g.kernel[0]), g.kernel[0] * g.kernel[1]);
-    let order = Order { outputs: (g.channels, taps), inputs: (g.filters(), g.channels * taps), turned: true };
+    let (transposed, taps) = (g.transposed(), g.taps());
+    let order = Order { outputs: (g.channels, taps), inputs: (g.filters, g.channels * taps), reversed: true };
     match g.kernel[0] {
-        3 => product::convolve::<T, TILE, 3, 6>(&sizes, gy, Filters { w, order, end: Epilogue::NONE }, gx),
-        _ => product::convolve::<T, TILE, 5, 8>(&sizes, gy, Filters { w, order, end: Epilogue::NONE }, gx),
+        3 => product::convolve::<T, TILE, 3, 6>(&transposed, gy, Filters { w, order, end: Epilogue::NONE }, gx),
+        _ => product::convolve::<T, TILE, 5, 8>(&transposed, gy, Filters { w, order, end: Epilogue::NONE }, gx),
     }
 }
 
 /// The gradient with respect to `w`; writes all of `gw`.
 pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     let is_precise = match g.kernel[0] {
-        3 => weight_grad::weight_grad::<T, TILE, 3, 6>(&Sizes::of(g), x, gy, gw),
-        _ => weight_grad::weight_grad::<T, TILE, 5, 8>(&Sizes::of(g), x, gy, gw),
+        3 => weight_grad::weight_grad::<T, TILE, 3, 6>(g, x, gy, gw),
+        _ => weight_grad::weight_grad::<T, TILE, 5, 8>(g, x, gy, gw),
     };
     if !is_precise {
         super::im2col::weight_grad(g, x, gy, gw);

@@ -2,7 +2,7 @@
 
 use super::filters::{Order, Planes};
 use super::pictures::{MOST, Picture, Strip};
-use super::{Points, Sizes, guard};
+use super::{Geometry, Points, guard, tiles as tiles_of};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
@@ -29,7 +29,7 @@ pub struct Filters<'a, T> {
 
 /// All that tasks need to know.
 struct Work<'a, T> {
-    sizes: &'a Sizes,
+    g: &'a Geometry,
     x: &'a [T],
     /// Tasks write other rows of tiles, or other filters.
     y: Shared<T>,
@@ -48,32 +48,32 @@ struct Work<'a, T> {
 
 /// `y = x * w` with tiles of M x M outputs, filters of R x R, and P = M + R - 1 points along each axis.
 pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
-    sizes: &Sizes,
+    g: &Geometry,
     x: &[T],
     given: Filters<'_, T>,
     y: &mut [T],
 ) {
     let Filters { w, order, end } = given;
-    let ([rows, cols], lanes) = (sizes.tiles(M), widths::<T>().lanes);
-    assert!(x.len() == sizes.batch * sizes.inputs * sizes.from[0] * sizes.from[1]);
-    assert!(y.len() == sizes.batch * sizes.outputs * sizes.to[0] * sizes.to[1]);
-    let panel = P * P * sizes.inputs * 2 * lanes;
-    let panels = sizes.outputs.div_ceil(2 * lanes);
+    let ([rows, cols], lanes) = (tiles_of::<M>(g), widths::<T>().lanes);
+    assert!(x.len() == g.batch * g.channels * g.input[0] * g.input[1]);
+    assert!(y.len() == g.batch * g.filters * g.output[0] * g.output[1]);
+    let panel = P * P * g.channels * 2 * lanes;
+    let panels = g.filters.div_ceil(2 * lanes);
     let mut filters = Buffer::stale(panel * panels);
     let mut largest = vec![T::zero(); panels * R * R];
     (chunks_mut(filters.as_mut_slice(), panel), chunks_mut(&mut largest, R * R)).each(|i, (out, largest)| {
         with_vectors(Planes::<T, R, P> { w, order, first: i * 2 * lanes, out, largest });
     });
-    let (shares, mut marks) = (guard::shares(&largest, R * R), vec![0; sizes.batch * rows * cols]);
-    let channels = sizes.inputs.next_multiple_of(lanes);
+    let (shares, mut marks) = (guard::shares(&largest, R * R), vec![0; g.batch * rows * cols]);
+    let channels = g.channels.next_multiple_of(lanes);
     let large = size_of_val(filters.as_slice()) > LARGE_FILTERS;
     let most = if large { SHARED_TILES } else { BLOCK_BYTES / (P * P * channels * size_of::<T>()) };
     // Rows of tiles in a block; as even as can be, and for blocks of a thread's own so many that there is one for each.
-    let (all, most) = (sizes.batch * rows, (most / cols).max(1));
+    let (all, most) = (g.batch * rows, (most / cols).max(1));
     let count = all.div_ceil(most).max(if large { 1 } else { 8.min(all) });
     let block = all.div_ceil(count);
     let work = Work {
-        sizes,
+        g,
         x,
         y: Shared::of(y),
         filters: filters.as_slice(),
@@ -95,7 +95,7 @@ pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
             with_vectors(Multiply::<T, M, P> { work: &work, rows, panels: 0..panels, inputs });
         });
     }
-    guard::repair::<T, M>(sizes, R, x, given, &marks, y);
+    guard::repair::<T, M>(g, R, x, given, &marks, y);
 }
 
 /// A block that threads share: first rows of tiles are divided among them, then filters.
@@ -105,7 +105,7 @@ fn shared_block<T: Float, const M: usize, const R: usize, const P: usize>(work: 
     rows.clone().each(|_, row| {
         with_vectors(MapInputs::<T, M, P> { work, rows: row..row + 1, first: rows.start, to: inputs });
     });
-    let panels = work.sizes.outputs.div_ceil(widths::<T>().nr);
+    let panels = work.g.filters.div_ceil(widths::<T>().nr);
     parallel::run(panels, &|panel| {
         with_vectors(Multiply::<T, M, P> { work, rows: rows.clone(), panels: panel..panel + 1, inputs });
     });
@@ -124,13 +124,13 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for MapInputs<'_,
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
         let Self { work, rows, first, to } = self;
-        let (sizes, [down, across]) = (work.sizes, work.sizes.tiles(M));
+        let (g, [down, across]) = (work.g, tiles_of::<M>(work.g));
         let mut scratch = Vec::new();
         let see = |row: usize, pixels: &[T]| {
-            debug_assert!(row < sizes.batch * down);
+            debug_assert!(row < g.batch * down);
             // SAFETY: there are marks for all rows of tiles, each of which belongs to one task.
             let marks = unsafe { work.marks.part(row * across, across) };
-            let ([height, columns], [above, left], width) = (sizes.from, sizes.padding, pixels.len() / P);
+            let ([height, columns], [above, left], width) = (g.input, g.before(), pixels.len() / P);
             let (taps, top) = (P - M + 1, row % down * M);
             if above.max(left) <= taps / 2 {
                 let lines = above.saturating_sub(top)..(height + above - top).min(P);
@@ -139,11 +139,11 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for MapInputs<'_,
                 }
             }
             scratch.resize(guard::scratch::<M>(width), T::zero());
-            let outputs = [M.min(sizes.to[0] - top), sizes.to[1]];
+            let outputs = [M.min(g.output[0] - top), g.output[1]];
             guard::mark::<T, M, P>(pixels, work.shares, outputs, &mut scratch, marks);
         };
         // SAFETY: as for this function; rows of tiles belong to one task.
-        unsafe { map_rows::<T, V, M, P>(sizes, work.x, work.channels, rows, (first, to), see) }
+        unsafe { map_rows::<T, V, M, P>(g, work.x, work.channels, rows, (first, to), see) }
     }
 }
 
@@ -154,26 +154,26 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for MapInputs<'_,
 /// The processor must have V's instructions, and nobody else these tiles.
 #[inline(always)]
 pub unsafe fn map_rows<T: Float, V: Vector<T>, const M: usize, const P: usize>(
-    sizes: &Sizes,
+    g: &Geometry,
     x: &[T],
     channels: usize,
     rows: Range<usize>,
     (first, to): (usize, Points<T>),
     mut see: impl FnMut(usize, &[T]),
 ) {
-    let ([down, across], [height, width], [top, left]) = (sizes.tiles(M), sizes.from, sizes.padding);
+    let ([down, across], [height, width], [top, left]) = (tiles_of::<M>(g), g.input, g.before());
     let width_of_strip = Strip::<T>::width_for(left, width, across * M + P - M, V::LANES);
     let mut data = Buffer::stale(P * width_of_strip * channels);
     let mut pixels = Buffer::stale(P * width_of_strip);
     let pixels = pixels.as_mut_slice();
     let mut strip = Strip { data: data.as_mut_slice(), lines: P, width: width_of_strip, channels };
     for row in rows {
-        debug_assert!(first <= row && row < sizes.batch * down);
+        debug_assert!(first <= row && row < g.batch * down);
         let (n, i) = (row / down, row % down);
         // SAFETY: the caller's promise.
         unsafe {
-            let at = x[n * sizes.inputs * height * width..][..sizes.inputs * height * width].as_ptr().cast_mut();
-            let picture = Picture { at, channels: sizes.inputs, height, width };
+            let at = x[n * g.channels * height * width..][..g.channels * height * width].as_ptr().cast_mut();
+            let picture = Picture { at, channels: g.channels, height, width };
             strip.load::<V>(picture, (i * M) as isize - top as isize, left, M, pixels);
             see(row, pixels);
             strip.inputs::<V, P>(M, across, to, (row - first) * across);
@@ -194,8 +194,8 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Multiply<'_, 
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
         let Self { work, rows, panels, inputs } = self;
-        let Sizes { inputs: k, outputs, to: [height, width], .. } = *work.sizes;
-        let ([down, across], lanes) = (work.sizes.tiles(M), V::LANES);
+        let Geometry { channels: k, filters: outputs, output: [height, width], .. } = *work.g;
+        let ([down, across], lanes) = (tiles_of::<M>(work.g), V::LANES);
         let count = rows.len() * across;
         let mut products = Buffer::<T>::stale(Points::<T>::size(P * P, count, 2 * lanes));
         let products = Shared::of(products.as_mut_slice());

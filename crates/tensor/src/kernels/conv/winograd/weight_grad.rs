@@ -3,7 +3,7 @@
 use super::filters::Gradient;
 use super::pictures::{Picture, Strip};
 use super::product::map_rows;
-use super::{Points, Sizes, guard};
+use super::{Geometry, Points, guard, tiles as tiles_of};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::gemm::micro_kernel::{PanelA, PanelB, TileC, micro_kernel, tiles};
@@ -26,7 +26,7 @@ const PARTS: usize = 4;
 
 /// All that tasks need to know.
 struct Work<'a, T> {
-    sizes: &'a Sizes,
+    g: &'a Geometry,
     x: &'a [T],
     gy: &'a [T],
     /// Channels and filters, in whole vectors.
@@ -41,25 +41,25 @@ struct Work<'a, T> {
 /// `gw`, with tiles of M x M outputs, filters of R x R, and P = M + R - 1 points along each axis. Says whether it is precise.
 #[must_use]
 pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(
-    sizes: &Sizes,
+    g: &Geometry,
     x: &[T],
     gy: &[T],
     gw: &mut [T],
 ) -> bool {
-    let ([down, across], lanes) = (sizes.tiles(M), widths::<T>().lanes);
-    assert!(x.len() == sizes.batch * sizes.inputs * sizes.from[0] * sizes.from[1]);
-    assert!(gy.len() == sizes.batch * sizes.outputs * sizes.to[0] * sizes.to[1]);
-    assert!(gw.len() == sizes.outputs * sizes.inputs * R * R);
-    let (channels, filters) = (sizes.inputs.next_multiple_of(lanes), sizes.outputs.next_multiple_of(lanes));
-    let (all, size) = (sizes.batch * down, Points::<T>::size(P * P, sizes.inputs, filters));
+    let ([down, across], lanes) = (tiles_of::<M>(g), widths::<T>().lanes);
+    assert!(x.len() == g.batch * g.channels * g.input[0] * g.input[1]);
+    assert!(gy.len() == g.batch * g.filters * g.output[0] * g.output[1]);
+    assert!(gw.len() == g.filters * g.channels * R * R);
+    let (channels, filters) = (g.channels.next_multiple_of(lanes), g.filters.next_multiple_of(lanes));
+    let (all, size) = (g.batch * down, Points::<T>::size(P * P, g.channels, filters));
     let large = size * size_of::<T>() > LARGE;
     let bytes = if large { SHARED_BYTES } else { BLOCK_BYTES };
     let rows = (bytes / (P * P * (channels + filters) * size_of::<T>()) / across).clamp(1, all);
     let mut weights = vec![0.0; all * (R * R + 1)];
-    let work = Work { sizes, x, gy, channels, filters, rows, weights: Shared::of(&mut weights) };
+    let work = Work { g, x, gy, channels, filters, rows, weights: Shared::of(&mut weights) };
     let parts = if large { 1 } else { PARTS.min(all.div_ceil(rows)) };
     let mut sums = Buffer::stale(parts * size);
-    let planes = |data: &mut [T]| Points::by_point(Shared::of(data), sizes.inputs, filters);
+    let planes = |data: &mut [T]| Points::by_point(Shared::of(data), g.channels, filters);
     if parts == 1 {
         sum_of_rows::<T, M, P>(&work, 0..all, planes(sums.as_mut_slice()), true);
     } else {
@@ -70,8 +70,8 @@ pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(
         add_parts(sums.as_mut_slice(), size);
     }
     let (planes, out) = (planes(sums.as_mut_slice()), Shared::of(gw));
-    (0..sizes.inputs).each_at_least(8, |_, channel| {
-        with_vectors(Gradient::<T, R, P> { planes, filters: sizes.outputs, channels: sizes.inputs, channel, out });
+    (0..g.channels).each_at_least(8, |_, channel| {
+        with_vectors(Gradient::<T, R, P> { planes, filters: g.filters, channels: g.channels, channel, out });
     });
     guard::is_precise(&weights, R * R)
 }
@@ -88,7 +88,7 @@ fn add_parts<T: Float>(sums: &mut [T], size: usize) {
 
 /// The planes' gradients, summed over some rows of tiles; by all threads, or this one.
 fn sum_of_rows<T: Float, const M: usize, const P: usize>(work: &Work<'_, T>, rows: Range<usize>, sums: Points<T>, threads: bool) {
-    let across = work.sizes.tiles(M)[1];
+    let across = tiles_of::<M>(work.g)[1];
     let tiles = work.rows * across;
     let [mut inputs, mut gradients] =
         [work.channels, work.filters].map(|channels| Buffer::stale(Points::<T>::size(P * P, tiles, channels)));
@@ -133,8 +133,8 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Map<'_, T, M,
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
         let Self { work, rows, first, inputs, gradients } = self;
-        let Sizes { outputs, to: [height, width], .. } = *work.sizes;
-        let [down, across] = work.sizes.tiles(M);
+        let (outputs, [height, width]) = (work.g.filters, work.g.output);
+        let [down, across] = tiles_of::<M>(work.g);
         let width_of_strip = Strip::<T>::width_for(0, width, across * M, V::LANES);
         let mut data = Buffer::stale(M * width_of_strip * work.filters);
         let mut strip = Strip { data: data.as_mut_slice(), lines: M, width: width_of_strip, channels: work.filters };
@@ -142,10 +142,10 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Map<'_, T, M,
         unsafe {
             let mut pixels = Vec::new();
             let see = |_, row: &[T]| pixels.extend_from_slice(row);
-            map_rows::<T, V, M, P>(work.sizes, work.x, work.channels, rows.clone(), (first, inputs), see);
+            map_rows::<T, V, M, P>(work.g, work.x, work.channels, rows.clone(), (first, inputs), see);
             let (each, mut sizes) = (pixels.len() / rows.len(), vec![T::zero(); M * width_of_strip]);
             for (row, pixels) in rows.zip(pixels.chunks_exact(each)) {
-                debug_assert!(first <= row && row < work.sizes.batch * down);
+                debug_assert!(first <= row && row < work.g.batch * down);
                 let image = outputs * height * width;
                 let at = work.gy[row / down * image..][..image].as_ptr().cast_mut();
                 strip.load::<V>(Picture { at, channels: outputs, height, width }, (row % down * M) as isize, 0, M, &mut sizes);
@@ -180,11 +180,11 @@ impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
             let last = count.max(1) - 1;
             let x = inputs.at.at(point * inputs.point, last * inputs.tile + work.channels).cast_const();
             let gy = gradients.at.at(point * gradients.point, last * gradients.tile + work.filters).cast_const();
-            let to = sums.at.at(point * sums.point, work.sizes.inputs * work.filters);
+            let to = sums.at.at(point * sums.point, work.g.channels * work.filters);
             for f in (0..work.filters).step_by(V::NR) {
                 let cols = V::NR.min(work.filters - f);
                 let b = PanelB { at: gy.add(f), row: gradients.tile as isize };
-                for (c, height) in tiles(work.sizes.inputs, V::MR) {
+                for (c, height) in tiles(work.g.channels, V::MR) {
                     let a = PanelA { at: x.add(c), row: 1, col: inputs.tile as isize };
                     let to = to.add(c * work.filters + f);
                     let c = TileC::side_by_side(to, work.filters, V::LANES, cols, (to.cast_const(), work.filters, beta));

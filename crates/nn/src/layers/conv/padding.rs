@@ -1,7 +1,7 @@
-//! How filters move: strides, gaps, groups, and the zeros around an input.
+//! The zeros around an input, and options for each axis.
 
 use gradus_autograd::{Module, Param, Path, Visitor};
-use gradus_tensor::{ConvAlgorithm, Float};
+use gradus_tensor::{ConvOptions, Float, OrPanic, same_padding};
 
 /// The zeros around a picture, a sequence (`N` is 1) or a volume (3).
 ///
@@ -17,6 +17,24 @@ pub enum Padding<const N: usize = 2> {
     Same,
     /// Before and after each axis: `[[top, bottom], [left, right]]`.
     Explicit([[usize; 2]; N]),
+}
+
+impl<const N: usize> Padding<N> {
+    /// The zeros for an input of this shape; an input of other axes is left to the convolution to refuse.
+    #[track_caller]
+    pub(super) fn of(self, op: &'static str, input: &[usize], kernel: &[usize], o: &ConvOptions<N>) -> [[usize; 2]; N] {
+        match self {
+            Self::Explicit(padding) => padding,
+            Self::Same if input.len() == N + 2 => {
+                let mut same = [[0, 0]; N];
+                for (a, padding) in same.iter_mut().enumerate() {
+                    *padding = same_padding(op, input[a + 2], kernel[a], o.stride[a], o.dilation[a]).or_panic();
+                }
+                same
+            }
+            _ => [[0, 0]; N],
+        }
+    }
 }
 
 /// Plain data: no parameters.
@@ -46,22 +64,6 @@ impl<const N: usize> PerAxis<N> for [usize; N] {
 /// The same number before and after.
 pub(in crate::layers) fn both_sides<const N: usize>(padding: impl PerAxis<N>) -> [[usize; 2]; N] {
     padding.per_axis().map(|p| [p, p])
-}
-
-/// How filters move over `N` axes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Window<const N: usize> {
-    pub stride: [usize; N],
-    pub dilation: [usize; N],
-    pub padding: Padding<N>,
-    pub groups: usize,
-    pub algorithm: ConvAlgorithm,
-}
-
-impl<const N: usize> Window<N> {
-    pub fn new(groups: usize) -> Self {
-        Self { stride: [1; N], dilation: [1; N], padding: Padding::Valid, groups, algorithm: ConvAlgorithm::Fastest }
-    }
 }
 
 /// Refuses numbers that do not divide by the groups.
