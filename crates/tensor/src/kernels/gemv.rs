@@ -1,6 +1,6 @@
 //! A matrix times a vector: bound by memory, so it is read once, as it lies, with nothing packed.
 
-use super::gemm::Mat;
+use super::gemm::operands::Mat;
 use super::parallel::{Parts, chunks_mut, tree};
 use super::simd::{Kernel, dispatch};
 use crate::element::Float;

@@ -2,13 +2,11 @@
 
 use super::parallel::{Parts, chunks, chunks_mut, items};
 use super::simd::{Kernel, dispatch};
-use super::strided::{Blocks, Operand, Scratch};
+use super::strided::{Blocks, CHUNK, Operand, Scratch};
 use crate::element::Element;
 
 /// Slices shorter than this are not worth a second thread.
 const SERIAL: usize = 1 << 16;
-/// What one task takes: a few microseconds of work, and within the second-level cache.
-pub(super) const CHUNK: usize = 1 << 14;
 /// Loops are cut into runs of this length for the optimiser's sake: it inlines a long `f` into the
 /// inner of two loops, where it takes the call to be hot, but not into a single one. A call that is not
 /// inlined is compiled without the vector instructions, and costs twenty times as much.

@@ -4,6 +4,9 @@ use super::parallel::{Parts, chunks_mut, items};
 use crate::element::Element;
 use smallvec::SmallVec;
 
+/// Elements that one task takes: a few microseconds of work, and within the second-level cache.
+pub(super) const CHUNK: usize = 1 << 14;
+
 /// Axes as (size, stride in each of `N` operands), outermost first.
 pub type Dims<const N: usize> = SmallVec<[(usize, [isize; N]); 6]>;
 
@@ -132,7 +135,7 @@ impl<const N: usize> Blocks<N> {
     pub fn split<'a, T>(&self, out: &'a mut [T]) -> Vec<(usize, &'a mut [T])> {
         let per_outer = self.per_outer();
         let row = self.cut.0 * self.inner_size;
-        let chunk = super::map::CHUNK;
+        let chunk = CHUNK;
         if row >= 2 * chunk {
             let blocks = (chunk / (self.piece * self.inner_size)).max(1);
             let size = blocks * self.piece * self.inner_size;
@@ -291,8 +294,8 @@ fn transposed<'o, T: Element>(
     let plane = rows * below;
     if out.len() < 1 << 16 {
         out.chunks_mut(plane).enumerate().for_each(|(p, out)| part(p, 0, out));
-    } else if plane <= super::map::CHUNK {
-        let planes = super::map::CHUNK / plane;
+    } else if plane <= CHUNK {
+        let planes = CHUNK / plane;
         chunks_mut(out, planes * plane).each(|i, out| {
             out.chunks_mut(plane).enumerate().for_each(|(p, out)| part(i * planes + p, 0, out));
         });

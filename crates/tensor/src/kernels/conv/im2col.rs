@@ -2,7 +2,7 @@
 //! columns of a matrix, which the filters multiply. One picture at a time, so that the matrix of patches stays
 //! in the second-level cache; pictures spread over threads.
 
-use super::Geometry;
+use super::geometry::Geometry;
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;

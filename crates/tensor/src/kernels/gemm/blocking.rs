@@ -1,7 +1,7 @@
 //! The sizes of blocks, `mc kc nc`, and how a block of C is cut into tasks: by the product's sizes alone.
 
-use super::Mat;
 use super::micro_kernel::Tiles;
+use super::operands::Mat;
 use crate::element::Float;
 
 /// Columns of B that are packed at a time.

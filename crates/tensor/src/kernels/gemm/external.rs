@@ -2,7 +2,7 @@
 //!
 //! C is cut into a grid of blocks by its sizes alone, one block a task. The crate computes a block on one thread.
 
-use super::Gemm;
+use super::operands::Gemm;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::parallel;
@@ -78,7 +78,8 @@ impl Grid {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Mat, five_loops};
+    use super::super::five_loops;
+    use super::super::operands::Mat;
     use super::*;
     use crate::rng::Rng;
 

@@ -20,8 +20,8 @@
 use super::blocking::{Blocking, Grid, MC_TILES, in_place};
 use super::macro_kernel::{Block, SideB, Task};
 use super::micro_kernel::Tiles;
+use super::operands::{Gemm, Mat};
 use super::pack::{PackA, PackB};
-use super::{Gemm, Mat};
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;

@@ -1,8 +1,8 @@
 //! One task's part of a block of C: loops 3, 2 and 1 around the micro-kernel.
 
-use super::Mat;
 use super::blocking::{Grid, MC_TILES, in_place};
 use super::micro_kernel::{PanelA, PanelB, TileC, Tiles, micro_kernel};
+use super::operands::Mat;
 use super::pack::{PackA, PackB};
 use crate::buffer::Buffer;
 use crate::element::Float;

@@ -1,7 +1,7 @@
 //! Packing: blocks of A and B, copied into the order in which the micro-kernel reads them (A~ and B~ in BLIS' papers).
 
-use super::Mat;
 use super::micro_kernel::Tiles;
+use super::operands::Mat;
 use crate::element::Float;
 use crate::kernels::simd::{Vector, VectorKernel, prefetch};
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! A right side that many products share: B~, packed once, with kc = k.
 
-use super::Mat;
 use super::micro_kernel::{PanelA, PanelB, TileC, micro_kernel, tiles};
+use super::operands::Mat;
 use super::pack::PackB;
 use crate::buffer::Buffer;
 use crate::element::Float;

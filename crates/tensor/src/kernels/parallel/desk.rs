@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
 
 /// Tasks of a loop, at most: both ends of what is left fit into one atomic number.
-pub const MOST_TASKS: usize = u32::MAX as usize;
+const MOST_TASKS: usize = u32::MAX as usize;
 
 /// Helpers may come in.
 const OPEN: usize = 1;
@@ -49,8 +49,25 @@ thread_local! {
     static DESKS: RefCell<Vec<Arc<Desk>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Calls `task(i)` once for each `i` below `tasks`, on the threads of the current pool, in no particular order. Returns
+/// when all calls have.
+///
+/// # Panics
+/// When a task does; tasks that have not begun by then are left out.
+pub fn run(tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    let threads = if tasks > 1 { rayon::current_num_threads() } else { 1 };
+    if threads == 1 {
+        return (0..tasks).for_each(task);
+    }
+    if tasks > MOST_TASKS {
+        let each = tasks.div_ceil(MOST_TASKS);
+        return run(tasks.div_ceil(each), &|i| (i * each..tasks.min((i + 1) * each)).for_each(task));
+    }
+    share(tasks, threads, task);
+}
+
 /// Calls `task` for every number below `tasks`, with the help of the current pool, which has `threads` threads.
-pub fn run(tasks: usize, threads: usize, task: &(dyn Fn(usize) + Sync)) {
+fn share(tasks: usize, threads: usize, task: &(dyn Fn(usize) + Sync)) {
     debug_assert!(tasks <= MOST_TASKS && threads > 1);
     let desk = DESKS.try_with(|desks| desks.borrow_mut().pop()).ok().flatten().unwrap_or_else(Desk::new);
     // SAFETY: the desk is closed, and nobody else is at it. The pointer is read by helpers only, whom `close` waits for.

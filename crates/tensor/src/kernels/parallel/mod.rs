@@ -23,25 +23,10 @@
 mod desk;
 mod parts;
 
+pub use desk::run;
 pub use parts::{Chunks, ChunksMut, Items, Parts, chunks, chunks_mut, items};
 
 use std::ops::Range;
-
-/// Calls `task(i)` once for each `i` below `tasks`, on the threads of the current pool, in no particular order. Returns
-/// when all calls have.
-///
-/// # Panics
-/// When a task does; tasks that have not begun by then are left out.
-pub fn run(tasks: usize, task: &(dyn Fn(usize) + Sync)) {
-    let threads = if tasks > 1 { rayon::current_num_threads() } else { 1 };
-    if threads == 1 {
-        return (0..tasks).for_each(task);
-    }
-    if tasks > desk::MOST_TASKS {
-        return (0..tasks).each_at_least(tasks.div_ceil(desk::MOST_TASKS), |_, i| task(i));
-    }
-    desk::run(tasks, threads, task);
-}
 
 /// A sum, or what else `join` makes of two, over a balanced binary tree whose leaves are ranges of `0..n`. A range is halved
 /// at a multiple of `block` until `is_leaf` holds for its length, so the tree depends on the arguments alone.

@@ -1,5 +1,6 @@
 //! What a parallel loop gives each of its tasks.
 
+use super::desk::run;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -28,7 +29,7 @@ pub trait Parts: Sync + Sized {
     fn each_at_least(self, least: usize, f: impl Fn(usize, Self::Part) + Sync) {
         let count = self.count();
         let least = least.clamp(1, count.max(1));
-        super::run(count.div_ceil(least), &|task| {
+        run(count.div_ceil(least), &|task| {
             for i in task * least..count.min((task + 1) * least) {
                 // SAFETY: every number below the count belongs to one task, and each task runs once.
                 f(i, unsafe { self.part(i) });

@@ -1,6 +1,6 @@
 //! `h_t = f(p_t + h_(t-1) Wᵀ)` with `f` the hyperbolic tangent or the ramp.
 
-use super::{Given, Sizes, groups_mut, is_there, keep_masked, rows_mut};
+use super::given::{Given, Sizes, groups_mut, is_there, keep_masked, rows_mut};
 use crate::element::Float;
 use crate::kernels::simd::{Kernel, dispatch, prefetch_run};
 

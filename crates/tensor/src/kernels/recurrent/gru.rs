@@ -1,7 +1,7 @@
 //! Gated recurrent units, reset after the product: with `p_t` and `b = h_(t-1) Wᵀ + bias` in three parts each,
 //! `r = σ(p₁ + b₁)`, `z = σ(p₂ + b₂)`, `n = tanh(p₃ + r b₃)`, `h_t = n + z (h_(t-1) - n)`.
 
-use super::{Given, Sizes, each, groups_mut, is_there, keep_masked, rows_mut};
+use super::given::{Given, Sizes, each, groups_mut, is_there, keep_masked, rows_mut};
 use crate::element::Float;
 use crate::kernels::parallel::{Parts, chunks, chunks_mut};
 use crate::kernels::simd::{Kernel, dispatch, prefetch_run};

@@ -1,7 +1,7 @@
 //! Long short-term memory: with `s = p_t + h_(t-1) Wᵀ` in four parts,
 //! `c_t = σ(s₂) c_(t-1) + σ(s₁) tanh(s₃)` and `h_t = σ(s₄) tanh(c_t)`.
 
-use super::{Given, Sizes, flushed, groups_mut, is_there, keep_masked, rows_mut};
+use super::given::{Given, Sizes, flushed, groups_mut, is_there, keep_masked, rows_mut};
 use crate::element::Float;
 use crate::kernels::fused::load;
 use crate::kernels::simd::{Kernel, dispatch, prefetch_run};

@@ -3,11 +3,13 @@
 //! Loops that the compiler vectorises by itself are a `Kernel`; those that hold vectors in registers by hand are a
 //! [`VectorKernel`], written once over the [`Vector`] that it is given.
 
+mod lanes;
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use vector::{Lanes, Vector};
+pub use lanes::Lanes;
+pub use vector::{Vector, VectorKernel};
 
 use crate::element::Float;
 use std::sync::OnceLock;
@@ -118,15 +120,6 @@ pub(crate) fn dispatch<K: Kernel>(k: K) -> K::Out {
         }
     }
     k.run()
-}
-
-/// A loop over vectors in registers. As for `Kernel`, everything that it calls must be `#[inline(always)]`.
-pub trait VectorKernel<T> {
-    type Out;
-
-    /// # Safety
-    /// The processor must have the instructions of `V`.
-    unsafe fn run<V: Vector<T>>(self) -> Self::Out;
 }
 
 /// Runs `k` with the widest vectors of this processor.

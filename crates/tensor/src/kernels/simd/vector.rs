@@ -1,15 +1,14 @@
 //! What kernels need of a register full of numbers.
 
-use super::VectorKernel;
 use num_traits::Zero;
 
-/// The vectors of an element type, by instruction set.
-pub trait Lanes: Sized {
-    #[cfg(target_arch = "x86_64")]
-    type V512: Vector<Self>;
-    #[cfg(target_arch = "x86_64")]
-    type V256: Vector<Self>;
-    type Plain: Vector<Self>;
+/// A loop over vectors in registers. As for `Kernel`, everything that it calls must be `#[inline(always)]`.
+pub trait VectorKernel<T> {
+    type Out;
+
+    /// # Safety
+    /// The processor must have the instructions of `V`.
+    unsafe fn run<V: Vector<T>>(self) -> Self::Out;
 }
 
 /// A register full of numbers. Every function is `#[inline(always)]`, and compiles to one instruction or two.
@@ -148,14 +147,6 @@ macro_rules! plain {
                 // SAFETY: the caller's promise.
                 unsafe { store_transposed_plainly::<$t, Self, $lanes>(rows, p, step) }
             }
-        }
-
-        impl Lanes for $t {
-            #[cfg(target_arch = "x86_64")]
-            type V512 = super::x86::V512<$t>;
-            #[cfg(target_arch = "x86_64")]
-            type V256 = super::x86::V256<$t>;
-            type Plain = [$t; $lanes];
         }
     )*};
 }

@@ -1,7 +1,6 @@
 //! The vectors of x86-64.
 
-use super::VectorKernel;
-use super::vector::{Vector, store_transposed_plainly};
+use super::vector::{Vector, VectorKernel, store_transposed_plainly};
 use std::arch::x86_64::*;
 
 /// The registers of an element type.

@@ -4,7 +4,7 @@
 mod plane;
 mod square;
 
-use super::Geometry;
+use super::geometry::Geometry;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::parallel::{Parts, chunks, chunks_mut};

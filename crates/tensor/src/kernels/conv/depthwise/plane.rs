@@ -1,8 +1,8 @@
 //! What a vector of outputs sees of a plane of inputs, which is read where it lies, under masks of the lanes inside it: a padded
 //! copy would cost as much as the sums.
 
-use super::super::Geometry;
 use crate::element::Float;
+use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::simd::{Vector, prefetch_run};
 
 /// Rows of outputs at a time.

@@ -1,9 +1,9 @@
 //! Filters of K x K taps and stride 1: the taps' weights stay in registers, as does a vector of outputs while all taps are
 //! added.
 
-use super::super::Geometry;
 use super::plane::{Kind, ROWS, View};
 use crate::element::Float;
+use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::parallel::{Parts, chunks, chunks_mut};
 use crate::kernels::shared::Shared;

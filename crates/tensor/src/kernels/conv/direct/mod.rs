@@ -5,11 +5,12 @@
 //! loaded where they lie in the padded picture, shifted by the tap, and the filters' weights are broadcast: the loop of a
 //! matrix product whose right side is never written out.
 
+mod pad;
 mod weight_grad;
 
 pub use weight_grad::weight_grad;
 
-use super::{Geometry, copy_row};
+use super::geometry::Geometry;
 use crate::buffer::Buffer;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
@@ -18,6 +19,7 @@ use crate::kernels::gemm::{Mat, PackA};
 use crate::kernels::parallel;
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
+use pad::pad;
 
 /// Input channels above which patches are packed instead.
 const CHANNELS: usize = 4;
@@ -169,40 +171,6 @@ impl<T: Float> VectorKernel<T> for Rows<'_, T> {
             // SAFETY: the caller gives `y` these rows, which are written now.
             let y = unsafe { y.part(image + (f * height + rows.start) * width, rows.len() * width) };
             end.finish(f, y.len(), y);
-        }
-    }
-}
-
-/// `lines` rows of the padded picture from row `top` on, `line` elements each. Rows are written in order and in whole vectors,
-/// so that each overwrites what the one before it wrote too much; behind the last there must be room for a vector.
-///
-/// # Safety
-/// The processor must have V's instructions.
-#[inline(always)]
-unsafe fn pad<T: Float, V: Vector<T>>(g: &Geometry, x: &[T], top: usize, [lines, line]: [usize; 2], out: &mut [T]) {
-    let ([height, width], [above, before]) = (g.input, g.padding);
-    let (skip, left) = ((-before).max(0) as usize, (before.max(0) as usize).min(line));
-    let cols = width.saturating_sub(skip).min(line - left);
-    assert!(out.len() >= g.channels * lines * line + V::LANES && x.len() >= g.channels * height * width);
-    for (c, i) in (0..g.channels).flat_map(|c| (0..lines).map(move |i| (c, i))) {
-        let row = (top + i) as isize - above;
-        let inside = row >= 0 && row < height as isize && cols > 0;
-        // SAFETY: rows lie inside picture and target, and vectors reach no further than the room behind.
-        unsafe {
-            let zero = V::splat(T::zero());
-            let to = out.as_mut_ptr().add((c * lines + i) * line);
-            let zeros = |from: usize, end: usize| {
-                let mut j = from;
-                while j < end {
-                    zero.store(to.add(j));
-                    j += V::LANES;
-                }
-            };
-            zeros(0, if inside { left } else { line });
-            if inside {
-                copy_row::<T, V>(x.as_ptr().add((c * height + row as usize) * width + skip), to.add(left), cols);
-                zeros(left + cols.next_multiple_of(V::LANES), line);
-            }
         }
     }
 }

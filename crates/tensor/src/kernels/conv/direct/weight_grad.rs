@@ -1,9 +1,10 @@
 //! The filters' gradient: for each filter and each tap a sum over pixels, with vectors over the pixels of a row. Some filters by
 //! some taps are summed at once, so that each vector that is loaded is used several times; lanes are added last.
 
-use super::{Geometry, pad};
+use super::pad::pad;
 use crate::buffer::Buffer;
 use crate::element::Float;
+use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::parallel::{Parts, chunks_mut};
 use crate::kernels::simd::{Vector, VectorKernel, with_vectors};
 use std::ops::Range;

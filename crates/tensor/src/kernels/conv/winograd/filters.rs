@@ -1,8 +1,9 @@
 //! Filters between `[F, C, R, R]` and planes of points.
 
-use super::Points;
 use super::lines::{Combine, Evaluate, plane, scale};
+use super::points::Points;
 use crate::element::Float;
+use crate::kernels::epilogue::Epilogue;
 use crate::kernels::shared::Shared;
 use crate::kernels::simd::{Vector, VectorKernel};
 
@@ -18,6 +19,14 @@ pub struct Order {
     pub outputs: (usize, usize),
     pub inputs: (usize, usize),
     pub reversed: bool,
+}
+
+/// The filters, and what becomes of their outputs.
+#[derive(Clone, Copy)]
+pub struct Filters<'a, T> {
+    pub w: &'a [T],
+    pub order: Order,
+    pub end: Epilogue<'a, T>,
 }
 
 /// The planes of the filters of output channels `first..first + 2 LANES`, `[P², inputs, 2 LANES]`, for R x R taps; and in

@@ -6,10 +6,10 @@
 //! is far below the tile's largest, the tile is computed again as the sum is defined. An output that sees zeros only is 0.
 //! Ordinary pictures and activations have no such tiles but at the edges of areas that are 0 in all channels.
 
-use super::filters::Order;
-use super::{Geometry, tiles as tiles_of};
+use super::filters::{Filters, Order};
+use super::points::tiles as tiles_of;
 use crate::element::Float;
-use crate::kernels::conv::winograd::product::Filters;
+use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::{Gemm, Mat};
 use crate::kernels::parallel::{Parts, chunks};

@@ -18,15 +18,14 @@ mod filters;
 mod guard;
 mod lines;
 mod pictures;
+mod points;
 mod product;
 mod weight_grad;
 
-use super::Geometry;
+use super::geometry::Geometry;
 use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
-use crate::kernels::shared::Shared;
-use filters::Order;
-use product::Filters;
+use filters::{Filters, Order};
 
 /// Channels and filters below which the maps cost more than the products that they save.
 const CHANNELS: usize = 12;
@@ -35,35 +34,6 @@ const TILES: usize = 24;
 /// Outputs of a tile along each axis.
 const TILE: usize = 4;
 
-/// Numbers at the points of tiles: element `(point, tile, channel)` is at `point · p + tile · t + channel`.
-#[derive(Clone, Copy)]
-pub struct Points<T> {
-    at: Shared<T>,
-    point: usize,
-    tile: usize,
-    channels: usize,
-}
-
-/// What keeps rows apart that would else lie a power of two apart, and share the same few lines of a cache.
-const GAP: usize = 16;
-
-impl<T> Points<T> {
-    /// Elements of so many tiles at `points` points.
-    fn size(points: usize, tiles: usize, channels: usize) -> usize {
-        points * tiles * channels + GAP * points.max(tiles)
-    }
-
-    /// Point by point: each a matrix of `[tiles, channels]`.
-    fn by_point(at: Shared<T>, tiles: usize, channels: usize) -> Self {
-        Self { at, point: tiles * channels + GAP, tile: channels, channels }
-    }
-
-    /// Tile by tile, as maps of tiles write them: all lines of one behind each other, in few pages.
-    fn by_tile(at: Shared<T>, points: usize, channels: usize) -> Self {
-        Self { at, point: channels, tile: points * channels + GAP, channels }
-    }
-}
-
 /// Whether this is the kernel to take.
 pub fn fits(g: &Geometry) -> bool {
     if g.direct || g.groups != 1 || !(g.is_dense(3) || g.is_dense(5)) {
@@ -71,11 +41,6 @@ pub fn fits(g: &Geometry) -> bool {
     }
     let tiles = g.batch * g.output[0].div_ceil(TILE) * g.output[1].div_ceil(TILE);
     g.channels.min(g.filters) >= CHANNELS && g.output[0].min(g.output[1]) >= TILE && tiles >= TILES
-}
-
-/// Rows and columns of tiles of M x M outputs of one picture.
-fn tiles<const M: usize>(g: &Geometry) -> [usize; 2] {
-    g.output.map(|n| n.div_ceil(M))
 }
 
 /// `y = x * w`; writes all of `y`.

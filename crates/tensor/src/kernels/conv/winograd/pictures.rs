@@ -1,7 +1,7 @@
 //! Rows of tiles between pictures, `[C, H, W]`, and planes of points, `[P², tiles, C]`, whose vectors run over channels.
 
-use super::Points;
 use super::lines::{Combine, Evaluate, Inputs, Line, plane};
+use super::points::Points;
 use crate::element::Float;
 use crate::kernels::simd::{Vector, prefetch};
 

@@ -1,10 +1,12 @@
 //! The convolution of minimal filtering, which is also that of the input's gradient.
 
-use super::filters::{Order, Planes};
+use super::filters::{Filters, Planes};
+use super::guard;
 use super::pictures::{MOST, Picture, Strip};
-use super::{Geometry, Points, guard, tiles as tiles_of};
+use super::points::{Points, tiles as tiles_of};
 use crate::buffer::Buffer;
 use crate::element::Float;
+use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::micro_kernel::{PanelA, PanelB, TileC, micro_kernel, tiles};
 use crate::kernels::parallel::{self, Parts, chunks_mut};
@@ -18,14 +20,6 @@ const LARGE_FILTERS: usize = 3 << 19;
 const BLOCK_BYTES: usize = 3 << 18;
 /// Tiles of a block that threads share.
 const SHARED_TILES: usize = 256;
-
-/// The filters, and what becomes of their outputs.
-#[derive(Clone, Copy)]
-pub struct Filters<'a, T> {
-    pub w: &'a [T],
-    pub order: Order,
-    pub end: Epilogue<'a, T>,
-}
 
 /// All that tasks need to know.
 struct Work<'a, T> {

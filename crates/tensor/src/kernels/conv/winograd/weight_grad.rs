@@ -1,11 +1,13 @@
 //! The filters' gradient by minimal filtering: at each point, `[C, tiles]` by `[tiles, F]`.
 
 use super::filters::Gradient;
+use super::guard;
 use super::pictures::{Picture, Strip};
+use super::points::{Points, tiles as tiles_of};
 use super::product::map_rows;
-use super::{Geometry, Points, guard, tiles as tiles_of};
 use crate::buffer::Buffer;
 use crate::element::Float;
+use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::gemm::micro_kernel::{PanelA, PanelB, TileC, micro_kernel, tiles};
 use crate::kernels::parallel::{self, Parts, chunks_mut};
 use crate::kernels::shared::Shared;

@@ -1,0 +1,25 @@
+//! Which vectors an element type has.
+
+use super::vector::Vector;
+
+/// The vectors of an element type, by instruction set.
+pub trait Lanes: Sized {
+    #[cfg(target_arch = "x86_64")]
+    type V512: Vector<Self>;
+    #[cfg(target_arch = "x86_64")]
+    type V256: Vector<Self>;
+    type Plain: Vector<Self>;
+}
+
+macro_rules! lanes {
+    ($($t:ty, $lanes:literal;)*) => {$(
+        impl Lanes for $t {
+            #[cfg(target_arch = "x86_64")]
+            type V512 = super::x86::V512<$t>;
+            #[cfg(target_arch = "x86_64")]
+            type V256 = super::x86::V256<$t>;
+            type Plain = [$t; $lanes];
+        }
+    )*};
+}
+lanes! { f32, 4; f64, 2; }
