@@ -36,8 +36,8 @@ pub fn derive_rule_state(input: proc_macro::TokenStream) -> proc_macro::TokenStr
     rule_state::expand(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
-/// On an `impl<T: Float> Type<T>` block (or `Num`, `Element`): compiles its methods for `f32` and `f64` (and `i64`) in the crate that
-/// defines them.
+/// On an `impl<T: Float> Type<T>` block (or `Num`, `Element`): compiles its methods for `f32` and `f64` in the crate that defines
+/// them.
 ///
 /// A generic function is compiled in every crate that uses it. Each method becomes a short one that hands its arguments to
 /// [`Float::once`](../gradus_tensor/trait.Float.html), which picks a function that is not generic. The user's line (`#[track_caller]`) goes

@@ -270,7 +270,6 @@ fn instances(
     };
     let mut instances: Vec<TokenStream> = ["f32", "f64"].map(one).into();
     if element.bound != "Float" {
-        instances.push(one("i64"));
         let call = call(&quote!(#own));
         instances.push(quote! {
             #(#tracked)*

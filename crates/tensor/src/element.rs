@@ -124,7 +124,7 @@ element! {
     f32, F32, f32::NAN, f32;
     f64, F64, f64::NAN, f64;
     i32, I32, i32::MIN, other;
-    i64, I64, i64::MIN, i64;
+    i64, I64, i64::MIN, other;
     u8, U8, 0xa5, other;
     bool, Bool, true, other;
 }
@@ -175,7 +175,7 @@ macro_rules! num_int {
 }
 num_int! {
     i32, other;
-    i64, i64;
+    i64, other;
     u8, other;
 }
 

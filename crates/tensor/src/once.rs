@@ -9,7 +9,7 @@ pub use gradus_derive::compiled_once;
 use crate::element::{Element, Float, Num};
 
 macro_rules! functions {
-    ($(#[$doc:meta])* $name:ident for $bound:ident $(, $i64:ident $other:ident)?) => {
+    ($(#[$doc:meta])* $name:ident for $bound:ident $(, $other:ident)?) => {
         $(#[$doc])*
         pub trait $name {
             type A0<'a, 'b: 'a, T: $bound>;
@@ -24,7 +24,6 @@ macro_rules! functions {
             functions!(@method f32, f32);
             functions!(@method f64, f64);
             $(
-                functions!(@method $i64, i64);
                 #[allow(clippy::too_many_arguments)] // a method has so many, and this stands for all methods
                 #[track_caller]
                 fn $other<'a, 'b: 'a, T: $bound>(
@@ -50,11 +49,11 @@ functions! {
 }
 functions! {
     /// A method of numbers.
-    NumFn for Num, i64 other
+    NumFn for Num, other
 }
 functions! {
     /// A method of elements.
-    ElementFn for Element, i64 other
+    ElementFn for Element, other
 }
 
 /// The method of an element's trait that picks the function for that element: declared without arguments, or defined by the name of

@@ -112,6 +112,9 @@ macro_rules! with_scalar {
             type Output = Tensor<T>;
             #[track_caller]
             fn $method(self, other: $scalar) -> Tensor<T> {
+                if !T::INTEGER && !<$scalar>::FRACTIONAL {
+                    return self $op other as f64;
+                }
                 let b: T = other.element(stringify!($method)).or_panic();
                 if T::INTEGER {
                     $divisor(&Tensor::scalar(b)).or_panic();
@@ -131,6 +134,9 @@ macro_rules! with_scalar {
                 if T::INTEGER {
                     return &self $op other;
                 }
+                if !<$scalar>::FRACTIONAL {
+                    return self $op other as f64;
+                }
                 let b: T = other.float();
                 self.map_into_for(stringify!($method), move |a| a.$wrapping(b))
             }
@@ -141,6 +147,9 @@ macro_rules! with_scalar {
             type Output = Tensor<T>;
             #[track_caller]
             fn $method(self, other: &Tensor<T>) -> Tensor<T> {
+                if !T::INTEGER && !<$scalar>::FRACTIONAL {
+                    return self as f64 $op other;
+                }
                 let a: T = self.element(stringify!($method)).or_panic();
                 if T::INTEGER {
                     $divisor(other).or_panic();
@@ -159,6 +168,9 @@ macro_rules! with_scalar {
             fn $method(self, other: Tensor<T>) -> Tensor<T> {
                 if T::INTEGER {
                     return self $op &other;
+                }
+                if !<$scalar>::FRACTIONAL {
+                    return self as f64 $op other;
                 }
                 let a: T = self.float();
                 other.map_into_for(stringify!($method), move |b| a.$wrapping(b))

@@ -214,7 +214,7 @@ unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const N: usize, const 
 ) {
     debug_assert!(R <= V::MR && R * N <= 2 * MOST_MR, "a tile of {R} rows of {N} vectors");
     debug_assert!(N > 1 || c.cols[1] == 0, "a second vector of a tile that has one");
-    let whole = c.cols[..N.min(2)].iter().all(|&cols| cols >= V::LANES);
+    let whole = c.cols[0] >= V::LANES && (N == 1 || c.cols[1] >= V::LANES);
     let aside = TileC { at: spare, row: N * V::LANES, step: V::LANES, deep: V::NR, beta: T::zero(), relu: false, ..c };
     // SAFETY: the caller's promise.
     unsafe {
@@ -251,15 +251,16 @@ impl<T: Float> VectorKernel<T> for Micro<T> {
         let Self { mr, kc, a, b, c } = self;
         let mut spare = MaybeUninit::<[[V; 2]; MOST_MR]>::uninit();
         let spare = spare.as_mut_ptr().cast();
+        // The conditions are constants, so that larger tiles than V has registers for are not even compiled.
         macro_rules! by_rows {
             ($($r:literal)*) => {
                 // SAFETY: the caller's promise, as `micro_kernel` says it.
                 match (mr, c.cols[1] > 0, a.row == 1) {
                     $(
-                        ($r, true, true) if $r <= V::MR => unsafe { tile_to::<T, V, $r, 2, true>(kc, a, b, c, spare) },
-                        ($r, true, false) if $r <= V::MR => unsafe { tile_to::<T, V, $r, 2, false>(kc, a, b, c, spare) },
-                        ($r, false, true) if $r <= V::MR => unsafe { tile_to::<T, V, $r, 1, true>(kc, a, b, c, spare) },
-                        ($r, false, false) if $r <= V::MR => unsafe { tile_to::<T, V, $r, 1, false>(kc, a, b, c, spare) },
+                        ($r, true, true) if const { $r <= V::MR } => unsafe { tile_to::<T, V, $r, 2, true>(kc, a, b, c, spare) },
+                        ($r, true, false) if const { $r <= V::MR } => unsafe { tile_to::<T, V, $r, 2, false>(kc, a, b, c, spare) },
+                        ($r, false, true) if const { $r <= V::MR } => unsafe { tile_to::<T, V, $r, 1, true>(kc, a, b, c, spare) },
+                        ($r, false, false) if const { $r <= V::MR } => unsafe { tile_to::<T, V, $r, 1, false>(kc, a, b, c, spare) },
                     )*
                     _ => unreachable!("a tile of {mr} rows"),
                 }
@@ -318,9 +319,9 @@ impl<T: Float> VectorKernel<T> for MicroAt<'_, T> {
                 match (mr, c.cols[1] > 0) {
                     $(
                         // SAFETY: the caller's promise, as `micro_kernel_at` says it.
-                        ($r, true) if $r <= V::MR => unsafe { tile_to::<T, V, $r, 2, true>(kc, a, b, c, spare) },
+                        ($r, true) if const { $r <= V::MR } => unsafe { tile_to::<T, V, $r, 2, true>(kc, a, b, c, spare) },
                         // SAFETY: as above.
-                        ($r, false) if $r <= V::MR => unsafe { tile_to::<T, V, $r, 1, true>(kc, a, b, c, spare) },
+                        ($r, false) if const { $r <= V::MR } => unsafe { tile_to::<T, V, $r, 1, true>(kc, a, b, c, spare) },
                     )*
                     _ => unreachable!("a tile of {mr} rows"),
                 }
