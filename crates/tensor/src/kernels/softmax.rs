@@ -141,7 +141,7 @@ pub fn softmax<T: Float, const LOG: bool>(x: &[T], n: usize, out: &mut [T]) {
     });
 }
 
-/// `out = g (e^(x - max - log) - 1[label])` of some rows.
+/// `out = g (e^(x - max) / e^log - 1[label])` of some rows.
 struct Gradient<'a, T> {
     x: &'a [T],
     n: usize,
@@ -164,8 +164,10 @@ impl<T: Float> Kernel for Gradient<'_, T> {
                 out.fill(T::zero());
                 continue;
             }
+            // `log` is 0 or more, so that its exponential is a share of 1.
+            let share = g * (-log).exp();
             for (y, &x) in out.iter_mut().zip(x) {
-                *y = ((x - max) - log).exp() * g;
+                *y = (x - max).exp() * share;
             }
             if let Some(labels) = self.labels {
                 out[labels[r]] -= g;
