@@ -133,7 +133,7 @@ fn split(method: &ImplItemFn, element: &Element, this: &Type, of_trait: bool) ->
                 outer.push(FnArg::Receiver(plain));
                 inner.push(arg.clone());
                 types.push((*receiver.ty).clone());
-                given.push(quote!(self));
+                given.push(receiver.self_token.to_token_stream());
             }
             FnArg::Typed(typed) => {
                 let fresh = name_of(&typed.pat).unwrap_or(fresh);

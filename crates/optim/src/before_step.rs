@@ -6,6 +6,7 @@ use crate::optimizer::Optimizer;
 use crate::rule::Rule;
 use gradus_autograd::{Grads, Module};
 use gradus_tensor::Float;
+use gradus_tensor::once::compiled_once;
 use std::error::Error;
 
 /// What a hook gives: an error of any type ends the step.
@@ -50,6 +51,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Driver<T> {
     pub fn run_hooks(&mut self, model: &dyn Module<T>, grads: &mut Grads<T>) -> Result<(), OptimError> {
         self.hooks.iter_mut().try_for_each(|hook| hook(model, grads)).map_err(|e| Kind::BeforeStep(e.to_string()).into())

@@ -9,6 +9,7 @@ use crate::optimizer::Every;
 use crate::rule::{AnyRule, RuleState, Step};
 use crate::schedule::Schedule;
 use gradus_autograd::{Grads, Module, Param, Path, record_function};
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Num, Shape, Tensor};
 use std::collections::BTreeMap;
 
@@ -47,6 +48,7 @@ pub struct Settings {
 }
 
 /// Settings.
+#[compiled_once]
 impl<T: Float> Driver<T> {
     pub fn new(lr: f64) -> Self {
         Self {
@@ -88,6 +90,7 @@ impl<T: Float> Driver<T> {
 }
 
 /// Stepping.
+#[compiled_once]
 impl<T: Float> Driver<T> {
     #[track_caller]
     pub fn step(&mut self, rule: &dyn AnyRule<T>, model: &mut dyn Module<T>, grads: Grads<T>) -> Result<(), OptimError> {

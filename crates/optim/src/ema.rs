@@ -3,6 +3,7 @@
 use crate::error::{Kind, OptimError};
 use crate::rule::assert_option;
 use gradus_autograd::{Module, Param, Path};
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;
 
@@ -32,6 +33,7 @@ pub struct Ema<T: Float = f32> {
     weights: BTreeMap<String, Tensor<T>>,
 }
 
+#[compiled_once]
 impl<T: Float> Ema<T> {
     /// An average of which a step keeps `decay`; PyTorch's default is 0.999.
     ///

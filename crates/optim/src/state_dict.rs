@@ -5,6 +5,7 @@ use crate::error::{Kind, OptimError};
 use crate::optimizer::{Every, Optimizer};
 use crate::rule::{AnyRule, Rule};
 use gradus_autograd::Module;
+use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;
 
@@ -59,6 +60,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     }
 }
 
+#[compiled_once]
 impl<T: Float> Driver<T> {
     fn state_dict(&self, rule: &dyn AnyRule<T>) -> OptimizerState<T> {
         let mut scalars = self.restored();

@@ -85,6 +85,7 @@ macro_rules! rules {
                 $($(#[$part_doc])* pub $part: $part_type,)*
             }
 
+            #[gradus_tensor::once::compiled_once]
             impl<T: Float> Rule<T> for $name {
                 type State = $state<T>;
 
