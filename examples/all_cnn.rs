@@ -36,7 +36,12 @@ struct Options {
 type Runs = BTreeMap<String, Vec<Vec<f64>>>;
 
 /// SGD with momentum 0.9 at a rate of 0.05 and a weight decay of 0.001, in batches of 128, as in the paper.
-fn train(net: AllCnn, data: &impl TrainData<Tensor<i64>>, seed: u64, o: &Options) -> Result<Vec<f64>, Box<dyn Error>> {
+fn train(
+    net: AllCnn,
+    data: &impl TrainData<Batch = (Tensor, Tensor<i64>)>,
+    seed: u64,
+    o: &Options,
+) -> Result<Vec<f64>, Box<dyn Error>> {
     let mut model = net.build(10, &mut Rng::seed(seed));
     if let Some(folder) = &o.reference {
         Weights::open(format!("{folder}/{}, run {seed}.safetensors", net.name()))?.load(&mut model.features)?;

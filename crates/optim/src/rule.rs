@@ -47,7 +47,7 @@ impl Step {
 /// }
 /// let opt: Optimizer<SignSgd> = Optimizer::new(SignSgd, 0.01);
 /// ```
-pub trait Rule<T: Float>: Send {
+pub trait Rule<T: Float>: Send + 'static {
     /// What the rule remembers of each weight between updates.
     type State: RuleState<T>;
 

@@ -5,6 +5,7 @@ use crate::history::EpochRecord;
 use crate::run::Run;
 use gradus_nn::Direction;
 use gradus_optim::Watched;
+use gradus_tensor::Float;
 use std::collections::BTreeMap;
 
 /// The best value of a monitored quantity so far.
@@ -25,7 +26,7 @@ impl Best {
     }
 
     /// Finds out which way is better.
-    pub fn begin(&mut self, run: &Run<'_>) -> Result<(), TrainError> {
+    pub fn begin<T: Float>(&mut self, run: &Run<'_, T>) -> Result<(), TrainError> {
         let known = self.told.or_else(|| run.direction(&self.monitor));
         self.direction = known.ok_or_else(|| TrainError::new(untold(&self.monitor)))?;
         Ok(())
@@ -60,7 +61,7 @@ fn untold(name: &str) -> String {
 }
 
 /// Checks that a schedule is shown what it watches, the right way up.
-pub(crate) fn check_watched(watched: &[Watched], run: &Run<'_>) -> Result<(), TrainError> {
+pub(crate) fn check_watched<T: Float>(watched: &[Watched], run: &Run<'_, T>) -> Result<(), TrainError> {
     for Watched { name, maximize } in watched {
         let name = name.as_deref();
         if name != watched[0].name.as_deref() {

@@ -5,10 +5,32 @@ use crate::error::TrainError;
 use crate::history::{EpochRecord, StepRecord};
 use crate::run::{Callback, CallbackState, Phase, Position, Run};
 use crate::weights::save_tensors;
+use gradus_data::Array;
 use gradus_nn::Direction;
-use gradus_tensor::Tensor;
+use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// Which way the monitored quantity is better.
+macro_rules! direction_builders {
+    () => {
+        /// Larger values are better, whatever the name says.
+        #[must_use]
+        #[doc(alias = "mode")]
+        pub fn maximize(mut self) -> Self {
+            self.best.told = Some(Direction::Maximize);
+            self
+        }
+
+        /// Smaller values are better, whatever the name says.
+        #[must_use]
+        #[doc(alias = "mode")]
+        pub fn minimize(mut self) -> Self {
+            self.best.told = Some(Direction::Minimize);
+            self
+        }
+    };
+}
 
 /// Stops when a monitored quantity has not become better for some epochs, and puts the best weights back.
 ///
@@ -30,7 +52,7 @@ pub struct EarlyStopping {
     waited: usize,
     /// The epoch that `weights` are of.
     best_epoch: usize,
-    weights: BTreeMap<String, Tensor<f32>>,
+    weights: BTreeMap<String, Array>,
 }
 
 impl EarlyStopping {
@@ -40,21 +62,7 @@ impl EarlyStopping {
         Self { best, patience: 3, restore_best: true, waited: 0, best_epoch: 0, weights: BTreeMap::new() }
     }
 
-    /// Larger values are better, whatever the name says.
-    #[must_use]
-    #[doc(alias = "mode")]
-    pub fn maximize(mut self) -> Self {
-        self.best.told = Some(Direction::Maximize);
-        self
-    }
-
-    /// Smaller values are better, whatever the name says.
-    #[must_use]
-    #[doc(alias = "mode")]
-    pub fn minimize(mut self) -> Self {
-        self.best.told = Some(Direction::Minimize);
-        self
-    }
+    direction_builders!();
 
     /// How many epochs without improvement are waited for; 3 unless set.
     #[must_use]
@@ -77,14 +85,14 @@ impl EarlyStopping {
         self
     }
 
-    fn stop_if_due(&self, run: &mut Run<'_>) {
+    fn stop_if_due<T: Float>(&self, run: &mut Run<'_, T>) {
         if self.waited > 0 && self.waited >= self.patience {
             run.stop(format!("{} has not improved for {} epochs", self.best.monitor, self.waited));
         }
     }
 }
 
-impl Callback for EarlyStopping {
+impl<T: Float> Callback<T> for EarlyStopping {
     fn name(&self) -> &'static str {
         "early_stopping"
     }
@@ -93,7 +101,7 @@ impl Callback for EarlyStopping {
         Phase::Restore
     }
 
-    fn on_train_begin(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
+    fn on_train_begin(&mut self, run: &mut Run<'_, T>) -> Result<(), TrainError> {
         self.best.begin(run)?;
         if run.position() == Position::default() {
             // Nothing of a training before this one counts.
@@ -103,11 +111,12 @@ impl Callback for EarlyStopping {
         Ok(())
     }
 
-    fn on_epoch_end(&mut self, run: &mut Run<'_>, epoch: &EpochRecord) -> Result<(), TrainError> {
+    fn on_epoch_end(&mut self, run: &mut Run<'_, T>, epoch: &EpochRecord) -> Result<(), TrainError> {
         if self.best.improves(epoch)? {
             self.waited = 0;
             if self.restore_best {
-                (self.best_epoch, self.weights) = (epoch.epoch, run.weights());
+                let weights = run.weights().into_iter().map(|(path, w)| (path, Array::of(&w)));
+                (self.best_epoch, self.weights) = (epoch.epoch, weights.collect());
             }
         } else {
             self.waited += 1;
@@ -116,26 +125,30 @@ impl Callback for EarlyStopping {
         Ok(())
     }
 
-    fn on_train_end(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
+    fn on_train_end(&mut self, run: &mut Run<'_, T>) -> Result<(), TrainError> {
         if self.restore_best && !self.weights.is_empty() {
-            run.restore(self.best_epoch, &self.weights)?;
+            run.restore(self.best_epoch, &tensors(&self.weights))?;
         }
         Ok(())
     }
 
-    fn state(&self) -> CallbackState {
+    fn state(&self) -> CallbackState<T> {
         let counts = [("waited", self.waited), ("best_epoch", self.best_epoch)];
         let mut numbers: BTreeMap<String, f64> = counts.map(|(name, count)| (name.to_string(), count as f64)).into();
         numbers.extend(self.best.value.map(|b| ("best".to_string(), b)));
-        CallbackState { numbers, tensors: self.weights.clone(), settings: self.best.settings() }
+        CallbackState { numbers, tensors: tensors(&self.weights), settings: self.best.settings() }
     }
 
-    fn load_state(&mut self, state: CallbackState) {
+    fn load_state(&mut self, state: CallbackState<T>) {
         let count = |name: &str| state.numbers.get(name).copied().unwrap_or(0.0) as usize;
         (self.waited, self.best_epoch) = (count("waited"), count("best_epoch"));
         self.best.value = state.numbers.get("best").copied();
-        self.weights = state.tensors;
+        self.weights = state.tensors.into_iter().map(|(path, w)| (path, Array::of(&w))).collect();
     }
+}
+
+fn tensors<T: Float>(arrays: &BTreeMap<String, Array>) -> BTreeMap<String, Tensor<T>> {
+    arrays.iter().map(|(path, w)| (path.clone(), w.cast())).collect()
 }
 
 /// Writes the weights of the best epoch as `best.safetensors` into a folder; [`Fit::checkpoint`](crate::Fit::checkpoint)
@@ -155,24 +168,10 @@ impl SaveBest {
         Self { best: Best::of(monitor), folder: folder.into() }
     }
 
-    /// Larger values are better, whatever the name says.
-    #[must_use]
-    #[doc(alias = "mode")]
-    pub fn maximize(mut self) -> Self {
-        self.best.told = Some(Direction::Maximize);
-        self
-    }
-
-    /// Smaller values are better, whatever the name says.
-    #[must_use]
-    #[doc(alias = "mode")]
-    pub fn minimize(mut self) -> Self {
-        self.best.told = Some(Direction::Minimize);
-        self
-    }
+    direction_builders!();
 }
 
-impl Callback for SaveBest {
+impl<T: Float> Callback<T> for SaveBest {
     fn name(&self) -> &'static str {
         "save_best"
     }
@@ -181,7 +180,7 @@ impl Callback for SaveBest {
         Phase::Record
     }
 
-    fn on_train_begin(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
+    fn on_train_begin(&mut self, run: &mut Run<'_, T>) -> Result<(), TrainError> {
         self.best.begin(run)?;
         if run.position() == Position::default() {
             self.best.value = None;
@@ -190,7 +189,7 @@ impl Callback for SaveBest {
             .map_err(|e| TrainError::in_file(&self.folder, format!("cannot make the folder: {e}")))
     }
 
-    fn on_epoch_end(&mut self, run: &mut Run<'_>, epoch: &EpochRecord) -> Result<(), TrainError> {
+    fn on_epoch_end(&mut self, run: &mut Run<'_, T>, epoch: &EpochRecord) -> Result<(), TrainError> {
         if self.best.improves(epoch)? {
             let value = format!("{:?}", epoch.get(&self.best.monitor).unwrap_or(f64::NAN));
             let meta = BTreeMap::from([("epoch".into(), epoch.epoch.to_string()), (self.best.monitor.clone(), value)]);
@@ -199,12 +198,12 @@ impl Callback for SaveBest {
         Ok(())
     }
 
-    fn state(&self) -> CallbackState {
+    fn state(&self) -> CallbackState<T> {
         let numbers = self.best.value.map(|b| ("best".to_string(), b)).into_iter().collect();
         CallbackState { numbers, tensors: BTreeMap::new(), settings: self.best.settings() }
     }
 
-    fn load_state(&mut self, state: CallbackState) {
+    fn load_state(&mut self, state: CallbackState<T>) {
         self.best.value = state.numbers.get("best").copied();
     }
 }
@@ -222,7 +221,7 @@ impl CsvLog {
     }
 }
 
-impl Callback for CsvLog {
+impl<T: Float> Callback<T> for CsvLog {
     fn name(&self) -> &'static str {
         "csv_log"
     }
@@ -231,7 +230,7 @@ impl Callback for CsvLog {
         Phase::Record
     }
 
-    fn on_epoch_end(&mut self, run: &mut Run<'_>, _: &EpochRecord) -> Result<(), TrainError> {
+    fn on_epoch_end(&mut self, run: &mut Run<'_, T>, _: &EpochRecord) -> Result<(), TrainError> {
         run.history().save_csv(&self.path)
     }
 }
@@ -241,7 +240,7 @@ impl Callback for CsvLog {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StopOnNan;
 
-impl Callback for StopOnNan {
+impl<T: Float> Callback<T> for StopOnNan {
     fn name(&self) -> &'static str {
         "stop_on_nan"
     }
@@ -250,7 +249,7 @@ impl Callback for StopOnNan {
         Phase::Record
     }
 
-    fn on_step_end(&mut self, _: &mut Run<'_>, step: &StepRecord) -> Result<(), TrainError> {
+    fn on_step_end(&mut self, _: &mut Run<'_, T>, step: &StepRecord) -> Result<(), TrainError> {
         if step.loss.is_finite() {
             return Ok(());
         }
@@ -267,7 +266,7 @@ impl Callback for StopOnNan {
 pub struct LearningRate<F>(/** The rate by the epoch. */ pub F);
 
 impl<F: FnMut(usize) -> f64> LearningRate<F> {
-    fn set(&mut self, run: &mut Run<'_>, epochs: usize) -> Result<(), TrainError> {
+    fn set<T: Float>(&mut self, run: &mut Run<'_, T>, epochs: usize) -> Result<(), TrainError> {
         let lr = (self.0)(epochs);
         if !lr.is_finite() || lr < 0.0 {
             let why = format!("learning_rate: the function gives {lr} for {epochs}; expected a finite number of 0 or more");
@@ -278,16 +277,16 @@ impl<F: FnMut(usize) -> f64> LearningRate<F> {
     }
 }
 
-impl<F: FnMut(usize) -> f64 + Send> Callback for LearningRate<F> {
+impl<T: Float, F: FnMut(usize) -> f64 + Send> Callback<T> for LearningRate<F> {
     fn name(&self) -> &'static str {
         "learning_rate"
     }
 
-    fn on_train_begin(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
+    fn on_train_begin(&mut self, run: &mut Run<'_, T>) -> Result<(), TrainError> {
         self.set(run, run.position().epochs)
     }
 
-    fn on_epoch_end(&mut self, run: &mut Run<'_>, epoch: &EpochRecord) -> Result<(), TrainError> {
+    fn on_epoch_end(&mut self, run: &mut Run<'_, T>, epoch: &EpochRecord) -> Result<(), TrainError> {
         self.set(run, epoch.epoch)
     }
 }

@@ -6,14 +6,15 @@ use crate::run::{CallbackState, Position};
 use crate::weights;
 use gradus_data::{Array, safetensors};
 use gradus_optim::OptimizerState;
-use gradus_tensor::{RngState, Tensor};
+use gradus_tensor::{Float, RngState, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// All that a training goes on from.
-pub(crate) struct Checkpoint {
-    pub weights: BTreeMap<String, Tensor<f32>>,
-    pub optimizer: OptimizerState<f32>,
+pub(crate) struct Checkpoint<T: Float> {
+    pub weights: BTreeMap<String, Tensor<T>>,
+    /// Those of the turns, in their order.
+    pub optimizers: Vec<OptimizerState<T>>,
     pub rng: RngState,
     /// What decides which samples the next step sees.
     pub plan: Plan,
@@ -21,7 +22,7 @@ pub(crate) struct Checkpoint {
     /// What the loss and the metrics of the epoch under way have come to.
     pub running: BTreeMap<String, Vec<f64>>,
     pub history: History,
-    pub callbacks: BTreeMap<String, CallbackState>,
+    pub callbacks: BTreeMap<String, CallbackState<T>>,
 }
 
 /// What decides which samples a step sees, and what becomes smaller.
@@ -35,7 +36,7 @@ pub(crate) struct Plan {
     pub drop_last: bool,
     /// A digest of the sample weights; empty without.
     pub sample_weights: String,
-    /// The type of the loss, and the penalties added to it.
+    /// The objectives, and the penalties added to them.
     pub loss: String,
 }
 
@@ -68,29 +69,12 @@ pub(crate) fn digest(weights: &[f64]) -> String {
     format!("{hash:016x}")
 }
 
-/// A type's name without the modules it is in.
-pub(crate) fn type_name<T: ?Sized>() -> String {
-    let (mut short, mut word) = (String::new(), String::new());
-    for c in std::any::type_name::<T>().chars() {
-        match c {
-            ':' => word.clear(),
-            c if c.is_alphanumeric() || c == '_' => word.push(c),
-            c => {
-                short.push_str(&word);
-                word.clear();
-                short.push(c);
-            }
-        }
-    }
-    short + &word
-}
-
 /// Why callbacks cannot go on from what those of a checkpoint remember, if they cannot.
-pub(crate) fn check_callbacks<'a>(
-    here: impl Iterator<Item = (&'a String, CallbackState)>,
-    stored: &BTreeMap<String, CallbackState>,
+pub(crate) fn check_callbacks<'a, T: Float>(
+    here: impl Iterator<Item = (&'a String, CallbackState<T>)>,
+    stored: &BTreeMap<String, CallbackState<T>>,
 ) -> Result<(), String> {
-    let here: BTreeMap<&String, CallbackState> = here.collect();
+    let here: BTreeMap<&String, CallbackState<T>> = here.collect();
     for (name, memory) in stored {
         match here.get(name) {
             None if *memory == CallbackState::default() => {}
@@ -104,19 +88,22 @@ pub(crate) fn check_callbacks<'a>(
     Ok(())
 }
 
-const FORMAT: &str = "gradus training 2";
+const FORMAT: &str = "gradus training 3";
 const STEPS: &str = "history.steps";
 
-impl Checkpoint {
+impl<T: Float> Checkpoint<T> {
     /// Writes one safetensors file: the weights under their paths behind `model.`, the rest behind other prefixes and as
     /// metadata. Numbers are stored as text that reads back to the same bits.
     pub fn save(&self, path: &Path) -> Result<(), TrainError> {
         let mut tensors = prefixed("model.", &self.weights);
         // The header has an end; steps, of which there may be millions, are data.
         tensors.insert(STEPS.to_string(), table_of(&self.history.steps).into());
-        tensors.extend(prefixed("optimizer.", &self.optimizer.tensors));
-        let mut meta = prefixed_numbers("optimizer.", &self.optimizer.scalars);
-        meta.extend(prefixed_texts("optimizer-setting.", &self.optimizer.settings));
+        let mut meta = BTreeMap::new();
+        for (i, optimizer) in self.optimizers.iter().enumerate() {
+            tensors.extend(prefixed(&format!("optimizer.{i}."), &optimizer.tensors));
+            meta.extend(prefixed_numbers(&format!("optimizer.{i}."), &optimizer.scalars));
+            meta.extend(prefixed_texts(&format!("optimizer-setting.{i}."), &optimizer.settings));
+        }
         for (name, state) in &self.callbacks {
             tensors.extend(prefixed(&format!("callback.{name}."), &state.tensors));
             meta.extend(prefixed_numbers(&format!("callback.{name}."), &state.numbers));
@@ -129,7 +116,7 @@ impl Checkpoint {
         let key: String = self.rng.key.iter().map(|b| format!("{b:02x}")).collect();
         for (name, value) in [
             ("format", FORMAT.to_string()),
-            ("rule", self.optimizer.rule.clone()),
+            ("rules", self.optimizers.iter().map(|o| o.rule.as_str()).collect::<Vec<_>>().join("\n")),
             ("callbacks", self.callbacks.keys().cloned().collect::<Vec<_>>().join("\n")),
             ("rng.key", key),
             ("rng.words", self.rng.words.to_string()),
@@ -167,7 +154,7 @@ fn table_of(steps: &[StepRecord]) -> Tensor<f64> {
     Tensor::from_vec(rows.collect(), [steps.len(), 4])
 }
 
-fn prefixed(prefix: &str, map: &BTreeMap<String, Tensor<f32>>) -> BTreeMap<String, Array> {
+fn prefixed<T: Float>(prefix: &str, map: &BTreeMap<String, Tensor<T>>) -> BTreeMap<String, Array> {
     map.iter().map(|(name, t)| (format!("{prefix}{name}"), Array::of(t))).collect()
 }
 
@@ -186,7 +173,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn checkpoint(&self) -> Result<Checkpoint, String> {
+    fn checkpoint<T: Float>(&self) -> Result<Checkpoint<T>, String> {
         if self.text("format")? != FORMAT {
             return Err(format!("its format is `{}`; wanted `{FORMAT}`", self.text("format")?));
         }
@@ -200,6 +187,14 @@ impl Reader {
             };
             callbacks.insert(name.to_string(), state);
         }
+        let optimizer = |(i, rule): (usize, &str)| {
+            Ok(OptimizerState {
+                rule: rule.to_string(),
+                tensors: self.tensors_under(&format!("optimizer.{i}."))?,
+                scalars: self.numbers_under(&format!("optimizer.{i}."))?,
+                settings: self.texts_under(&format!("optimizer-setting.{i}.")),
+            })
+        };
         let running = self.meta.iter().filter_map(|(name, text)| Some((name.strip_prefix("running.")?, text)));
         let running = running.map(|(name, text)| {
             let values: Result<Vec<f64>, _> = text.split_whitespace().map(str::parse).collect();
@@ -207,12 +202,7 @@ impl Reader {
         });
         Ok(Checkpoint {
             weights: self.tensors_under("model.")?,
-            optimizer: OptimizerState {
-                rule: self.text("rule")?.to_string(),
-                tensors: self.tensors_under("optimizer.")?,
-                scalars: self.numbers_under("optimizer.")?,
-                settings: self.texts_under("optimizer-setting."),
-            },
+            optimizers: self.text("rules")?.lines().enumerate().map(optimizer).collect::<Result<_, String>>()?,
             rng: RngState {
                 key: key_of(self.text("rng.key")?).ok_or("`rng.key` is no key")?,
                 words: self.whole("rng.words")?,
@@ -248,7 +238,7 @@ impl Reader {
         text.parse().map_err(|_| format!("`{name}` is `{text}`; wanted a whole number"))
     }
 
-    fn tensors_under(&self, prefix: &str) -> Result<BTreeMap<String, Tensor<f32>>, String> {
+    fn tensors_under<T: Float>(&self, prefix: &str) -> Result<BTreeMap<String, Tensor<T>>, String> {
         let entries = self.tensors.iter().filter_map(|(n, t)| Some((n.strip_prefix(prefix)?, t)));
         let tensor = |(n, t): (&str, &Array)| match weights::tensor(t) {
             Ok(tensor) => Ok((n.to_string(), tensor)),

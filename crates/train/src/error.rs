@@ -1,6 +1,6 @@
 //! What goes wrong in training, and how it is reported.
 
-use gradus_autograd::StateDictError;
+use gradus_autograd::{GradError, StateDictError};
 use gradus_data::DataError;
 use gradus_optim::OptimError;
 use gradus_tensor::ShapeError;
@@ -81,6 +81,12 @@ impl From<ShapeError> for TrainError {
 
 impl From<StateDictError> for TrainError {
     fn from(e: StateDictError) -> Self {
+        Self::new(e.to_string())
+    }
+}
+
+impl From<GradError> for TrainError {
+    fn from(e: GradError) -> Self {
         Self::new(e.to_string())
     }
 }

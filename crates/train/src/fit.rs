@@ -56,7 +56,7 @@ impl Fit {
     }
 
     /// Batches a step, which is as large as memory would not let one batch be: their gradients are combined into that of the loss of
-    /// all their samples at once, by [`Loss::weight`](gradus_nn::Loss::weight). 1 unless set; 0 counts as 1.
+    /// all their samples at once, by [`Loss::weight`](gradus_nn::Loss::weight) or [`Objective::weight`](crate::Objective::weight). 1 unless set; 0 counts as 1.
     #[must_use]
     pub fn accumulate(self, batches: usize) -> Self {
         Self { accumulate: batches.max(1), ..self }

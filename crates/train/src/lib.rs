@@ -18,25 +18,37 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod batch;
 mod best;
 mod callbacks;
 mod checkpoint;
+mod data;
 mod engine;
+mod epochs;
 mod error;
 mod fit;
 mod history;
+mod learner;
+mod objective;
 pub mod plot;
 mod progress;
+mod resume;
 mod run;
+mod running;
+mod step;
+mod supervised;
 mod trainer;
+mod turn;
 mod weights;
 
 pub use callbacks::{CsvLog, EarlyStopping, LearningRate, SaveBest, StopOnNan};
+pub use data::TrainData;
+pub use epochs::TrainFloat;
 pub use error::TrainError;
 pub use fit::Fit;
 pub use history::{EpochRecord, History, StepRecord};
+pub use objective::{IntoLoss, Objective, StepContext};
 pub use progress::Verbosity;
 pub use run::{Callback, CallbackState, Phase, Position, Run};
-pub use trainer::{TrainData, Trainer, extract_features};
+pub use supervised::Supervised;
+pub use trainer::{Trainer, extract_features};
 pub use weights::{load_tensors, load_weights, save_tensors, save_weights};

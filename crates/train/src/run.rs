@@ -2,26 +2,11 @@
 
 use crate::error::TrainError;
 use crate::history::{EpochRecord, History, StepRecord};
+use crate::turn::Turn;
 use gradus_autograd::Module;
 use gradus_nn::Direction;
-use gradus_optim::{Optimizer, Rule};
-use gradus_tensor::Tensor;
+use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;
-
-/// The learning rate of an optimiser, whatever its rule.
-pub(crate) trait Rate {
-    fn lr(&self) -> f64;
-    fn set_lr(&mut self, lr: f64);
-}
-
-impl<R: Rule<f32>> Rate for Optimizer<R, f32> {
-    fn lr(&self) -> f64 {
-        Optimizer::lr(self)
-    }
-    fn set_lr(&mut self, lr: f64) {
-        Optimizer::set_lr(self, lr);
-    }
-}
 
 /// Where a training stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,9 +20,9 @@ pub struct Position {
 }
 
 /// A running training, as a [`Callback`](crate::Callback) sees it.
-pub struct Run<'a> {
-    pub(crate) model: &'a mut dyn Module<f32>,
-    pub(crate) optimizer: &'a mut dyn Rate,
+pub struct Run<'a, T: Float = f32> {
+    pub(crate) model: &'a mut dyn Module<T>,
+    pub(crate) turns: &'a mut [Turn<T>],
     pub(crate) history: &'a History,
     pub(crate) position: Position,
     /// What each metric says of its direction.
@@ -47,9 +32,9 @@ pub struct Run<'a> {
     pub(crate) stop: Option<String>,
 }
 
-impl Run<'_> {
+impl<T: Float> Run<'_, T> {
     /// The weights and buffers by path.
-    pub fn weights(&self) -> BTreeMap<String, Tensor<f32>> {
+    pub fn weights(&self) -> BTreeMap<String, Tensor<T>> {
         self.model.state_dict()
     }
 
@@ -57,9 +42,9 @@ impl Run<'_> {
     ///
     /// # Errors
     /// When the values do not fit the model.
-    pub fn set_weights(&mut self, weights: &BTreeMap<String, Tensor<f32>>) -> Result<(), TrainError> {
+    pub fn set_weights(&mut self, weights: &BTreeMap<String, Tensor<T>>) -> Result<(), TrainError> {
         let mut model = &mut *self.model;
-        Ok(Module::<f32>::load_state_dict(&mut model, weights)?)
+        Ok(Module::<T>::load_state_dict(&mut model, weights)?)
     }
 
     /// Puts back the weights that an epoch ended with. Where several callbacks do so at the end of a training, the latest of
@@ -67,7 +52,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// When the weights do not fit the model.
-    pub fn restore(&mut self, epoch: usize, weights: &BTreeMap<String, Tensor<f32>>) -> Result<(), TrainError> {
+    pub fn restore(&mut self, epoch: usize, weights: &BTreeMap<String, Tensor<T>>) -> Result<(), TrainError> {
         if self.restored.is_none_or(|earlier| epoch > earlier) {
             self.set_weights(weights)?;
             self.restored = Some(epoch);
@@ -83,14 +68,14 @@ impl Run<'_> {
         own.unwrap_or_else(|| Direction::of_name(name))
     }
 
-    /// The learning rate.
+    /// The learning rate: of several optimisers, that of the first.
     pub fn lr(&self) -> f64 {
-        self.optimizer.lr()
+        self.turns[0].optimizer.lr()
     }
 
-    /// Sets the learning rate.
+    /// Sets the learning rate of all optimisers.
     pub fn set_lr(&mut self, lr: f64) {
-        self.optimizer.set_lr(lr);
+        self.turns.iter_mut().for_each(|turn| turn.optimizer.set_lr(lr));
     }
 
     /// The record so far, this epoch's included at its end.
@@ -127,8 +112,8 @@ pub enum Phase {
     Change,
 }
 
-/// Something that happens along a training. Every method does nothing unless it is written.
-pub trait Callback: Send {
+/// Something that happens along a training in `T`. Every method does nothing unless it is written.
+pub trait Callback<T: Float = f32>: Send {
     /// The name that its memory has in a checkpoint; one line.
     fn name(&self) -> &'static str;
 
@@ -138,47 +123,47 @@ pub trait Callback: Send {
     }
 
     /// Before the first step.
-    fn on_train_begin(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
+    fn on_train_begin(&mut self, run: &mut Run<'_, T>) -> Result<(), TrainError> {
         let _ = run;
         Ok(())
     }
 
     /// After each step.
-    fn on_step_end(&mut self, run: &mut Run<'_>, step: &StepRecord) -> Result<(), TrainError> {
+    fn on_step_end(&mut self, run: &mut Run<'_, T>, step: &StepRecord) -> Result<(), TrainError> {
         let _ = (run, step);
         Ok(())
     }
 
     /// After each epoch and its validation.
-    fn on_epoch_end(&mut self, run: &mut Run<'_>, epoch: &EpochRecord) -> Result<(), TrainError> {
+    fn on_epoch_end(&mut self, run: &mut Run<'_, T>, epoch: &EpochRecord) -> Result<(), TrainError> {
         let _ = (run, epoch);
         Ok(())
     }
 
     /// After the last step.
-    fn on_train_end(&mut self, run: &mut Run<'_>) -> Result<(), TrainError> {
+    fn on_train_end(&mut self, run: &mut Run<'_, T>) -> Result<(), TrainError> {
         let _ = run;
         Ok(())
     }
 
     /// What must be known to go on after an interruption.
-    fn state(&self) -> CallbackState {
+    fn state(&self) -> CallbackState<T> {
         CallbackState::default()
     }
 
     /// Goes on from [`state`](Self::state).
-    fn load_state(&mut self, state: CallbackState) {
+    fn load_state(&mut self, state: CallbackState<T>) {
         let _ = state;
     }
 }
 
 /// A callback's memory: numbers and tensors by name, and the settings that they belong to.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct CallbackState {
+pub struct CallbackState<T: Float = f32> {
     /// Numbers by name.
     pub numbers: BTreeMap<String, f64>,
     /// Tensors by name.
-    pub tensors: BTreeMap<String, Tensor<f32>>,
+    pub tensors: BTreeMap<String, Tensor<T>>,
     /// What the code sets and the memory has no meaning without, such as the name of what is watched. A checkpoint in which
     /// they are others is refused.
     pub settings: BTreeMap<String, String>,

@@ -39,9 +39,9 @@ const ACCUMULATED: [(usize, usize); 6] = [(12, 1), (6, 2), (5, 3), (3, 4), (2, 6
 /// Evaluates and trains with the same samples cut into batches of many sizes.
 fn is_one_batch<L, Y, D>(what: &str, net: impl Fn() -> Sequential, loss: impl Fn() -> L, data: &D)
 where
-    L: Loss<f32, Y>,
+    L: Loss<f32, Y> + 'static,
     Y: Send + 'static,
-    D: TrainData<Y>,
+    D: TrainData<Batch = (Tensor<f32>, Y)>,
 {
     assert_eq!(data.len(), SAMPLES);
     let trainer = || Trainer::new(net(), loss(), Sgd::new(0.05).momentum(0.5)).penalty(Penalty::l2(0.01));

@@ -8,7 +8,7 @@ use gradus_tensor::Tensor;
 use gradus_train::{EarlyStopping, Fit, SaveBest, Trainer};
 use std::path::Path;
 
-type Classifier<L = CrossEntropy> = Trainer<Sequential, L, Sgd>;
+type Classifier = Trainer<Sequential>;
 
 struct Halved;
 
@@ -27,13 +27,13 @@ fn classifier(opt: Optimizer<Sgd>) -> Classifier {
 }
 
 /// Trains for two epochs, or one and a part, and writes the checkpoint.
-fn store<L: Loss<f32, Tensor<i64>>>(mut t: Classifier<L>, fit: Fit, file: &Path) {
+fn store(mut t: Classifier, fit: Fit, file: &Path) {
     let data = spirals(20, 1);
     t.fit(&data, &data, fit.checkpoint(file)).unwrap();
 }
 
 /// Why going on from the checkpoint to four epochs is refused, if it is; then nothing has changed.
-fn refusal<L: Loss<f32, Tensor<i64>>>(mut t: Classifier<L>, fit: Fit, file: &Path) -> Option<String> {
+fn refusal(mut t: Classifier, fit: Fit, file: &Path) -> Option<String> {
     let data = spirals(20, 1);
     let before = bits(&t.net().state_dict());
     let error = t.fit(&data, &data, fit.resume(file)).err()?;

@@ -17,9 +17,14 @@ fn rng() -> Rng {
 }
 
 /// What both say: `fit` with the place of its first batch, `evaluate` with its own.
-fn refused<L, Y>(what: &str, net: impl Fn() -> Sequential, loss: impl Fn() -> L, data: &impl TrainData<Y>, parts: &[&str])
-where
-    L: Loss<f32, Y>,
+fn refused<L, Y>(
+    what: &str,
+    net: impl Fn() -> Sequential,
+    loss: impl Fn() -> L,
+    data: &impl TrainData<Batch = (Tensor<f32>, Y)>,
+    parts: &[&str],
+) where
+    L: Loss<f32, Y> + 'static,
     Y: Send + 'static,
 {
     let trainer = || Trainer::new(net(), loss(), Adam::new(0.01));
@@ -106,7 +111,11 @@ fn outputs_that_are_no_probabilities_are_named() {
 #[test]
 fn what_a_loss_takes_is_not_refused() {
     let (labels, soft) = (spirals(8, 1), numbers(2));
-    fn runs<L: Loss<f32, Y>, Y: Send + 'static>(net: Sequential, loss: L, data: &impl TrainData<Y>) {
+    fn runs<L: Loss<f32, Y> + 'static, Y: Send + 'static>(
+        net: Sequential,
+        loss: L,
+        data: &impl TrainData<Batch = (Tensor<f32>, Y)>,
+    ) {
         let mut t = Trainer::new(net, loss, Adam::new(0.01));
         t.fit(data, data, quiet(1)).unwrap();
     }
@@ -161,9 +170,14 @@ fn third(wrong: i64) -> TensorDataset<f32, i64> {
     TensorDataset::new(Tensor::ones([4, 2]), Tensor::from([0i64, 1, wrong, 1])).unwrap()
 }
 
-fn message<L, Y>(net: Sequential, loss: L, metric: Option<Box<dyn Metric<f32, Y>>>, data: &impl TrainData<Y>) -> String
+fn message<L, Y>(
+    net: Sequential,
+    loss: L,
+    metric: Option<Box<dyn Metric<f32, Y>>>,
+    data: &impl TrainData<Batch = (Tensor<f32>, Y)>,
+) -> String
 where
-    L: Loss<f32, Y>,
+    L: Loss<f32, Y> + 'static,
     Y: Send + 'static,
 {
     let mut t = Trainer::new(net, loss, Adam::new(0.01));
@@ -394,7 +408,7 @@ fn metrics_take_what_the_loss_takes() {
     let history = t.fit(&images, &one_hot, quiet(2).batch(8)).unwrap();
     assert!((0.0..=1.0).contains(&history.last("acc").unwrap()));
     // [N, C, d] and [N, d].
-    let x = Tensor::normal([6, 3, 4], 0.0, 1.0, &mut rng());
+    let x: Tensor = Tensor::normal([6, 3, 4], 0.0, 1.0, &mut rng());
     let y = x.argmax(1);
     let wrong = Tensor::from_fn([6, 4], |at| if at[1] == 0 { (y.at([at[0], 0]) + 1) % 3 } else { y.at([at[0], at[1]]) });
     let dense = TensorDataset::new(x, wrong).unwrap();

@@ -73,7 +73,7 @@ fn pictures() -> impl Dataset<Batch = (Tensor<f32>, Tensor<i64>)> + Clone + Send
     data.augment(transform, 3)
 }
 
-fn classifier() -> Trainer<Sequential, CrossEntropy, gradus_optim::Adam> {
+fn classifier() -> Trainer<Sequential> {
     let rng = &mut Rng::seed(1);
     let net = Sequential::new().add(Conv2d::new(3, 4, 3, rng)).add(ReLU).add(GlobalAvgPool2d).add(Flatten);
     Trainer::new(net.add(Linear::new(4, 10, rng)), CrossEntropy::new(), Adam::new(1e-2)).metric(Accuracy::new())

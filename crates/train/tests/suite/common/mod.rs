@@ -40,7 +40,7 @@ pub fn plain_net(seed: u64) -> Sequential {
     Sequential::new().add(Linear::new(2, 24, rng)).add(Tanh).add(Linear::new(24, 2, rng))
 }
 
-pub fn trainer<R: Rule<f32>>(net: Sequential, optimizer: Optimizer<R>) -> Trainer<Sequential, CrossEntropy, R> {
+pub fn trainer<R: Rule<f32>>(net: Sequential, optimizer: Optimizer<R>) -> Trainer<Sequential> {
     Trainer::new(net, CrossEntropy::new(), optimizer).metric(Accuracy::new())
 }
 
