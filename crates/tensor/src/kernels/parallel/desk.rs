@@ -5,13 +5,17 @@
 //! caller closes the desk and waits for the helpers who are still at it. An invitation that comes late finds the desk closed,
 //! or open with a later loop of the same thread, where it is as welcome; so there are never more of them than the pool has
 //! threads, however long they wait in a queue.
+//!
+//! A helper stays for a moment when a loop is done, as if invited to the next one: to wake a thread takes tens of microseconds, and
+//! layers follow one another faster than that.
 
 use std::any::Any;
 use std::cell::{RefCell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 /// Tasks of a loop, at most: both ends of what is left fit into one atomic number.
 const MOST_TASKS: usize = u32::MAX as usize;
@@ -23,6 +27,9 @@ const ASLEEP: usize = 2;
 /// One helper.
 const HELPER: usize = 4;
 
+/// How long a helper waits at a closed desk for the next loop.
+const LINGER: Duration = Duration::from_micros(20);
+
 type Task = dyn Fn(usize) + Sync;
 
 struct Desk {
@@ -32,7 +39,7 @@ struct Desk {
     left: AtomicU64,
     /// Written by the owner while the desk is closed and no helper is there.
     task: UnsafeCell<*const Task>,
-    /// Invitations that nobody has read yet.
+    /// Invitations that nobody has read yet, and helpers who wait for the next loop.
     invitations: AtomicUsize,
     /// A helper's panic.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
@@ -107,6 +114,8 @@ impl Desk {
 
     /// Has so many helpers on the way.
     fn invite(self: &Arc<Self>, helpers: usize) {
+        // Either this sees that a helper is about to go, or the helper sees that the desk is open.
+        fence(Ordering::SeqCst);
         for _ in self.invitations.load(Ordering::Relaxed)..helpers {
             self.invitations.fetch_add(1, Ordering::Relaxed);
             let desk = self.clone();
@@ -116,9 +125,18 @@ impl Desk {
 
     fn help(&self) {
         self.invitations.fetch_sub(1, Ordering::Relaxed);
-        if !self.enter() {
-            return;
+        while self.enter() {
+            self.work();
+            self.invitations.fetch_add(1, Ordering::Relaxed);
+            self.leave();
+            self.linger();
+            self.invitations.fetch_sub(1, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
         }
+    }
+
+    /// Takes tasks until none is left.
+    fn work(&self) {
         let helped = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: while a helper is at the desk, its owner neither writes the pointer nor lets go of what it points to.
             let task = unsafe { &**self.task.get() };
@@ -130,7 +148,20 @@ impl Desk {
             self.give_up();
             self.panic.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(panic);
         }
-        self.leave();
+    }
+
+    /// Waits for the desk to be opened again, for a moment.
+    fn linger(&self) {
+        const SPINS: usize = 64;
+        let start = Instant::now();
+        while start.elapsed() < LINGER {
+            for _ in 0..SPINS {
+                if self.state.load(Ordering::Relaxed) & OPEN != 0 {
+                    return;
+                }
+                std::hint::spin_loop();
+            }
+        }
     }
 
     fn enter(&self) -> bool {
