@@ -3,7 +3,7 @@
 use crate::error::{Kind, OptimError};
 use gradus_autograd::{Grads, Module, Param};
 use gradus_tensor::parallel::{Parts, chunks};
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Scalar, Tensor};
 
 /// How an optimiser clips.
 #[derive(Debug)]

@@ -1,9 +1,10 @@
 //! Buffers that are handed out again: a steady training step allocates, and page-faults, nothing.
 
-use crate::element::Element;
+use crate::element::{DType, Element};
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::alloc::zeroed;
 use crate::shape::Shape;
+use std::any::Any;
 use std::cell::Cell;
 use std::mem;
 use std::sync::Mutex;
@@ -204,6 +205,22 @@ impl<T: Element> Pool<T> {
     }
 }
 
+/// The pool of an element type.
+fn pool<T: Element>() -> &'static Pool<T> {
+    macro_rules! pools {
+        ($($dtype:ident: $t:ty,)*) => {
+            match T::DTYPE {
+                $(DType::$dtype => {
+                    static POOL: Pool<$t> = Pool::new();
+                    &POOL as &dyn Any
+                })*
+            }
+        };
+    }
+    let pool = pools! { F32: f32, F64: f64, I32: i32, I64: i64, U8: u8, Bool: bool, };
+    pool.downcast_ref().expect("the pool of this type")
+}
+
 /// Up to this many elements lie within the buffer itself, at no allocation.
 const INLINE: usize = 16;
 
@@ -261,7 +278,7 @@ impl<T: Element> Buffer<T> {
     }
 
     fn taken(n: usize) -> Option<Self> {
-        let data = T::pool().take(n)?;
+        let data = pool::<T>().take(n)?;
         let pooled = data.len() > n;
         Some(Self::counted(data, n, pooled))
     }
@@ -313,7 +330,7 @@ impl<T: Element> Buffer<T> {
 }
 
 /// Elements up to which nobody asks beforehand whether there is memory.
-const UNASKED: usize = 1 << 32;
+const UNASKED: usize = 1 << (usize::BITS / 2);
 
 /// Whether the machine has memory for `n` elements: asked before work begins that would fail in the middle, in a kernel
 /// that knows no shapes, or never end.
@@ -336,7 +353,7 @@ impl<T: Element> Drop for Buffer<T> {
             LIVE.fetch_sub(bytes, Ordering::Relaxed);
         }
         if let Data::Pooled(v) = &mut self.data {
-            T::pool().give(mem::take(v));
+            pool::<T>().give(mem::take(v));
         }
     }
 }

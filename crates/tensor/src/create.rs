@@ -1,7 +1,8 @@
 //! Tensors from nothing: constants, ranges, arrays.
 
-use crate::element::{Element, Float, Num};
+use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
+use crate::float::Float;
 use crate::once::compiled_once;
 use crate::shape::Shape;
 use crate::tensor::Tensor;

@@ -1,8 +1,6 @@
 //! What a tensor can hold.
 
-use crate::buffer::Pool;
-use crate::once::picks;
-use crate::real::Real;
+use crate::instances::{functions, picks};
 use num_traits::{NumAssign, NumCast};
 use std::cmp::Ordering;
 use std::fmt::{Debug, Display};
@@ -36,8 +34,6 @@ pub trait Element: sealed::Sealed + Copy + PartialEq + PartialOrd + Debug + Disp
     /// A value that shows where memory is read before it is written.
     #[doc(hidden)]
     const POISON: Self;
-    #[doc(hidden)]
-    fn pool() -> &'static Pool<Self>;
     picks!(ElementFn);
 }
 
@@ -77,33 +73,13 @@ pub trait Num: Element + NumAssign + NumCast {
     fn div_wrapping(self, other: Self) -> Self;
 }
 
-/// A real number that a tensor can hold: `f32` or `f64`. Layers and derivatives are generic over it.
-pub trait Float: Num + Real + std::iter::Sum + crate::kernels::simd::Lanes + crate::kernels::once::Kernels {
-    /// Positive infinity.
-    const INFINITY: Self;
-    /// Not a number.
-    const NAN: Self;
-    /// The distance from 1 to the next larger value.
-    const EPSILON: Self;
-    /// The smallest positive value that is not denormal.
-    const TINY: Self;
-    /// The largest finite value.
-    const MAX: Self;
-
-    /// Whether this is neither infinite nor NaN.
-    fn is_finite(self) -> bool;
-    /// The largest power of 2 that is at most `|self|`, kept between [`TINY`](Self::TINY) and the largest one of the type.
-    ///
-    /// Dividing by it is exact, and so keeps the bits of a result whose squares would overflow or vanish:
-    /// ```
-    /// use gradus_tensor::Float;
-    /// let x = 3e25f32;
-    /// assert_eq!((x * x).sqrt(), f32::INFINITY);
-    /// let unit = x.binade();
-    /// assert_eq!((x / unit * (x / unit)).sqrt() * unit, x);
-    /// ```
-    fn binade(self) -> Self;
-    picks!(FloatFn);
+functions! {
+    /// A method of elements.
+    ElementFn for Element, other
+}
+functions! {
+    /// A method of numbers.
+    NumFn for Num, other
 }
 
 macro_rules! element {
@@ -112,10 +88,6 @@ macro_rules! element {
         impl Element for $t {
             const DTYPE: DType = DType::$dtype;
             const POISON: Self = $poison;
-            fn pool() -> &'static Pool<Self> {
-                static POOL: Pool<$t> = Pool::new();
-                &POOL
-            }
             picks!(ElementFn, $once);
         }
     )*};
@@ -226,32 +198,4 @@ macro_rules! num_float {
 num_float! {
     f32, f32;
     f64, f64;
-}
-
-macro_rules! float {
-    ($($t:ty, $exponent:literal, $once:ident;)*) => {$(
-        impl Float for $t {
-            const INFINITY: Self = <$t>::INFINITY;
-            const NAN: Self = <$t>::NAN;
-            const EPSILON: Self = <$t>::EPSILON;
-            const TINY: Self = <$t>::MIN_POSITIVE;
-            const MAX: Self = <$t>::MAX;
-            picks!(FloatFn, $once);
-            #[inline(always)]
-            fn is_finite(self) -> bool {
-                <$t>::is_finite(self)
-            }
-            #[inline(always)]
-            fn binade(self) -> Self {
-                // The exponent's bits alone; those of infinity and NaN are one above the largest exponent.
-                let bits = self.to_bits() & $exponent;
-                let bits = bits.max(<$t>::MIN_POSITIVE.to_bits()).min(<$t>::MAX.to_bits() & $exponent);
-                <$t>::from_bits(bits)
-            }
-        }
-    )*};
-}
-float! {
-    f32, 0x7f80_0000, f32;
-    f64, 0x7ff0_0000_0000_0000, f64;
 }

@@ -21,6 +21,8 @@ mod create;
 mod display;
 mod element;
 mod error;
+mod float;
+mod instances;
 #[doc(hidden)]
 #[allow(unsafe_code)] // the kernels are the one place that may: raw pointers and processor features
 pub mod kernels;
@@ -29,6 +31,7 @@ pub mod once;
 mod ops;
 mod real;
 mod rng;
+mod scalar;
 pub mod scope;
 pub mod shape;
 mod tensor;
@@ -39,8 +42,9 @@ pub use buffer::poison_fresh_buffers;
 pub use buffer::{BufferEvent, BufferObserver, MemoryStats, memory_stats, observe_buffers, reset_peak};
 #[doc(hidden)]
 pub use display::thousands;
-pub use element::{DType, Element, Float, Num};
+pub use element::{DType, Element, Num};
 pub use error::{OrPanic, ShapeError, catch_shape_errors};
+pub use float::Float;
 pub use kernels::parallel;
 pub use kernels::simd::{Simd, simd};
 pub use ops::compare::Rhs;
@@ -53,5 +57,6 @@ pub use ops::recurrent::FusedSequence;
 pub use ops::taps::Taps;
 pub use real::Real;
 pub use rng::{Rng, RngState};
+pub use scalar::Scalar;
 pub use shape::Shape;
 pub use tensor::Tensor;

@@ -1,7 +1,7 @@
 //! Bias and ramp, where a product or a convolution ends.
 
 use super::simd::{Kernel, dispatch};
-use crate::element::Float;
+use crate::scalar::Scalar;
 
 /// What becomes of each output of a product or a convolution, while it is in registers or in the cache.
 #[derive(Clone, Copy)]
@@ -12,7 +12,7 @@ pub struct Epilogue<'a, T> {
     pub relu: bool,
 }
 
-impl<T: Float> Epilogue<'_, T> {
+impl<T: Scalar> Epilogue<'_, T> {
     /// Nothing.
     pub const NONE: Self = Self { bias: None, relu: false };
 
@@ -47,7 +47,7 @@ struct Finish<'a, T, F> {
     y: &'a mut [T],
 }
 
-impl<T: Float, F: Fn(usize) -> T> Kernel for Finish<'_, T, F> {
+impl<T: Scalar, F: Fn(usize) -> T> Kernel for Finish<'_, T, F> {
     type Out = ();
     #[inline(always)]
     fn run(self) {

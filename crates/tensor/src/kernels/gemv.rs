@@ -3,7 +3,7 @@
 use super::gemm::operands::Mat;
 use super::parallel::{Parts, chunks_mut, tree};
 use super::simd::{Kernel, dispatch};
-use crate::element::Float;
+use crate::scalar::Scalar;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ const LANES: usize = 64;
 
 struct Dot<'a, T>(&'a [T], &'a [T]);
 
-impl<T: Float> Kernel for Dot<'_, T> {
+impl<T: Scalar> Kernel for Dot<'_, T> {
     type Out = T;
     #[inline(always)]
     fn run(self) -> T {
@@ -44,7 +44,7 @@ impl<T: Float> Kernel for Dot<'_, T> {
 }
 
 /// The sum of `a[i] * b[i]`.
-pub fn dot<T: Float>(a: &[T], b: &[T]) -> T {
+pub fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     assert_eq!(a.len(), b.len());
     if a.len() >= 2 * SERIAL {
         return tree(a.len(), BLOCK, |n| n < 2 * SERIAL, |range| dot(&a[range.clone()], &b[range]), |x, y| x + y);
@@ -64,7 +64,7 @@ struct Columns<'a, T> {
     y: &'a mut [T],
 }
 
-impl<T: Float> Kernel for Columns<'_, T> {
+impl<T: Scalar> Kernel for Columns<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -76,7 +76,7 @@ impl<T: Float> Kernel for Columns<'_, T> {
 }
 
 /// `y += A x` for an A of `y.len()` rows and `x.len()` columns whose columns are consecutive in memory.
-fn add_columns<T: Float>(a: Mat<'_, T>, x: &[T], y: &mut [T]) {
+fn add_columns<T: Scalar>(a: Mat<'_, T>, x: &[T], y: &mut [T]) {
     let rows = y.len();
     let is_serial = |columns: usize| columns <= BLOCK || columns * rows < 2 * SERIAL;
     if !is_serial(x.len()) {
@@ -114,7 +114,7 @@ fn add_columns<T: Float>(a: Mat<'_, T>, x: &[T], y: &mut [T]) {
 
 /// `y <- A x + beta y` for an A of `[m, k]`, when its rows or its columns are consecutive in memory; does
 /// nothing otherwise, and says so. The vector starts at `place.0` of `x`, with `place.1` from one to the next.
-pub(crate) fn gemv<T: Float>(m: usize, k: usize, a: Mat<'_, T>, x: &[T], place: (usize, isize), beta: T, y: &mut [T]) -> bool {
+pub(crate) fn gemv<T: Scalar>(m: usize, k: usize, a: Mat<'_, T>, x: &[T], place: (usize, isize), beta: T, y: &mut [T]) -> bool {
     if a.col != 1 && a.row != 1 {
         return false;
     }

@@ -3,7 +3,7 @@
 
 use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Mat};
-use crate::element::Float;
+use crate::kernels::simd::Lanes;
 
 /// Columns that are eliminated together.
 const BLOCK: usize = 32;
@@ -18,7 +18,7 @@ pub struct NoPivot {
 
 /// Overwrites the row-major `n` x `n` matrix `a` with its factors: `U` on the diagonal and above, `L`, whose diagonal is
 /// 1, below. Gives `P`: the row of the matrix that each row of the factors came from.
-pub fn factor<T: Float>(a: &mut [T], n: usize) -> Result<Vec<usize>, NoPivot> {
+pub fn factor<T: Lanes>(a: &mut [T], n: usize) -> Result<Vec<usize>, NoPivot> {
     let mut from: Vec<usize> = (0..n).collect();
     for k0 in (0..n).step_by(BLOCK) {
         let k1 = (k0 + BLOCK).min(n);
@@ -38,7 +38,7 @@ pub fn factor<T: Float>(a: &mut [T], n: usize) -> Result<Vec<usize>, NoPivot> {
 ///
 /// `U[k, k]` is what is left of a sum with the terms `L[k, p] U[p, k]`. Within their rounding, which grows as the root of
 /// their number, it is zero; scaling rows or columns of the matrix does not change that.
-fn pivot<T: Float>(a: &mut [T], n: usize, k: usize, from: &mut [usize]) -> Result<(), NoPivot> {
+fn pivot<T: Lanes>(a: &mut [T], n: usize, k: usize, from: &mut [usize]) -> Result<(), NoPivot> {
     let size = |i: usize| a[i * n + k].abs();
     // The first NaN is taken as the largest.
     let row = (k + 1..n).fold(k, |best, i| if size(best).is_nan() || size(i) <= size(best) { best } else { i });
@@ -56,7 +56,7 @@ fn pivot<T: Float>(a: &mut [T], n: usize, k: usize, from: &mut [usize]) -> Resul
 }
 
 /// Takes row `k` out of those below it, as far as column `end`.
-fn eliminate<T: Float>(a: &mut [T], n: usize, k: usize, end: usize) {
+fn eliminate<T: Lanes>(a: &mut [T], n: usize, k: usize, end: usize) {
     let (above, below) = a.split_at_mut((k + 1) * n);
     let top = &above[k * n..];
     for row in below.chunks_exact_mut(n) {
@@ -67,7 +67,7 @@ fn eliminate<T: Float>(a: &mut [T], n: usize, k: usize, end: usize) {
 }
 
 /// Does to the columns from `k1` on what was done to columns `k0..k1`, in the rows of the block.
-fn finish_rows<T: Float>(a: &mut [T], n: usize, k0: usize, k1: usize) {
+fn finish_rows<T: Lanes>(a: &mut [T], n: usize, k0: usize, k1: usize) {
     for i in k0 + 1..k1 {
         let (above, below) = a.split_at_mut(i * n);
         for p in k0..i {
@@ -78,7 +78,7 @@ fn finish_rows<T: Float>(a: &mut [T], n: usize, k0: usize, k1: usize) {
 }
 
 /// The same for all rows below the block.
-fn subtract_product<T: Float>(a: &mut [T], n: usize, k0: usize, k1: usize) {
+fn subtract_product<T: Lanes>(a: &mut [T], n: usize, k0: usize, k1: usize) {
     let (k, rest) = (k1 - k0, n - k1);
     let (block, below) = a.split_at_mut(k1 * n);
     let left: Vec<T> = below.chunks_exact(n).flat_map(|row| row[k0..k1].iter().map(|&l| -l)).collect();
@@ -88,7 +88,7 @@ fn subtract_product<T: Float>(a: &mut [T], n: usize, k0: usize, k1: usize) {
 }
 
 /// Overwrites `b`, of `n` rows of `k` elements, with the solution of `A x = b`, by the factors of `A`: `L U x = P b`.
-pub fn substitute<T: Float>(lu: &[T], from: &[usize], b: &mut [T], k: usize) {
+pub fn substitute<T: Lanes>(lu: &[T], from: &[usize], b: &mut [T], k: usize) {
     let lu = Mat::row_major(lu, from.len());
     let permuted: Vec<T> = from.iter().flat_map(|&i| b[i * k..][..k].iter().copied()).collect();
     b.copy_from_slice(&permuted);
@@ -97,7 +97,7 @@ pub fn substitute<T: Float>(lu: &[T], from: &[usize], b: &mut [T], k: usize) {
 }
 
 /// As [`substitute`], for `Aᵀ x = b`: `Uᵀ Lᵀ P x = b`.
-pub fn substitute_transposed<T: Float>(lu: &[T], from: &[usize], b: &mut [T], k: usize) {
+pub fn substitute_transposed<T: Lanes>(lu: &[T], from: &[usize], b: &mut [T], k: usize) {
     let transposed = Mat::row_major(lu, from.len()).t();
     lower(transposed, false, b, k);
     upper(transposed, true, b, k);
@@ -106,7 +106,7 @@ pub fn substitute_transposed<T: Float>(lu: &[T], from: &[usize], b: &mut [T], k:
 }
 
 /// Solves `T x = b` in place for the lower triangle `T` of a matrix, from the top; `unit`: with 1 on the diagonal.
-fn lower<T: Float>(t: Mat<T>, unit: bool, b: &mut [T], k: usize) {
+fn lower<T: Lanes>(t: Mat<T>, unit: bool, b: &mut [T], k: usize) {
     let n = b.len() / k;
     for k0 in (0..n).step_by(BLOCK) {
         let k1 = (k0 + BLOCK).min(n);
@@ -126,7 +126,7 @@ fn lower<T: Float>(t: Mat<T>, unit: bool, b: &mut [T], k: usize) {
 }
 
 /// As [`lower`], for the upper triangle, from the bottom.
-fn upper<T: Float>(t: Mat<T>, unit: bool, b: &mut [T], k: usize) {
+fn upper<T: Lanes>(t: Mat<T>, unit: bool, b: &mut [T], k: usize) {
     let n = b.len() / k;
     for k0 in (0..n).step_by(BLOCK).rev() {
         let k1 = (k0 + BLOCK).min(n);
@@ -146,7 +146,7 @@ fn upper<T: Float>(t: Mat<T>, unit: bool, b: &mut [T], k: usize) {
 }
 
 /// `y <- y - T x` for rows of `k` elements.
-fn subtract_multiples<T: Float>(t: Mat<T>, x: &[T], y: &mut [T], k: usize) {
+fn subtract_multiples<T: Lanes>(t: Mat<T>, x: &[T], y: &mut [T], k: usize) {
     let negated: Vec<T> = x.iter().map(|&v| -v).collect();
     let (m, inner) = (y.len() / k, x.len() / k);
     Gemm { m, k: inner, n: k, a: t, b: Mat::row_major(&negated, k), beta: T::one(), end: Epilogue::NONE, c: y, ldc: k }
@@ -155,6 +155,6 @@ fn subtract_multiples<T: Float>(t: Mat<T>, x: &[T], y: &mut [T], k: usize) {
 
 /// `y <- y - factor x`
 #[inline]
-fn subtract<T: Float>(y: &mut [T], factor: T, x: &[T]) {
+fn subtract<T: Lanes>(y: &mut [T], factor: T, x: &[T]) {
     y.iter_mut().zip(x).for_each(|(y, &x)| *y -= factor * x);
 }

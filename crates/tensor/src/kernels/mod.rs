@@ -10,7 +10,6 @@ mod gemv;
 pub(crate) mod lu;
 pub(crate) mod map;
 pub(crate) mod math;
-pub mod once;
 pub mod parallel;
 pub mod pool;
 pub mod recurrent;

@@ -5,7 +5,7 @@
 
 use super::parallel::{Parts, chunks, chunks_mut};
 use super::simd::{Kernel, dispatch};
-use crate::element::Float;
+use crate::scalar::Scalar;
 
 /// The sizes of a pooling.
 #[derive(Clone, Copy, Debug)]
@@ -138,7 +138,7 @@ macro_rules! for_strided {
 }
 
 /// The largest of each window, and its place in the input plane; of equals the first, and NaN before any number.
-pub fn max<T: Float>(g: &Geometry, x: &[T], y: &mut [T], index: &mut [i32]) {
+pub fn max<T: Scalar>(g: &Geometry, x: &[T], y: &mut [T], index: &mut [i32]) {
     if y.is_empty() {
         return;
     }
@@ -166,7 +166,7 @@ struct Max<'a, T> {
     index: &'a mut [i32],
 }
 
-impl<T: Float> Kernel for Max<'_, T> {
+impl<T: Scalar> Kernel for Max<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -204,7 +204,7 @@ struct Halve<'a, T> {
     index: &'a mut [i32],
 }
 
-impl<T: Float> Kernel for Halve<'_, T> {
+impl<T: Scalar> Kernel for Halve<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -228,18 +228,18 @@ impl<T: Float> Kernel for Halve<'_, T> {
 
 /// Whether `a` takes the place of an earlier `b`: any NaN does, and keeps it.
 #[inline(always)]
-fn larger<T: Float>(a: T, b: T) -> bool {
+fn larger<T: Scalar>(a: T, b: T) -> bool {
     ((a > b) | a.is_nan()) & !b.is_nan()
 }
 
 #[inline(always)]
-fn first_larger<T: Float>(a: T, ia: i32, b: T, ib: i32) -> (T, i32) {
+fn first_larger<T: Scalar>(a: T, ia: i32, b: T, ib: i32) -> (T, i32) {
     let second = larger(b, a);
     (if second { b } else { a }, if second { ib } else { ia })
 }
 
 /// Adds `gy` to zeros at `index`; the error is an index outside the plane.
-pub fn scatter<T: Float>(plane: usize, out_plane: usize, gy: &[T], index: &[i32], gx: &mut [T]) -> Result<(), i32> {
+pub fn scatter<T: Scalar>(plane: usize, out_plane: usize, gy: &[T], index: &[i32], gx: &mut [T]) -> Result<(), i32> {
     if gy.is_empty() {
         gx.fill(T::zero());
         return Ok(());
@@ -262,7 +262,7 @@ pub fn scatter<T: Float>(plane: usize, out_plane: usize, gy: &[T], index: &[i32]
 }
 
 /// Picks `x` at `index`; the error is an index outside the plane.
-pub fn gather<T: Float>(plane: usize, out_plane: usize, x: &[T], index: &[i32], y: &mut [T]) -> Result<(), i32> {
+pub fn gather<T: Scalar>(plane: usize, out_plane: usize, x: &[T], index: &[i32], y: &mut [T]) -> Result<(), i32> {
     if y.is_empty() {
         return Ok(());
     }
@@ -290,7 +290,7 @@ struct Average<T> {
     divisors: Vec<T>,
 }
 
-impl<T: Float> Average<T> {
+impl<T: Scalar> Average<T> {
     fn new(g: &Geometry) -> Self {
         let (rows, cols) = (g.windows(0), g.windows(1));
         let size = |w: &Window| if g.count_include_pad { w.padded } else { w.count };
@@ -301,7 +301,7 @@ impl<T: Float> Average<T> {
 
 struct Mean<'a, T>(&'a Geometry, &'a Average<T>, &'a [T], &'a mut [T]);
 
-impl<T: Float> Kernel for Mean<'_, T> {
+impl<T: Scalar> Kernel for Mean<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -331,7 +331,7 @@ struct MeanGrad<'a, T> {
     shares: &'a mut [T],
 }
 
-impl<T: Float> Kernel for MeanGrad<'_, T> {
+impl<T: Scalar> Kernel for MeanGrad<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -354,7 +354,7 @@ impl<T: Float> Kernel for MeanGrad<'_, T> {
 }
 
 /// The mean of each window.
-pub fn average<T: Float>(g: &Geometry, x: &[T], y: &mut [T]) {
+pub fn average<T: Scalar>(g: &Geometry, x: &[T], y: &mut [T]) {
     if y.is_empty() {
         return;
     }
@@ -366,7 +366,7 @@ pub fn average<T: Float>(g: &Geometry, x: &[T], y: &mut [T]) {
 }
 
 /// The adjoint of [`average`].
-pub fn average_grad<T: Float>(g: &Geometry, gy: &[T], gx: &mut [T]) {
+pub fn average_grad<T: Scalar>(g: &Geometry, gy: &[T], gx: &mut [T]) {
     if gx.is_empty() {
         return;
     }

@@ -3,7 +3,8 @@
 
 use super::parallel::{Parts, chunks, chunks_mut, tree};
 use super::simd::{Kernel, dispatch};
-use crate::element::{Element, Float, Num};
+use crate::element::{Element, Num};
+use crate::scalar::Scalar;
 use std::ops::Range;
 
 /// A commutative, associative operation with a neutral element, on what `lift` makes of each element.
@@ -58,7 +59,7 @@ impl<T: Num> Fold<T> for Max {
 /// The largest size.
 #[derive(Clone, Copy)]
 pub(crate) struct MaxAbs;
-impl<T: Float> Fold<T> for MaxAbs {
+impl<T: Scalar> Fold<T> for MaxAbs {
     #[inline(always)]
     fn neutral(&self) -> T {
         T::zero()

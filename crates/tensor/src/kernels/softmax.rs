@@ -8,7 +8,7 @@ use super::map;
 use super::parallel::{Parts, chunks, chunks_mut};
 use super::reduce::{self, BLOCK, Fold, Max, Sum, block};
 use super::simd::{Kernel, dispatch};
-use crate::element::Float;
+use crate::scalar::Scalar;
 
 /// Elements that a task takes, about; below four times as many, a second thread does not pay.
 const TASK: usize = 1 << 14;
@@ -19,7 +19,7 @@ struct Exps<T> {
     max: T,
 }
 
-impl<T: Float> Fold<T> for Exps<T> {
+impl<T: Scalar> Fold<T> for Exps<T> {
     #[inline(always)]
     fn neutral(&self) -> T {
         Sum.neutral()
@@ -37,7 +37,7 @@ impl<T: Float> Fold<T> for Exps<T> {
 /// What is taken from each `x` before its exponential, so that none is infinite: the largest. An infinite one would make `x - max`
 /// NaN where it must stay infinite.
 #[inline(always)]
-fn offset<T: Float>(max: T) -> T {
+fn offset<T: Scalar>(max: T) -> T {
     if max.is_finite() || max.is_nan() { max } else { T::zero() }
 }
 
@@ -54,7 +54,7 @@ struct LogSums<'a, T> {
     log: &'a mut [T],
 }
 
-impl<T: Float> Kernel for LogSums<'_, T> {
+impl<T: Scalar> Kernel for LogSums<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -67,7 +67,7 @@ impl<T: Float> Kernel for LogSums<'_, T> {
 
 /// `max[r]`, the largest of row `r` of `x`, and `log[r] = ln Σ e^(x - max[r])` over it, each row `n` long. Where the largest is
 /// infinite, `max` is 0.
-pub fn log_sums<T: Float>(x: &[T], n: usize, max: &mut [T], log: &mut [T]) {
+pub fn log_sums<T: Scalar>(x: &[T], n: usize, max: &mut [T], log: &mut [T]) {
     assert!(max.len() == log.len() && x.len() == max.len() * n);
     if n == 0 {
         max.fill(T::zero());
@@ -92,7 +92,7 @@ struct Softmax<'a, T, const LOG: bool> {
     out: &'a mut [T],
 }
 
-impl<T: Float, const LOG: bool> Kernel for Softmax<'_, T, LOG> {
+impl<T: Scalar, const LOG: bool> Kernel for Softmax<'_, T, LOG> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -117,7 +117,7 @@ impl<T: Float, const LOG: bool> Kernel for Softmax<'_, T, LOG> {
 }
 
 /// The softmax of each row of `x`, each `n` long, or with `LOG` its logarithm.
-pub fn softmax<T: Float, const LOG: bool>(x: &[T], n: usize, out: &mut [T]) {
+pub fn softmax<T: Scalar, const LOG: bool>(x: &[T], n: usize, out: &mut [T]) {
     assert_eq!(x.len(), out.len());
     if x.is_empty() {
         return;
@@ -152,7 +152,7 @@ struct Gradient<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Float> Kernel for Gradient<'_, T> {
+impl<T: Scalar> Kernel for Gradient<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -179,7 +179,7 @@ impl<T: Float> Kernel for Gradient<'_, T> {
 /// The gradient of [`log_sums`]' `max + log`, `g softmax(x)`, or, where `labels` are given, of cross-entropy,
 /// `g (softmax(x) - one_hot(label))`, for each row of `x`, each `n` long. A row whose `g` is 0 has none, be its logits infinite; nor
 /// has the sum of a row of minus infinities.
-pub fn log_sums_backward<T: Float>(x: &[T], n: usize, [max, log, g]: [&[T]; 3], labels: Option<&[usize]>, out: &mut [T]) {
+pub fn log_sums_backward<T: Scalar>(x: &[T], n: usize, [max, log, g]: [&[T]; 3], labels: Option<&[usize]>, out: &mut [T]) {
     let counts = [max.len(), log.len(), g.len(), labels.map_or(g.len(), <[usize]>::len)];
     assert!(x.len() == out.len() && counts.iter().all(|rows| rows * n == x.len()));
     if n == 0 {

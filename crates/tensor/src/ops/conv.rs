@@ -1,9 +1,9 @@
 //! Two-dimensional convolution and its two gradients.
 
 use crate::buffer::{has_room, no_memory};
-use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
-use crate::kernels::conv::Geometry;
+use crate::float::Float;
+use crate::kernels::conv::{self, Geometry};
 use crate::kernels::epilogue::Epilogue;
 use crate::once::compiled_once;
 use crate::shape::Shape;
@@ -302,7 +302,7 @@ impl<T: Float> Tensor<T> {
         let (x, w, b) = (self.contiguous(), w.contiguous(), b.map(|b| b.contiguous()));
         let (x, w) = (x.as_slice().expect("contiguous"), w.as_slice().expect("contiguous"));
         let end = Epilogue { bias: b.as_ref().map(|b| b.as_slice().expect("contiguous")), relu };
-        Tensor::build_for(op, output_shape(g), |y| T::conv_forward(g, x, w, end, y))
+        Tensor::build_for(op, output_shape(g), |y| conv::forward(g, x, w, end, y))
     }
 
     /// The gradient of [`conv2d`](Self::conv2d) with respect to its input, for this gradient of its result: the
@@ -318,7 +318,7 @@ impl<T: Float> Tensor<T> {
         check_gradient("conv2d_input_grad", &self.shape, &g).or_panic();
         let (gy, w) = (self.contiguous(), w.contiguous());
         let (gy, w) = (gy.as_slice().expect("contiguous"), w.as_slice().expect("contiguous"));
-        Tensor::build_for("conv2d_input_grad", shape, |gx| T::conv_input_grad(&g, gy, w, gx))
+        Tensor::build_for("conv2d_input_grad", shape, |gx| conv::input_grad(&g, gy, w, gx))
     }
 
     /// The gradient of [`conv2d`](Self::conv2d) of this input with respect to the filters, for a gradient `gy` of its
@@ -334,7 +334,7 @@ impl<T: Float> Tensor<T> {
         check_gradient("conv2d_weight_grad", &gy.shape, &g).or_panic();
         let (x, gy) = (self.contiguous(), gy.contiguous());
         let (x, gy) = (x.as_slice().expect("contiguous"), gy.as_slice().expect("contiguous"));
-        Tensor::build_for("conv2d_weight_grad", shape, |gw| T::conv_weight_grad(&g, x, gy, gw))
+        Tensor::build_for("conv2d_weight_grad", shape, |gw| conv::weight_grad(&g, x, gy, gw))
     }
 
     /// The gradients of [`conv2d`](Self::conv2d) of this input with respect to it and to the filters `w`, for a gradient `gy` of
@@ -359,7 +359,7 @@ impl<T: Float> Tensor<T> {
         let given = [self.contiguous(), gy.contiguous(), w.contiguous()];
         let given = given.each_ref().map(|t| t.as_slice().expect("contiguous"));
         let mut gw = Tensor::build_for("conv2d_grads", w.shape.clone(), |_| ());
-        let gx = Tensor::build_for("conv2d_grads", self.shape.clone(), |gx| T::conv_grads(&g, given, gx, gw.as_mut_slice()));
+        let gx = Tensor::build_for("conv2d_grads", self.shape.clone(), |gx| conv::grads(&g, given, gx, gw.as_mut_slice()));
         [gx, gw]
     }
 }

@@ -1,7 +1,7 @@
 //! Sums of products over named axes.
 
-use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
+use crate::float::Float;
 use crate::shape::{AxisList, Shape};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;

@@ -1,7 +1,8 @@
 //! Maths on each element.
 
-use crate::element::{Element, Float, Num};
+use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
+use crate::float::Float;
 use crate::kernels::map::{self, BinaryInPlaceLoop, BinaryLoop};
 use crate::kernels::strided::{Blocks, Operand};
 use crate::once::compiled_once;

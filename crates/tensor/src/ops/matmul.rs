@@ -1,8 +1,9 @@
 //! Matrix products.
 
 use crate::buffer::{has_room, no_memory};
-use crate::element::{Float, Num};
+use crate::element::Num;
 use crate::error::{OrPanic, ShapeError};
+use crate::float::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::{self, Gemm, Mat};
 use crate::kernels::strided::coalesce;

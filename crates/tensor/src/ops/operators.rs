@@ -3,8 +3,9 @@
 //! A number is an `f64` or, as integer literals are, an `i64`. An integer tensor takes only numbers that its type holds. Its quotients
 //! are rounded towards zero where an integer divides; an `f64` promises a fraction, so that its quotients must be whole.
 
-use crate::element::{Float, Num};
+use crate::element::Num;
 use crate::error::{OrPanic, ShapeError};
+use crate::float::Float;
 use crate::once::compiled_once;
 use crate::shape::broadcast_shapes;
 use crate::tensor::Tensor;

@@ -1,8 +1,8 @@
 //! Two-dimensional pooling.
 
 use super::conv::positions;
-use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
+use crate::float::Float;
 use crate::kernels::pool::{self, Geometry};
 use crate::once::compiled_once;
 use crate::shape::Shape;
@@ -138,7 +138,7 @@ impl<T: Float> Tensor<T> {
         let x = x.as_slice().expect("contiguous");
         let mut y = Tensor::zeros([0]);
         let index = Tensor::build_for("max_pool2d", shape, |index| {
-            y = Tensor::build_for("max_pool2d", shape, |y| T::max_pool(&g, x, y, index));
+            y = Tensor::build_for("max_pool2d", shape, |y| pool::max(&g, x, y, index));
         });
         (y, index)
     }
@@ -186,7 +186,7 @@ impl<T: Float> Tensor<T> {
         let g = average_geometry("avg_pool2d", &self.shape, &o).or_panic();
         let x = self.contiguous();
         let x = x.as_slice().expect("contiguous");
-        Tensor::build_for("avg_pool2d", [self.shape[0], self.shape[1], g.out_height, g.out_width], |y| T::average_pool(&g, x, y))
+        Tensor::build_for("avg_pool2d", [self.shape[0], self.shape[1], g.out_height, g.out_width], |y| pool::average(&g, x, y))
     }
 
     /// The gradient of [`avg_pool2d`](Self::avg_pool2d) with respect to its input, for this gradient of its result.
@@ -204,7 +204,7 @@ impl<T: Float> Tensor<T> {
         }
         let gy = self.contiguous();
         let gy = gy.as_slice().expect("contiguous");
-        Tensor::build_for("avg_pool2d_grad", shape, |gx| T::average_pool_grad(&g, gy, gx))
+        Tensor::build_for("avg_pool2d_grad", shape, |gx| pool::average_grad(&g, gy, gx))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Whole sequences of a recurrent cell at once, forward and backward.
 
-use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
-use crate::kernels::recurrent::{Given, LstmKept, Sizes};
+use crate::float::Float;
+use crate::kernels::recurrent::{self, Given, LstmKept, Sizes};
 use crate::once::compiled_once;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
@@ -115,7 +115,7 @@ impl<T: Float> FusedSequence<T> {
     pub fn elman(&self, h0: &Tensor<T>, relu: bool) -> Result<Tensor<T>, ShapeError> {
         self.check_gates(1)?;
         let mut states = self.begin_with("state", h0, 1)?;
-        T::elman_forward(self.given(), relu, states.as_mut_slice());
+        recurrent::elman_forward(self.given(), relu, states.as_mut_slice());
         Ok(states)
     }
 
@@ -132,7 +132,7 @@ impl<T: Float> FusedSequence<T> {
         let gy = self.kept("a gradient", gy, [steps, batch, hidden]);
         let (mut dp, mut dw, mut dh) = (self.room(self.sizes.steps, 1), zeros_like(&self.weight), self.state_gradient());
         let out = [dp.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice()];
-        T::elman_backward(self.given(), relu, slice(&states), slice(&gy), out);
+        recurrent::elman_backward(self.given(), relu, slice(&states), slice(&gy), out);
         [dp, dw, dh]
     }
 
@@ -147,7 +147,7 @@ impl<T: Float> FusedSequence<T> {
         let (mut states, mut memories) = (self.begin_with("state", h0, 2)?, self.begin_with("memory", c0, 1)?);
         let mut gates = self.room(self.sizes.steps, 4);
         let (kept, last) = states.as_mut_slice().split_at_mut(memories.numel());
-        T::lstm_forward(self.given(), kept, memories.as_mut_slice(), gates.as_mut_slice());
+        recurrent::lstm_forward(self.given(), kept, memories.as_mut_slice(), gates.as_mut_slice());
         last.copy_from_slice(&slice(&memories)[memories.numel() - last.len()..]);
         Ok([states, memories, gates])
     }
@@ -171,7 +171,7 @@ impl<T: Float> FusedSequence<T> {
         let [states, memories, gates] = [&states, &memories, &gates].map(slice);
         let states = &states[..memories.len()];
         let out = [dp.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice(), dc.as_mut_slice()];
-        T::lstm_backward(self.given(), LstmKept { states, memories, gates }, slice(&gy), out);
+        recurrent::lstm_backward(self.given(), LstmKept { states, memories, gates }, slice(&gy), out);
         [dp, dw, dh, dc]
     }
 
@@ -188,7 +188,7 @@ impl<T: Float> FusedSequence<T> {
             return Err(ShapeError::new(self.cell, detail));
         }
         let (mut states, mut gates) = (self.begin_with("state", h0, 1)?, self.room(self.sizes.steps, 4));
-        T::gru_forward(self.given(), slice(&bias.contiguous()), states.as_mut_slice(), gates.as_mut_slice());
+        recurrent::gru_forward(self.given(), slice(&bias.contiguous()), states.as_mut_slice(), gates.as_mut_slice());
         Ok([states, gates])
     }
 
@@ -207,7 +207,7 @@ impl<T: Float> FusedSequence<T> {
         let (mut dp, mut dw, mut dh) = (self.room(self.sizes.steps, 3), zeros_like(&self.weight), self.state_gradient());
         let mut recurrent = self.room(self.sizes.steps, 3);
         let out = [dp.as_mut_slice(), recurrent.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice()];
-        T::gru_backward(self.given(), [&states, &gates].map(slice), slice(&gy), out);
+        recurrent::gru_backward(self.given(), [&states, &gates].map(slice), slice(&gy), out);
         [dp, dw, recurrent.sum([0, 1]), dh]
     }
 }
@@ -231,7 +231,9 @@ impl<T: Float> Tensor<T> {
     pub fn gru_gates(&self, recurrent: &Tensor<T>, before: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
         let hidden = check_gru_gates([self, recurrent, before])?;
         let given = [self.contiguous(), recurrent.contiguous(), before.contiguous()];
-        Ok(Tensor::build_for("gru_gates", before.shape().clone(), |h| T::gru_gates(hidden, given.each_ref().map(slice), h)))
+        Ok(Tensor::build_for("gru_gates", before.shape().clone(), |h| {
+            recurrent::gru_gates(hidden, given.each_ref().map(slice), h)
+        }))
     }
 
     /// From the gradient of the state after [`gru_gates`](Self::gru_gates), `[N, H]`: those of both shares and of the state before.
@@ -254,7 +256,7 @@ impl<T: Float> Tensor<T> {
         let room = || Tensor::build_for("gru_gates", self.shape().clone(), |_| ());
         let (mut dp, mut db, mut dh) = (room(), room(), gy.copy());
         let out = [dp.as_mut_slice(), db.as_mut_slice(), dh.as_mut_slice()];
-        T::gru_gates_backward(hidden, given.each_ref().map(slice), out);
+        recurrent::gru_gates_backward(hidden, given.each_ref().map(slice), out);
         Ok([dp, db, dh])
     }
 }

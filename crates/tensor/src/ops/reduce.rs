@@ -1,7 +1,8 @@
 //! Reductions over any set of axes.
 
-use crate::element::{Element, Float, Num};
+use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
+use crate::float::Float;
 use crate::kernels::reduce::{self, Fold, Max, Min, Prod, Sum};
 use crate::once::compiled_once;
 use crate::parallel::{Parts, chunks, chunks_mut};

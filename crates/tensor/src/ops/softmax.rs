@@ -1,7 +1,7 @@
 //! Softmax, its logarithm, the logarithm of a sum of exponentials, and cross-entropy of class indices.
 
-use crate::element::Float;
 use crate::error::{OrPanic, ShapeError};
+use crate::float::Float;
 use crate::kernels::softmax::{log_sums, log_sums_backward, softmax};
 use crate::once::compiled_once;
 use crate::shape::{Axes, Axis, AxisList, reduced_shape};

@@ -1,6 +1,6 @@
 //! Norms and deviations against the plain formula in `f64`, at every magnitude.
 
-use gradus_tensor::{Float, Rng, Tensor};
+use gradus_tensor::{Rng, Scalar, Tensor};
 
 #[test]
 fn norms_and_deviations_at_every_magnitude() {
@@ -40,9 +40,9 @@ fn binades() {
         assert!((1.0..2.0).contains(&(v / unit).abs()), "{v}: {unit}");
         assert_eq!(v / unit * unit, v);
     }
-    assert_eq!([0.0f32, 1e-44].map(Float::binade), [f32::MIN_POSITIVE; 2]);
-    assert_eq!([f32::INFINITY, f32::NAN, f32::MAX].map(Float::binade), [2f32.powi(127); 3]);
-    assert_eq!([f64::INFINITY, f64::MAX, -1e-310].map(Float::binade), [2f64.powi(1023), 2f64.powi(1023), f64::MIN_POSITIVE]);
+    assert_eq!([0.0f32, 1e-44].map(Scalar::binade), [f32::MIN_POSITIVE; 2]);
+    assert_eq!([f32::INFINITY, f32::NAN, f32::MAX].map(Scalar::binade), [2f32.powi(127); 3]);
+    assert_eq!([f64::INFINITY, f64::MAX, -1e-310].map(Scalar::binade), [2f64.powi(1023), 2f64.powi(1023), f64::MIN_POSITIVE]);
 }
 
 #[test]

@@ -4,10 +4,10 @@
 
 use super::geometry::Geometry;
 use crate::buffer::Buffer;
-use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::{Gemm, Mat};
 use crate::kernels::parallel::{Parts, chunks_mut};
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Kernel, dispatch};
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use std::ops::Range;
 const PARTS: usize = 8;
 
 /// A picture with its padding, `[channels, padded height, padded width]`, so that every tap of every patch is inside.
-fn pad<T: Float>(g: &Geometry, x: &[T], out: &mut [T]) {
+fn pad<T: Lanes>(g: &Geometry, x: &[T], out: &mut [T]) {
     let ([height, width], [top, left]) = (g.padded(), g.before());
     let (rows, cols) = (g.input[0].min(height.saturating_sub(top)), g.input[1].min(width.saturating_sub(left)));
     out.fill(T::zero());
@@ -32,8 +32,8 @@ fn pad<T: Float>(g: &Geometry, x: &[T], out: &mut [T]) {
 /// Copies `n` elements, and whatever follows them up to whole vectors where both slices go on: for short rows, a call
 /// that copies exactly so many costs more than the copy.
 #[inline(always)]
-fn copy_over<T: Float>(from: &[T], to: &mut [T], n: usize) {
-    fn whole<T: Float, const N: usize>(from: &[T], to: &mut [T]) -> Option<()> {
+fn copy_over<T: Lanes>(from: &[T], to: &mut [T], n: usize) {
+    fn whole<T: Lanes, const N: usize>(from: &[T], to: &mut [T]) -> Option<()> {
         *to.first_chunk_mut::<N>()? = *from.first_chunk::<N>()?;
         Some(())
     }
@@ -52,7 +52,7 @@ fn copy_over<T: Float>(from: &[T], to: &mut [T], n: usize) {
 /// `(a, b)`.
 struct Columns<'a, T>(&'a Geometry, &'a [T], &'a mut [T]);
 
-impl<T: Float> Kernel for Columns<'_, T> {
+impl<T: Lanes> Kernel for Columns<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -79,7 +79,7 @@ impl<T: Float> Kernel for Columns<'_, T> {
 /// dilation.
 struct Rows<'a, T, const KW: usize>(&'a Geometry, &'a [T], &'a mut [T]);
 
-impl<T: Float, const KW: usize> Kernel for Rows<'_, T, KW> {
+impl<T: Lanes, const KW: usize> Kernel for Rows<'_, T, KW> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -102,7 +102,7 @@ impl<T: Float, const KW: usize> Kernel for Rows<'_, T, KW> {
     }
 }
 
-fn rows<T: Float>(g: &Geometry, x: &[T], out: &mut [T]) {
+fn rows<T: Lanes>(g: &Geometry, x: &[T], out: &mut [T]) {
     match (g.kernel[1], g.dilation[1]) {
         (2, 1) => dispatch(Rows::<T, 2>(g, x, out)),
         (3, 1) => dispatch(Rows::<T, 3>(g, x, out)),
@@ -113,12 +113,12 @@ fn rows<T: Float>(g: &Geometry, x: &[T], out: &mut [T]) {
 }
 
 /// Memory for one picture with its padding, where it needs any, and for the patches of one of its groups.
-struct Scratch<T: Float> {
+struct Scratch<T: Lanes> {
     padded: Option<Buffer<T>>,
     patches: Buffer<T>,
 }
 
-impl<T: Float> Scratch<T> {
+impl<T: Lanes> Scratch<T> {
     /// None where the picture itself is the matrix of patches.
     fn new(g: &Geometry) -> Option<Self> {
         let [height, width] = g.padded();
@@ -144,7 +144,7 @@ impl<T: Float> Scratch<T> {
 }
 
 /// The adjoint of [`Columns`] and [`pad`]: adds each patch's elements to the pixels that they came from.
-fn add_patches<T: Float>(g: &Geometry, cols: &[T], group: usize, gx: &mut [T]) {
+fn add_patches<T: Lanes>(g: &Geometry, cols: &[T], group: usize, gx: &mut [T]) {
     let [kh, kw] = g.kernel;
     let channels = &mut gx[group * g.group_channels() * g.plane()..(group + 1) * g.group_channels() * g.plane()];
     for (row, cols) in cols.chunks_exact(g.out_plane()).enumerate() {
@@ -183,14 +183,14 @@ fn channels<'a, T>(g: &Geometry, x: &'a [T], group: usize) -> &'a [T] {
 
 /// Runs `f` for every picture: over threads when there are several, and told whether to use threads itself
 /// when there is but one.
-fn each_image<T: Float>(out: &mut [T], size: usize, f: impl Fn(usize, &mut [T], bool) + Sync) {
+fn each_image<T: Lanes>(out: &mut [T], size: usize, f: impl Fn(usize, &mut [T], bool) + Sync) {
     if out.len() == size {
         return f(0, out, true);
     }
     chunks_mut(out, size).each(|n, out| f(n, out, false));
 }
 
-pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
+pub fn forward<T: Lanes>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
     each_image(y, g.out_image(), |n, y, threads| {
         let x = &x[n * g.image()..(n + 1) * g.image()];
         let mut scratch = Scratch::new(g);
@@ -219,7 +219,7 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y
     });
 }
 
-pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
+pub fn input_grad<T: Lanes>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     each_image(gx, g.image(), |n, gx, threads| {
         let gy = &gy[n * g.out_image()..(n + 1) * g.out_image()];
         let product = |group: usize, cols: &mut [T]| {
@@ -250,7 +250,7 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     });
 }
 
-pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
+pub fn weight_grad<T: Lanes>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     let images = g.batch.div_ceil(PARTS);
     let parts = g.batch.div_ceil(images);
     if parts == 1 {
@@ -269,7 +269,7 @@ pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
 }
 
 /// The sum of the gradients of some pictures.
-fn weight_grad_of<T: Float>(g: &Geometry, images: Range<usize>, x: &[T], gy: &[T], gw: &mut [T], threads: bool) {
+fn weight_grad_of<T: Lanes>(g: &Geometry, images: Range<usize>, x: &[T], gy: &[T], gw: &mut [T], threads: bool) {
     let mut scratch = Scratch::new(g);
     for n in images.clone() {
         let (x, gy) = (&x[n * g.image()..(n + 1) * g.image()], &gy[n * g.out_image()..(n + 1) * g.out_image()]);

@@ -13,7 +13,7 @@ mod winograd;
 pub use geometry::Geometry;
 
 use super::epilogue::Epilogue;
-use crate::element::Float;
+use crate::kernels::simd::Lanes;
 
 impl Geometry {
     /// Elements of the largest array that the kernel needs beside the tensors, if that can be large.
@@ -29,7 +29,7 @@ impl Geometry {
 }
 
 /// `y = x * w`, and what the epilogue makes of it; writes all of `y`.
-pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
+pub fn forward<T: Lanes>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
     if y.is_empty() {
         return;
     }
@@ -45,7 +45,7 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y
 }
 
 /// The gradient with respect to `x`; writes all of `gx`.
-pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
+pub fn input_grad<T: Lanes>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     if gx.is_empty() || gy.is_empty() {
         return gx.fill(T::zero());
     }
@@ -61,7 +61,7 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
 }
 
 /// The gradient with respect to `w`; writes all of `gw`.
-pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
+pub fn weight_grad<T: Lanes>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     if gw.is_empty() || gy.is_empty() {
         return gw.fill(T::zero());
     }
@@ -77,7 +77,7 @@ pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
 }
 
 /// The gradients with respect to `x` and `w`; writes all of both.
-pub fn grads<T: Float>(g: &Geometry, [x, gy, w]: [&[T]; 3], gx: &mut [T], gw: &mut [T]) {
+pub fn grads<T: Lanes>(g: &Geometry, [x, gy, w]: [&[T]; 3], gx: &mut [T], gw: &mut [T]) {
     if g.is_depthwise() && depthwise::has_grads(g) && !gy.is_empty() && !gx.is_empty() {
         depthwise::grads(g, [x, gy, w], gx, gw)
     } else {

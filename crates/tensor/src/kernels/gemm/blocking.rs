@@ -2,7 +2,7 @@
 
 use super::micro_kernel::Tiles;
 use super::operands::Mat;
-use crate::element::Float;
+use crate::kernels::simd::Lanes;
 
 /// Columns of B that are packed at a time.
 const NC: usize = 4096;
@@ -42,7 +42,7 @@ pub struct Blocking {
 }
 
 impl Blocking {
-    pub fn of<T: Float>([m, k, n]: [usize; 3], tiles: Tiles, nr: usize, threads: bool) -> Self {
+    pub fn of<T: Lanes>([m, k, n]: [usize; 3], tiles: Tiles, nr: usize, threads: bool) -> Self {
         let most = PANEL_BYTES / (nr * size_of::<T>());
         // As even as can be.
         let kc = k.div_ceil(k.div_ceil(most));

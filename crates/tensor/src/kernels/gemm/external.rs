@@ -3,10 +3,11 @@
 //! C is cut into a grid of blocks by its sizes alone, one block a task. The crate computes a block on one thread.
 
 use super::operands::Gemm;
-use crate::element::Float;
+use crate::element::DType;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::parallel;
 use crate::kernels::shared::Shared;
+use crate::kernels::simd::Lanes;
 
 /// Tasks of a product, at most.
 const TASKS: usize = 16;
@@ -17,22 +18,8 @@ const NARROW: usize = 64;
 /// Rows and columns of a block are multiples of this, as are the crate's micro-tiles, but for the last.
 const TILE: usize = 8;
 
-/// The crate's `C <- alpha A B + beta C` of an element type: sizes `m k n`, then each matrix with its steps.
-type Xgemm<T> = unsafe fn(usize, usize, usize, T, *const T, isize, isize, *const T, isize, isize, T, *mut T, isize, isize);
-
-/// The element types that the crate knows.
-pub trait Known: Float {
-    const GEMM: Xgemm<Self>;
-}
-impl Known for f32 {
-    const GEMM: Xgemm<f32> = matrixmultiply::sgemm;
-}
-impl Known for f64 {
-    const GEMM: Xgemm<f64> = matrixmultiply::dgemm;
-}
-
 /// The product, which is not empty, on this thread or all.
-pub fn product<T: Known>(g: Gemm<'_, T>, threads: bool) {
+pub fn product<T: Lanes>(g: Gemm<'_, T>, threads: bool) {
     g.check();
     let Gemm { m, k, n, a, b, beta, end, c, ldc } = g;
     let (grid, c) = (Grid::of([m, k, n], threads), Shared::of(c));
@@ -42,13 +29,39 @@ pub fn product<T: Known>(g: Gemm<'_, T>, threads: bool) {
         let (from_a, from_b) = (a.pointer_to(i, 0), b.pointer_to(0, j));
         let to = c.at(i * ldc + j, (m - 1) * ldc + n);
         // SAFETY: all elements of A, B and C exist, as `check` asserts; no two blocks of the grid have an element of C in common.
-        unsafe { T::GEMM(m, k, n, T::one(), from_a, a.row, a.col, from_b, b.row, b.col, beta, to, ldc as isize, 1) };
+        unsafe { block([m, k, n], (from_a, a.row, a.col), (from_b, b.row, b.col), beta, (to, ldc as isize)) };
         let end = Epilogue { bias: end.bias.map(|bias| &bias[j..j + n]), ..end };
         if !end.is_none() {
             // SAFETY: as above; the block is written now.
             (i..i + m).for_each(|i| end.finish_row(unsafe { c.part(i * ldc + j, n) }));
         }
     });
+}
+
+/// `C <- A B + beta C` on this thread, of sizes `m k n`; each matrix with its steps from row to row and from column to column, the
+/// latter 1 for C.
+///
+/// # Safety
+/// All elements must exist, and nobody else have those of C.
+unsafe fn block<T: Lanes>(
+    [m, k, n]: [usize; 3],
+    (a, row_a, col_a): (*const T, isize, isize),
+    (b, row_b, col_b): (*const T, isize, isize),
+    beta: T,
+    (c, row_c): (*mut T, isize),
+) {
+    macro_rules! by {
+        ($t:ty, $gemm:path) => {{
+            let (a, b, c, beta) = (a.cast::<$t>(), b.cast::<$t>(), c.cast::<$t>(), beta.to_f64() as $t);
+            // SAFETY: the caller's promise; T is this type.
+            unsafe { $gemm(m, k, n, 1.0, a, row_a, col_a, b, row_b, col_b, beta, c, row_c, 1) }
+        }};
+    }
+    match T::DTYPE {
+        DType::F32 => by!(f32, matrixmultiply::sgemm),
+        DType::F64 => by!(f64, matrixmultiply::dgemm),
+        other => unreachable!("{other:?} is no type of floats"),
+    }
 }
 
 /// How C is cut into blocks.
@@ -97,7 +110,7 @@ mod tests {
         [257, 129, 193],
     ];
 
-    fn drawn<T: Float>(rng: &mut Rng, n: usize) -> Vec<T> {
+    fn drawn<T: Lanes>(rng: &mut Rng, n: usize) -> Vec<T> {
         (0..n).map(|_| T::lit(rng.below(2001) as f64 / 1000.0 - 1.0)).collect()
     }
 
@@ -112,7 +125,7 @@ mod tests {
 
     /// Both kernels agree, whatever the order of the operands, what is there already and what follows; neither writes between the
     /// rows of C; and no number of threads changes a bit.
-    fn check<T: Known>() {
+    fn check<T: Lanes>() {
         let mut rng = Rng::seed(3);
         for (i, [m, k, n]) in SIZES.into_iter().enumerate() {
             let (a, b, ldc) = (drawn::<T>(&mut rng, m * k), drawn::<T>(&mut rng, k * n), n + i % 3);

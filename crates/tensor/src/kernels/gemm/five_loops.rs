@@ -23,14 +23,14 @@ use super::micro_kernel::Tiles;
 use super::operands::{Gemm, Mat};
 use super::pack::{PackA, PackB};
 use crate::buffer::Buffer;
-use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::parallel::{self, Parts, items};
 use crate::kernels::shared::Shared;
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{widths, with_vectors};
 
 /// The product, which is not empty, on this thread or all.
-pub fn product<T: Float>(g: Gemm<'_, T>, threads: bool) {
+pub fn product<T: Lanes>(g: Gemm<'_, T>, threads: bool) {
     g.check();
     let Gemm { m, k, n, a, b, beta, end, c, ldc } = g;
     let widths = widths::<T>();
@@ -75,7 +75,7 @@ pub fn product<T: Float>(g: Gemm<'_, T>, threads: bool) {
 }
 
 /// Packs `[k, n]` of B, one block of `kc` rows after the other, each in micro-panels of `nr` columns.
-fn pack_b<T: Float>(b: Mat<'_, T>, [k, n]: [usize; 2], [kc, nr]: [usize; 2], out: &mut [T], threads: bool) {
+fn pack_b<T: Lanes>(b: Mat<'_, T>, [k, n]: [usize; 2], [kc, nr]: [usize; 2], out: &mut [T], threads: bool) {
     /// Elements that a task packs, at least.
     const TASK: usize = 1 << 15;
     let line = n.next_multiple_of(nr);
@@ -96,7 +96,7 @@ fn pack_b<T: Float>(b: Mat<'_, T>, [k, n]: [usize; 2], [kc, nr]: [usize; 2], out
 }
 
 /// Packs all of A's rows, one block of `kc` columns after the other.
-fn pack_a<T: Float>(a: Mat<'_, T>, tiles: Tiles, k: usize, kc: usize) -> Buffer<T> {
+fn pack_a<T: Lanes>(a: Mat<'_, T>, tiles: Tiles, k: usize, kc: usize) -> Buffer<T> {
     let m = tiles.at(tiles.count).0;
     let mut packed = Buffer::stale(m * k);
     let mut tasks = Vec::new();

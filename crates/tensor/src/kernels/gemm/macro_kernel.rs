@@ -5,9 +5,9 @@ use super::micro_kernel::{PanelA, PanelB, TileC, Tiles, micro_kernel};
 use super::operands::Mat;
 use super::pack::{PackA, PackB};
 use crate::buffer::Buffer;
-use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::shared::Shared;
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Vector, VectorKernel};
 use std::ops::Range;
 
@@ -47,7 +47,7 @@ pub struct Task<'a, T> {
     pub jc: usize,
 }
 
-impl<T: Float> VectorKernel<T> for Task<'_, T> {
+impl<T: Lanes> VectorKernel<T> for Task<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -65,7 +65,7 @@ impl<T: Float> VectorKernel<T> for Task<'_, T> {
     }
 }
 
-impl<T: Float> Task<'_, T> {
+impl<T: Lanes> Task<'_, T> {
     /// BLIS' order: blocks of `mc` rows, whose micro-panels of A meet all micro-panels of B~.
     ///
     /// # Safety

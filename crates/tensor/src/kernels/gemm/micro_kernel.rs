@@ -3,7 +3,7 @@
 //! elements are broadcast one by one, and of a row of B, `nr` elements in two vectors. With AVX-512 these are 28 accumulators of
 //! 32 registers; each step has 28 fused multiply-adds for 16 loads, so that loads keep up.
 
-use crate::element::Float;
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Vector, VectorKernel, prefetch};
 use std::mem::MaybeUninit;
 
@@ -83,7 +83,7 @@ pub struct TileC<T> {
     pub relu: bool,
 }
 
-impl<T: Float> TileC<T> {
+impl<T: Lanes> TileC<T> {
     /// Two vectors of `lanes` side by side, of which `cols` columns are written. What is added is given as where it is, how far it is
     /// from one row to the next, and how often it counts.
     #[inline(always)]
@@ -105,7 +105,7 @@ impl<T: Float> TileC<T> {
 /// # Safety
 /// The processor must have V's instructions, and both sides all elements that are named.
 #[inline(always)]
-unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNIT: bool>(
+unsafe fn tile<T: Lanes, V: Vector<T>, const R: usize, const N: usize, const UNIT: bool>(
     kc: usize,
     a: PanelA<T>,
     b: impl Rows<T>,
@@ -148,7 +148,7 @@ unsafe fn tile<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNI
 /// # Safety
 /// As for [`tile`]; the target must be writable, and have room for the whole tile.
 #[inline(always)]
-unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(mut tile: [[V; N]; R], c: TileC<T>) {
+unsafe fn put<T: Lanes, V: Vector<T>, const R: usize, const N: usize>(mut tile: [[V; N]; R], c: TileC<T>) {
     // SAFETY: the caller's promise.
     unsafe {
         if c.beta != T::zero() {
@@ -181,7 +181,7 @@ unsafe fn put<T: Float, V: Vector<T>, const R: usize, const N: usize>(mut tile: 
 /// # Safety
 /// As for [`put`], where the target need have no more than `cols` elements of a row.
 #[inline(always)]
-unsafe fn put_part<T: Float, V: Vector<T>, const N: usize>(spare: *const T, rows: usize, c: TileC<T>) {
+unsafe fn put_part<T: Lanes, V: Vector<T>, const N: usize>(spare: *const T, rows: usize, c: TileC<T>) {
     // SAFETY: the caller's promise; no more than `cols` elements of a row are read or written.
     unsafe {
         let (beta, zero) = (V::splat(c.beta), V::splat(T::zero()));
@@ -205,7 +205,7 @@ unsafe fn put_part<T: Float, V: Vector<T>, const N: usize>(spare: *const T, rows
 /// # Safety
 /// As for [`put_part`]; `spare` must have room for a tile.
 #[inline(always)]
-unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const N: usize, const UNIT: bool>(
+unsafe fn tile_to<T: Lanes, V: Vector<T>, const R: usize, const N: usize, const UNIT: bool>(
     kc: usize,
     a: PanelA<T>,
     b: impl Rows<T>,
@@ -231,7 +231,7 @@ unsafe fn tile_to<T: Float, V: Vector<T>, const R: usize, const N: usize, const 
 /// The processor must have V's instructions. A must have `mr` rows and `kc` columns, B `kc` rows of two vectors (of one, if
 /// nothing of the second is written), C `mr` rows of `c.cols` elements that nobody else has.
 #[inline(always)]
-pub unsafe fn micro_kernel<T: Float, V: Vector<T>>(mr: usize, kc: usize, a: PanelA<T>, b: PanelB<T>, c: TileC<T>) {
+pub unsafe fn micro_kernel<T: Lanes, V: Vector<T>>(mr: usize, kc: usize, a: PanelA<T>, b: PanelB<T>, c: TileC<T>) {
     // SAFETY: the caller's promise.
     unsafe { V::call(Micro { mr, kc, a, b, c }) }
 }
@@ -244,7 +244,7 @@ struct Micro<T> {
     c: TileC<T>,
 }
 
-impl<T: Float> VectorKernel<T> for Micro<T> {
+impl<T: Lanes> VectorKernel<T> for Micro<T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -273,7 +273,7 @@ impl<T: Float> VectorKernel<T> for Micro<T> {
 /// Whether a tile of `rows` rows may have four vectors, two by two. With two of so few rows, sums are not ready
 /// when the next step comes.
 #[inline(always)]
-pub fn is_low<T: Float, V: Vector<T>>(rows: usize) -> bool {
+pub fn is_low<T: Lanes, V: Vector<T>>(rows: usize) -> bool {
     rows <= LOW && 2 * rows <= V::MR
 }
 
@@ -283,7 +283,7 @@ pub fn is_low<T: Float, V: Vector<T>>(rows: usize) -> bool {
 /// # Safety
 /// As for [`micro_kernel`], where B has as many rows as there are offsets, and the tile is low only if it [may be](is_low).
 #[inline(always)]
-pub unsafe fn micro_kernel_at<T: Float, V: Vector<T>>(mr: usize, low: bool, a: PanelA<T>, b: ScatteredB<'_, T>, c: TileC<T>) {
+pub unsafe fn micro_kernel_at<T: Lanes, V: Vector<T>>(mr: usize, low: bool, a: PanelA<T>, b: ScatteredB<'_, T>, c: TileC<T>) {
     // SAFETY: the caller's promise.
     unsafe { V::call(MicroAt { mr, low, a, b, c }) }
 }
@@ -296,7 +296,7 @@ struct MicroAt<'a, T> {
     c: TileC<T>,
 }
 
-impl<T: Float> VectorKernel<T> for MicroAt<'_, T> {
+impl<T: Lanes> VectorKernel<T> for MicroAt<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {

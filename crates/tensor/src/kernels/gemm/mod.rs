@@ -36,7 +36,7 @@ use super::gemv;
 use super::parallel::{Parts, chunks_mut};
 use super::strided::{Dims, place};
 use crate::buffer::Buffer;
-use crate::element::Float;
+use crate::kernels::simd::Lanes;
 
 /// Below this many multiply-adds a second thread does not pay.
 const SERIAL: usize = 1 << 18;
@@ -53,10 +53,10 @@ const K_PART: usize = 2048;
 /// How many times `n` goes into `k`, at least, where the product is transposed.
 const TRANSPOSE: usize = 8;
 
-impl<T: Float> Gemm<'_, T> {
+impl<T: Lanes> Gemm<'_, T> {
     /// The product, on this thread.
     pub fn run(mut self) {
-        if self.empty() { self.finish() } else { T::product(self, false) }
+        if self.empty() { self.finish() } else { product(self, false) }
     }
 
     /// The product, spread over threads where that pays: in tiles of C, or, when C is small and the sums are long,
@@ -66,7 +66,7 @@ impl<T: Float> Gemm<'_, T> {
             return self.finish();
         }
         let threads = self.is_large();
-        T::product(self, threads)
+        product(self, threads)
     }
 
     /// Does what the epilogue says, after a product by a way that does not.
@@ -142,7 +142,7 @@ impl<T: Float> Gemm<'_, T> {
         let mut transposed = Buffer::stale(n * m);
         let c = transposed.as_mut_slice();
         let whole = Gemm { m: n, k, n: m, a: b.t(), b: a.t(), beta: T::zero(), end: Epilogue::NONE, c, ldc: m };
-        T::product(whole, true);
+        product(whole, true);
         let transposed = transposed.as_slice();
         self.take(|i, j| transposed[j * m + i]);
         true
@@ -161,7 +161,7 @@ impl<T: Float> Gemm<'_, T> {
 
 /// A product for each index of the `batch` axes, with the steps of A and B along each (0 where broadcast), into a
 /// packed C of `[batch.., m, n]`. Of `g`, A and B are those of the first index, and `ldc` is `n`.
-pub fn batched<T: Float>(mut batch: Dims<2>, mut g: Gemm<'_, T>) {
+pub fn batched<T: Lanes>(mut batch: Dims<2>, mut g: Gemm<'_, T>) {
     // Axes along which B stays the same, and A's rows go on in step, are more rows of one product.
     while let Some(&(size, [sa, 0])) = batch.last() {
         if g.m == 1 {

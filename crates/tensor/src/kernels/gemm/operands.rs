@@ -1,7 +1,7 @@
 //! What a product is given: strided matrices.
 
-use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
+use crate::scalar::Scalar;
 
 /// A strided matrix inside a slice: `data[offset + i * row + j * col]`.
 #[derive(Clone, Copy)]
@@ -78,7 +78,7 @@ impl<'a, T> Mat<'a, T> {
     }
 }
 
-impl<T: Float> Gemm<'_, T> {
+impl<T: Scalar> Gemm<'_, T> {
     /// Panics unless all elements of the matrices exist, and there is a number of the bias for each column of a C that is not read.
     pub(super) fn check(&self) {
         let Self { m, k, n, a, b, beta, end, c, ldc } = self;

@@ -2,7 +2,7 @@
 
 use super::micro_kernel::Tiles;
 use super::operands::Mat;
-use crate::element::Float;
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Vector, VectorKernel, prefetch};
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ pub struct PackB<'a, T> {
     pub out: &'a mut [T],
 }
 
-impl<T: Float> VectorKernel<T> for PackB<'_, T> {
+impl<T: Lanes> VectorKernel<T> for PackB<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -46,7 +46,7 @@ pub struct PackA<'a, T> {
     pub out: &'a mut [T],
 }
 
-impl<T: Float> VectorKernel<T> for PackA<'_, T> {
+impl<T: Lanes> VectorKernel<T> for PackA<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -70,7 +70,7 @@ impl<T: Float> VectorKernel<T> for PackA<'_, T> {
 /// # Safety
 /// All elements must exist, and the target be `k · width` elements long.
 #[inline(always)]
-unsafe fn panel_of<T: Float, V: Vector<T>>(
+unsafe fn panel_of<T: Lanes, V: Vector<T>>(
     from: *const T,
     steps: (isize, isize),
     (k, cols): (usize, usize),
@@ -126,7 +126,7 @@ unsafe fn panel_of<T: Float, V: Vector<T>>(
 /// # Safety
 /// As for [`panel_of`].
 #[inline(always)]
-unsafe fn each_element<T: Float>(
+unsafe fn each_element<T: Lanes>(
     from: *const T,
     steps: (isize, isize),
     (rows, cols): (std::ops::Range<usize>, usize),

@@ -4,17 +4,17 @@ use super::micro_kernel::{PanelA, PanelB, TileC, micro_kernel, tiles};
 use super::operands::Mat;
 use super::pack::PackB;
 use crate::buffer::Buffer;
-use crate::element::Float;
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 
 /// A matrix `[k, n]` in micro-panels of `nr` columns. `k` is not cut into blocks of `kc`, so it is for products of few rows.
-pub struct Packed<T: Float> {
+pub struct Packed<T: Lanes> {
     k: usize,
     n: usize,
     data: Buffer<T>,
 }
 
-impl<T: Float> Packed<T> {
+impl<T: Lanes> Packed<T> {
     pub fn new(b: Mat<'_, T>, k: usize, n: usize) -> Self {
         let mut data = Buffer::stale(k * n.next_multiple_of(widths::<T>().nr));
         with_vectors(PackB { b, kc: k, n, out: data.as_mut_slice() });
@@ -38,7 +38,7 @@ impl<T: Float> Packed<T> {
     }
 }
 
-struct Multiply<'a, T: Float> {
+struct Multiply<'a, T: Lanes> {
     b: &'a Packed<T>,
     m: usize,
     a: &'a [T],
@@ -49,7 +49,7 @@ struct Multiply<'a, T: Float> {
     c: &'a mut [T],
 }
 
-impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
+impl<T: Lanes> VectorKernel<T> for Multiply<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {

@@ -1,7 +1,7 @@
 //! `h_t = f(p_t + h_(t-1) Wᵀ)` with `f` the hyperbolic tangent or the ramp.
 
 use super::given::{Given, Sizes, groups_mut, is_there, keep_masked, rows_mut};
-use crate::element::Float;
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Kernel, dispatch, prefetch_run};
 
 struct Activate<'a, T> {
@@ -9,7 +9,7 @@ struct Activate<'a, T> {
     relu: bool,
 }
 
-impl<T: Float> Kernel for Activate<'_, T> {
+impl<T: Lanes> Kernel for Activate<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -35,7 +35,7 @@ struct Back<'a, T> {
     relu: bool,
 }
 
-impl<T: Float> Kernel for Back<'_, T> {
+impl<T: Lanes> Kernel for Back<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -61,7 +61,7 @@ impl<T: Float> Kernel for Back<'_, T> {
 }
 
 /// Fills `states`, whose first is given.
-pub fn elman_forward<T: Float>(given: Given<'_, T>, relu: bool, states: &mut [T]) {
+pub fn elman_forward<T: Lanes>(given: Given<'_, T>, relu: bool, states: &mut [T]) {
     if given.is_empty() {
         return;
     }
@@ -78,7 +78,7 @@ pub fn elman_forward<T: Float>(given: Given<'_, T>, relu: bool, states: &mut [T]
 }
 
 /// From the gradients `gy` of the states after each step: those of the shares, of the weights and of the first state.
-pub fn elman_backward<T: Float>(given: Given<'_, T>, relu: bool, states: &[T], gy: &[T], [d_share, dw, dh]: [&mut [T]; 3]) {
+pub fn elman_backward<T: Lanes>(given: Given<'_, T>, relu: bool, states: &[T], gy: &[T], [d_share, dw, dh]: [&mut [T]; 3]) {
     if given.is_empty() {
         return;
     }

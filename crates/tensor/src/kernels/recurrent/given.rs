@@ -1,10 +1,10 @@
 //! What the cells share: what a sequence is computed from, and groups of rows.
 
-use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::fused::load;
 use crate::kernels::gemm::{Gemm, Mat, Packed};
 use crate::kernels::parallel::{Parts, items};
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Kernel, dispatch};
 
 /// Rows of a batch that one task takes. Fixed, so that sums are the same on any number of threads; the rows of a few
@@ -31,7 +31,7 @@ pub struct Given<'a, T> {
     pub mask: Option<&'a [bool]>,
 }
 
-impl<'a, T: Float> Given<'a, T> {
+impl<'a, T: Lanes> Given<'a, T> {
     pub(super) fn is_empty(&self) -> bool {
         self.sizes.batch * self.sizes.hidden == 0
     }
@@ -87,14 +87,14 @@ impl<'a, T: Float> Given<'a, T> {
 }
 
 /// A group of rows.
-pub(super) struct Group<'a, T: Float> {
+pub(super) struct Group<'a, T: Lanes> {
     given: Given<'a, T>,
     weights: &'a Packed<T>,
     first: usize,
     pub(super) rows: usize,
 }
 
-impl<'a, T: Float> Group<'a, T> {
+impl<'a, T: Lanes> Group<'a, T> {
     /// The group's rows of step `t` of an array of `[.., N, width]`.
     pub(super) fn of<'b, U>(&self, data: &'b [U], t: usize, width: usize) -> &'b [U] {
         let at = (t * self.given.sizes.batch + self.first) * width;
@@ -161,7 +161,7 @@ impl<'a, T: Float> Group<'a, T> {
 }
 
 /// The states before each step, 0 where the step is not there: a NaN in one must not meet the 0 that is its factor.
-pub(super) fn masked<T: Float>(states: &[T], mask: &[bool], hidden: usize) -> Vec<T> {
+pub(super) fn masked<T: Lanes>(states: &[T], mask: &[bool], hidden: usize) -> Vec<T> {
     let mut there = states[..mask.len() * hidden].to_vec();
     for (state, _) in there.chunks_exact_mut(hidden).zip(mask).filter(|(_, there)| !**there) {
         state.fill(T::zero());
@@ -186,7 +186,7 @@ pub(super) fn rows_mut<T>(data: &mut [T], width: usize) -> std::slice::ChunksMut
 }
 
 /// Each row of `hidden` numbers that is not there takes that of `before`.
-pub(super) fn keep_masked<T: Float>(mask: Option<&[bool]>, hidden: usize, before: &[T], now: &mut [T]) {
+pub(super) fn keep_masked<T: Lanes>(mask: Option<&[bool]>, hidden: usize, before: &[T], now: &mut [T]) {
     let Some(mask) = mask else { return };
     for (r, there) in mask.iter().enumerate() {
         if !there {
@@ -206,13 +206,13 @@ pub(super) fn is_there(mask: Option<&[bool]>, r: usize) -> bool {
 /// over many steps would else be denormal for dozens of them, and processors compute with such numbers a hundred times more
 /// slowly. What is lost is far below the rounding of anything that it is added to.
 #[inline(always)]
-pub(super) fn flushed<T: Float>(v: T) -> T {
+pub(super) fn flushed<T: Lanes>(v: T) -> T {
     if v.abs() < T::TINY / T::EPSILON { T::zero() } else { v }
 }
 
 struct Flush<'a, T>(&'a mut [T]);
 
-impl<T: Float> Kernel for Flush<'_, T> {
+impl<T: Lanes> Kernel for Flush<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -220,13 +220,13 @@ impl<T: Float> Kernel for Flush<'_, T> {
     }
 }
 
-pub(super) fn flush<T: Float>(gradient: &mut [T]) {
+pub(super) fn flush<T: Lanes>(gradient: &mut [T]) {
     dispatch(Flush(gradient));
 }
 
 /// `out[k] = f(a[k], b[k], c[k])`.
 #[inline(always)]
-pub(super) fn each<T: Float>(out: &mut [T], a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T) {
+pub(super) fn each<T: Lanes>(out: &mut [T], a: &[T], b: &[T], c: &[T], f: impl Fn(T, T, T) -> T) {
     /// Elements that are worked on in arrays of their own, which the compiler knows not to overlap: parts of one buffer look as if
     /// they might, and it would give up on vectors.
     const BLOCK: usize = 32;
@@ -248,7 +248,7 @@ pub(super) fn each<T: Float>(out: &mut [T], a: &[T], b: &[T], c: &[T], f: impl F
 
 struct Add<'a, T>(&'a mut [T], &'a [T]);
 
-impl<T: Float> Kernel for Add<'_, T> {
+impl<T: Lanes> Kernel for Add<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -257,6 +257,6 @@ impl<T: Float> Kernel for Add<'_, T> {
 }
 
 /// `a += b`.
-pub(super) fn add<T: Float>(a: &mut [T], b: &[T]) {
+pub(super) fn add<T: Lanes>(a: &mut [T], b: &[T]) {
     dispatch(Add(a, b));
 }

@@ -2,8 +2,8 @@
 //! `r = σ(p₁ + b₁)`, `z = σ(p₂ + b₂)`, `n = tanh(p₃ + r b₃)`, `h_t = n + z (h_(t-1) - n)`.
 
 use super::given::{Given, Sizes, each, groups_mut, is_there, keep_masked, rows_mut};
-use crate::element::Float;
 use crate::kernels::parallel::{Parts, chunks, chunks_mut};
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Kernel, dispatch, prefetch_run};
 
 /// One step of some rows. `gates` becomes `r`, `z`, `n` and `b₃`.
@@ -17,7 +17,7 @@ struct Step<'a, T> {
     hidden: usize,
 }
 
-impl<T: Float> Kernel for Step<'_, T> {
+impl<T: Lanes> Kernel for Step<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -44,7 +44,7 @@ fn parts<T>(row: &[T], n: usize) -> [&[T]; 2] {
 }
 
 /// Fills `states`, whose first is given, and `gates` `[T, N, 4H]`, which the backward pass reads.
-pub fn gru_forward<T: Float>(given: Given<'_, T>, bias: &[T], states: &mut [T], gates: &mut [T]) {
+pub fn gru_forward<T: Lanes>(given: Given<'_, T>, bias: &[T], states: &mut [T], gates: &mut [T]) {
     if given.is_empty() {
         return;
     }
@@ -78,7 +78,7 @@ struct Back<'a, T> {
     before: usize,
 }
 
-impl<T: Float> Kernel for Back<'_, T> {
+impl<T: Lanes> Kernel for Back<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -100,7 +100,7 @@ impl<T: Float> Kernel for Back<'_, T> {
 }
 
 #[inline(always)]
-fn row_back<T: Float>(gates: &[T], h_before: &[T], dp: &mut [T], db: &mut [T], dh: &mut [T]) {
+fn row_back<T: Lanes>(gates: &[T], h_before: &[T], dp: &mut [T], db: &mut [T], dh: &mut [T]) {
     let (n, one) = (h_before.len(), T::one());
     let (r, z) = (&gates[..n], &gates[n..2 * n]);
     let (proposal, b3) = (&gates[2 * n..3 * n], &gates[3 * n..4 * n]);
@@ -129,7 +129,7 @@ fn row_back<T: Float>(gates: &[T], h_before: &[T], dp: &mut [T], db: &mut [T], d
 
 /// From the gradients `gy` of the states after each step: those of the input's shares, of the state's shares, of the
 /// weights and of the first state.
-pub fn gru_backward<T: Float>(
+pub fn gru_backward<T: Lanes>(
     given: Given<'_, T>,
     [states, gates]: [&[T]; 2],
     gy: &[T],
@@ -155,7 +155,7 @@ pub fn gru_backward<T: Float>(
 }
 
 /// A step by itself: from the shares of input and state, `p` and `b` with its bias in it, and the state before, `[N, H]`, the state after it.
-pub fn gru_gates<T: Float>(hidden: usize, [p, b, before]: [&[T]; 3], h: &mut [T]) {
+pub fn gru_gates<T: Lanes>(hidden: usize, [p, b, before]: [&[T]; 3], h: &mut [T]) {
     if h.is_empty() {
         return;
     }
@@ -169,7 +169,7 @@ pub fn gru_gates<T: Float>(hidden: usize, [p, b, before]: [&[T]; 3], h: &mut [T]
 
 /// From the gradient in `dh` of the state after such a step, those of the shares and, in `dh`, that of the state before. The gates are
 /// computed once more: nothing of them need be kept from step to step.
-pub fn gru_gates_backward<T: Float>(hidden: usize, [p, b, before]: [&[T]; 3], [dp, db, dh]: [&mut [T]; 3]) {
+pub fn gru_gates_backward<T: Lanes>(hidden: usize, [p, b, before]: [&[T]; 3], [dp, db, dh]: [&mut [T]; 3]) {
     if dh.is_empty() {
         return;
     }

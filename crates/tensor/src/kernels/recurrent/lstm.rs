@@ -2,8 +2,8 @@
 //! `c_t = σ(s₂) c_(t-1) + σ(s₁) tanh(s₃)` and `h_t = σ(s₄) tanh(c_t)`.
 
 use super::given::{Given, Sizes, flushed, groups_mut, is_there, keep_masked, rows_mut};
-use crate::element::Float;
 use crate::kernels::fused::load;
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Kernel, dispatch, prefetch_run};
 
 /// One step of some rows, from the sums in `gates`, which become the gates' values.
@@ -15,7 +15,7 @@ struct Step<'a, T> {
     hidden: usize,
 }
 
-impl<T: Float> Kernel for Step<'_, T> {
+impl<T: Lanes> Kernel for Step<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -43,7 +43,7 @@ fn parts<T>(row: &[T], n: usize) -> (&[T], &[T], &[T], &[T]) {
 }
 
 /// Fills `states` and `memories`, whose first are given, and `gates` `[T, N, 4H]`, which the backward pass reads.
-pub fn lstm_forward<T: Float>(given: Given<'_, T>, states: &mut [T], memories: &mut [T], gates: &mut [T]) {
+pub fn lstm_forward<T: Lanes>(given: Given<'_, T>, states: &mut [T], memories: &mut [T], gates: &mut [T]) {
     if given.is_empty() {
         return;
     }
@@ -78,7 +78,7 @@ struct Back<'a, T> {
     before: usize,
 }
 
-impl<T: Float> Kernel for Back<'_, T> {
+impl<T: Lanes> Kernel for Back<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -111,7 +111,7 @@ impl<T: Float> Kernel for Back<'_, T> {
 
 /// Units `at..at + N` of a row. The hyperbolic tangent of the memory is `h / σ(s₄)`, and does not matter where the gate is 0.
 #[inline(always)]
-fn units_back<T: Float, const N: usize>(at: usize, [gates, c_before, h, dh]: [&[T]; 4], dp: &mut [T], dc: &mut [T]) {
+fn units_back<T: Lanes, const N: usize>(at: usize, [gates, c_before, h, dh]: [&[T]; 4], dp: &mut [T], dc: &mut [T]) {
     let (n, one) = (h.len(), T::one());
     let gate = |which: usize| load::<T, N>(gates, which * n + at);
     let ([i, f, g, o], c_before, h) = ([gate(0), gate(1), gate(2), gate(3)], load::<T, N>(c_before, at), load::<T, N>(h, at));
@@ -142,7 +142,7 @@ pub struct Kept<'a, T> {
 
 /// From the gradients `gy` of the states after each step, and that of the last memory in `dc`: those of the shares, of the
 /// weights, of the first state and of the first memory, in `dc`.
-pub fn lstm_backward<T: Float>(given: Given<'_, T>, kept: Kept<'_, T>, gy: &[T], [d_share, dw, dh, dc]: [&mut [T]; 4]) {
+pub fn lstm_backward<T: Lanes>(given: Given<'_, T>, kept: Kept<'_, T>, gy: &[T], [d_share, dw, dh, dc]: [&mut [T]; 4]) {
     if given.is_empty() {
         return;
     }

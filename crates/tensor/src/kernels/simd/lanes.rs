@@ -1,9 +1,10 @@
 //! Which vectors an element type has.
 
 use super::vector::Vector;
+use crate::scalar::Scalar;
 
 /// The vectors of an element type, by instruction set.
-pub trait Lanes: Sized {
+pub trait Lanes: Scalar {
     #[cfg(target_arch = "x86_64")]
     type V512: Vector<Self>;
     #[cfg(target_arch = "x86_64")]

@@ -11,7 +11,6 @@ mod x86;
 pub use lanes::Lanes;
 pub use vector::{Vector, VectorKernel};
 
-use crate::element::Float;
 use std::sync::OnceLock;
 
 /// The instruction sets that kernels are compiled for, from the narrowest on.
@@ -124,16 +123,16 @@ pub(crate) fn dispatch<K: Kernel>(k: K) -> K::Out {
 
 /// Runs `k` with the widest vectors of this processor.
 #[inline]
-pub(crate) fn with_vectors<T: Float, K: VectorKernel<T>>(k: K) -> K::Out {
+pub(crate) fn with_vectors<T: Lanes, K: VectorKernel<T>>(k: K) -> K::Out {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-        fn v4<T: Float, K: VectorKernel<T>>(k: K) -> K::Out {
+        fn v4<T: Lanes, K: VectorKernel<T>>(k: K) -> K::Out {
             // SAFETY: this function is called only where there is AVX-512.
             unsafe { k.run::<T::V512>() }
         }
         #[target_feature(enable = "avx2,fma")]
-        fn v3<T: Float, K: VectorKernel<T>>(k: K) -> K::Out {
+        fn v3<T: Lanes, K: VectorKernel<T>>(k: K) -> K::Out {
             // SAFETY: this function is called only where there is AVX2 with FMA.
             unsafe { k.run::<T::V256>() }
         }
@@ -158,9 +157,9 @@ pub(crate) struct Widths {
     pub nr: usize,
 }
 
-pub(crate) fn widths<T: Float>() -> Widths {
+pub(crate) fn widths<T: Lanes>() -> Widths {
     struct Ask;
-    impl<T: Float> VectorKernel<T> for Ask {
+    impl<T: Lanes> VectorKernel<T> for Ask {
         type Out = Widths;
         #[inline(always)]
         unsafe fn run<V: Vector<T>>(self) -> Widths {

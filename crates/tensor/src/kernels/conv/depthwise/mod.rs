@@ -5,9 +5,9 @@ mod plane;
 mod square;
 
 use super::geometry::Geometry;
-use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::parallel::{Parts, chunks, chunks_mut};
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Kernel, dispatch};
 
 /// A tap's place: output rows `top..bottom`, columns `left..right`, and the input pixel of the first of them.
@@ -54,7 +54,7 @@ struct Plane<'a, T> {
 
 struct Forward<'a, T>(Plane<'a, T>);
 
-impl<T: Float> Kernel for Forward<'_, T> {
+impl<T: Lanes> Kernel for Forward<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -77,7 +77,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
 /// With `y` the input's gradient and `x` the output's.
 struct InputGrad<'a, T>(Plane<'a, T>);
 
-impl<T: Float> Kernel for InputGrad<'_, T> {
+impl<T: Lanes> Kernel for InputGrad<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -105,7 +105,7 @@ struct WeightGrad<'a, T> {
     gw: &'a mut [T],
 }
 
-impl<T: Float> Kernel for WeightGrad<'_, T> {
+impl<T: Lanes> Kernel for WeightGrad<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run(self) {
@@ -133,7 +133,7 @@ impl<T: Float> Kernel for WeightGrad<'_, T> {
     }
 }
 
-pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
+pub fn forward<T: Lanes>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
     if square::fits::<3>(g) {
         return square::forward::<T, 3>(g, x, w, end, y);
     }
@@ -148,7 +148,7 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y
     });
 }
 
-pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
+pub fn input_grad<T: Lanes>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     if square::fits::<3>(g) {
         return square::input_grad::<T, 3>(g, gy, w, gx);
     }
@@ -162,7 +162,7 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     });
 }
 
-pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
+pub fn weight_grad<T: Lanes>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     if square::fits::<3>(g) {
         return square::weight_grad::<T, 3>(g, x, gy, gw);
     }
@@ -185,6 +185,6 @@ pub fn has_grads(g: &Geometry) -> bool {
 }
 
 /// Both gradients in one pass, where it [can be](has_grads).
-pub fn grads<T: Float>(g: &Geometry, given: [&[T]; 3], gx: &mut [T], gw: &mut [T]) {
+pub fn grads<T: Lanes>(g: &Geometry, given: [&[T]; 3], gx: &mut [T], gw: &mut [T]) {
     if square::fits::<3>(g) { square::grads::<T, 3>(g, given, gx, gw) } else { square::grads::<T, 5>(g, given, gx, gw) }
 }

@@ -1,9 +1,9 @@
 //! What a vector of outputs sees of a plane of inputs, which is read where it lies, under masks of the lanes inside it: a padded
 //! copy would cost as much as the sums.
 
-use crate::element::Float;
 use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::simd::{Vector, prefetch_run};
+use crate::scalar::Scalar;
 
 /// Rows of outputs at a time.
 pub const ROWS: usize = 4;
@@ -15,7 +15,7 @@ const MOST: usize = ROWS + 4;
 /// # Safety
 /// The processor must have V's instructions.
 #[inline(always)]
-unsafe fn masks<T: Float, V: Vector<T>, const K: usize>(g: &Geometry) -> Vec<[V::Mask; K]> {
+unsafe fn masks<T: Scalar, V: Vector<T>, const K: usize>(g: &Geometry) -> Vec<[V::Mask; K]> {
     let (width, out_width, padding) = (g.input[1], g.output[1], g.before()[1]);
     let mask = |left: usize, b: usize| {
         let lanes = V::LANES.min(out_width - left);
@@ -38,7 +38,7 @@ pub struct Kind<M, T, const K: usize> {
     zeros: Vec<T>,
 }
 
-impl<M: Copy, T: Float, const K: usize> Kind<M, T, K> {
+impl<M: Copy, T: Scalar, const K: usize> Kind<M, T, K> {
     /// # Safety
     /// The processor must have V's instructions.
     #[inline(always)]
@@ -58,7 +58,7 @@ pub struct View<'a, M, T, const K: usize> {
     pub next: usize,
 }
 
-impl<M: Copy, T: Float, const K: usize> View<'_, M, T, K> {
+impl<M: Copy, T: Scalar, const K: usize> View<'_, M, T, K> {
     /// For rows of outputs from `row` on: the rows of inputs that they see.
     #[inline(always)]
     pub fn rows(&self, row: usize) -> [*const T; MOST] {

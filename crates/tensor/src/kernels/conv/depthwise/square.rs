@@ -2,11 +2,11 @@
 //! added.
 
 use super::plane::{Kind, ROWS, View};
-use crate::element::Float;
 use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::parallel::{Parts, chunks, chunks_mut};
 use crate::kernels::shared::Shared;
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Vector, VectorKernel, prefetch_run, with_vectors};
 
 /// Planes that make a task have so many pixels between them, at least.
@@ -22,28 +22,28 @@ pub fn fits<const K: usize>(g: &Geometry) -> bool {
 }
 
 /// `y = x * w`.
-pub fn forward<T: Float, const K: usize>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
+pub fn forward<T: Lanes, const K: usize>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
     convolve::<T, K>(g, Filters { channels: g.channels, w, reversed: false, end }, x, y);
 }
 
 /// The gradient with respect to `x`.
-pub fn input_grad<T: Float, const K: usize>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
+pub fn input_grad<T: Lanes, const K: usize>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     let filters = Filters { channels: g.channels, w, reversed: true, end: Epilogue::NONE };
     convolve::<T, K>(&g.transposed(), filters, gy, gx);
 }
 
 /// The gradient with respect to `w`.
-pub fn weight_grad<T: Float, const K: usize>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
+pub fn weight_grad<T: Lanes, const K: usize>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     backward::<T, K>(g, x, gy, None, gw);
 }
 
 /// The gradients with respect to `x` and `w`: each plane of `gy` is read once for both.
-pub fn grads<T: Float, const K: usize>(g: &Geometry, [x, gy, w]: [&[T]; 3], gx: &mut [T], gw: &mut [T]) {
+pub fn grads<T: Lanes, const K: usize>(g: &Geometry, [x, gy, w]: [&[T]; 3], gx: &mut [T], gw: &mut [T]) {
     assert!(gx.len() == x.len());
     backward::<T, K>(g, x, gy, Some((w, Shared::of(gx))), gw);
 }
 
-fn backward<T: Float, const K: usize>(g: &Geometry, x: &[T], gy: &[T], input: Option<(&[T], Shared<T>)>, gw: &mut [T]) {
+fn backward<T: Lanes, const K: usize>(g: &Geometry, x: &[T], gy: &[T], input: Option<(&[T], Shared<T>)>, gw: &mut [T]) {
     assert!(gw.len() == g.channels * K * K && x.len() == g.batch * g.image() && gy.len() == g.batch * g.out_image());
     let channels = (g.channels / TASKS).clamp(1, CHANNELS);
     chunks_mut(gw, channels * K * K).each(|i, gw| {
@@ -66,7 +66,7 @@ struct Filters<'a, T> {
 /// # Safety
 /// The processor must have V's instructions.
 #[inline(always)]
-unsafe fn taps<T: Float, V: Vector<T>, const K: usize>(w: &[T], channel: usize, reversed: bool) -> [[V; K]; K] {
+unsafe fn taps<T: Lanes, V: Vector<T>, const K: usize>(w: &[T], channel: usize, reversed: bool) -> [[V; K]; K] {
     let w = &w[channel * K * K..][..K * K];
     // SAFETY: the caller's promise.
     let mut taps = unsafe { [[V::splat(T::zero()); K]; K] };
@@ -77,7 +77,7 @@ unsafe fn taps<T: Float, V: Vector<T>, const K: usize>(w: &[T], channel: usize, 
     taps
 }
 
-fn convolve<T: Float, const K: usize>(g: &Geometry, filters: Filters<'_, T>, x: &[T], y: &mut [T]) {
+fn convolve<T: Lanes, const K: usize>(g: &Geometry, filters: Filters<'_, T>, x: &[T], y: &mut [T]) {
     let (from, to) = (g.plane(), g.out_plane());
     let planes = (TASK / to).max(1);
     (chunks_mut(y, planes * to), chunks(x, planes * from)).each(|i, (y, x)| {
@@ -94,7 +94,7 @@ struct Planes<'a, T, const K: usize> {
     y: &'a mut [T],
 }
 
-impl<T: Float, const K: usize> VectorKernel<T> for Planes<'_, T, K> {
+impl<T: Lanes, const K: usize> VectorKernel<T> for Planes<'_, T, K> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -116,7 +116,7 @@ impl<T: Float, const K: usize> VectorKernel<T> for Planes<'_, T, K> {
 /// # Safety
 /// The processor must have V's instructions.
 #[inline(always)]
-unsafe fn put_plane<T: Float, V: Vector<T>, const K: usize>(
+unsafe fn put_plane<T: Lanes, V: Vector<T>, const K: usize>(
     view: View<'_, V::Mask, T, K>,
     next: usize,
     taps: &[[V; K]; K],
@@ -146,7 +146,7 @@ unsafe fn put_plane<T: Float, V: Vector<T>, const K: usize>(
 /// # Safety
 /// The processor must have V's instructions, and the rows be of this plane, or zeros.
 #[inline(always)]
-unsafe fn put_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
+unsafe fn put_rows<T: Lanes, V: Vector<T>, const K: usize, const R: usize>(
     view: View<'_, V::Mask, T, K>,
     rows: &[*const T],
     taps: &[[V; K]; K],
@@ -190,7 +190,7 @@ struct Backward<'a, T, const K: usize> {
     gw: &'a mut [T],
 }
 
-impl<T: Float, const K: usize> VectorKernel<T> for Backward<'_, T, K> {
+impl<T: Lanes, const K: usize> VectorKernel<T> for Backward<'_, T, K> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -228,7 +228,7 @@ impl<T: Float, const K: usize> VectorKernel<T> for Backward<'_, T, K> {
 /// # Safety
 /// The processor must have V's instructions.
 #[inline(always)]
-unsafe fn add_plane<T: Float, V: Vector<T>, const K: usize>(
+unsafe fn add_plane<T: Lanes, V: Vector<T>, const K: usize>(
     view: View<'_, V::Mask, T, K>,
     next: usize,
     gy: &[T],
@@ -261,7 +261,7 @@ unsafe fn add_plane<T: Float, V: Vector<T>, const K: usize>(
 /// # Safety
 /// As for [`put_rows`].
 #[inline(always)]
-unsafe fn add_rows<T: Float, V: Vector<T>, const K: usize, const R: usize>(
+unsafe fn add_rows<T: Lanes, V: Vector<T>, const K: usize, const R: usize>(
     view: View<'_, V::Mask, T, K>,
     rows: &[*const T],
     gy: &[T],

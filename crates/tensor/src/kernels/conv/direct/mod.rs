@@ -12,12 +12,12 @@ pub use weight_grad::weight_grad;
 
 use super::geometry::Geometry;
 use crate::buffer::Buffer;
-use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::micro_kernel::{PanelA, ScatteredB, TileC, Tiles, is_low, micro_kernel_at, tiles};
 use crate::kernels::gemm::{Mat, PackA};
 use crate::kernels::parallel;
 use crate::kernels::shared::Shared;
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 use pad::pad;
 
@@ -39,12 +39,12 @@ fn widths_of_line() -> usize {
 }
 
 /// `y = x * w`; writes all of `y`.
-pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
+pub fn forward<T: Lanes>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
     convolve(g, x, Mat::row_major(w, g.patch()), end, y);
 }
 
 /// The gradient with respect to `x`: the [transposed](Geometry::transposed) convolution of `gy`.
-pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
+pub fn input_grad<T: Lanes>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     let (filters, channels, taps) = (g.filters, g.channels, g.taps());
     let mut reversed = Vec::with_capacity(w.len());
     for c in 0..channels {
@@ -55,7 +55,7 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     convolve(&g.transposed(), gy, Mat::row_major(&reversed, filters * taps), Epilogue::NONE, gx);
 }
 
-fn convolve<T: Float>(g: &Geometry, x: &[T], w: Mat<'_, T>, end: Epilogue<'_, T>, y: &mut [T]) {
+fn convolve<T: Lanes>(g: &Geometry, x: &[T], w: Mat<'_, T>, end: Epilogue<'_, T>, y: &mut [T]) {
     let height = g.output[0];
     let (terms, image) = (g.patch(), g.out_image());
     let mut filters = Buffer::stale(g.filters * terms);
@@ -108,7 +108,7 @@ struct Rows<'a, T> {
     image: usize,
 }
 
-impl<T: Float> VectorKernel<T> for Rows<'_, T> {
+impl<T: Lanes> VectorKernel<T> for Rows<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {

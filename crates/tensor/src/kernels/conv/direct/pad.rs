@@ -1,15 +1,15 @@
 //! Padded pictures.
 
-use crate::element::Float;
 use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::simd::Vector;
+use crate::scalar::Scalar;
 
 /// Copies `n` elements, and writes zeros up to a whole vector: for short rows a call costs more than the copy.
 ///
 /// # Safety
 /// The processor must have V's instructions; there must be `n` elements to read, and room for whole vectors.
 #[inline(always)]
-unsafe fn copy_row<T: Float, V: Vector<T>>(from: *const T, to: *mut T, n: usize) {
+unsafe fn copy_row<T: Scalar, V: Vector<T>>(from: *const T, to: *mut T, n: usize) {
     let mut i = 0;
     while i < n {
         // SAFETY: the caller's promise.
@@ -27,7 +27,7 @@ unsafe fn copy_row<T: Float, V: Vector<T>>(from: *const T, to: *mut T, n: usize)
 /// # Safety
 /// The processor must have V's instructions.
 #[inline(always)]
-pub unsafe fn pad<T: Float, V: Vector<T>>(g: &Geometry, x: &[T], top: usize, [lines, line]: [usize; 2], out: &mut [T]) {
+pub unsafe fn pad<T: Scalar, V: Vector<T>>(g: &Geometry, x: &[T], top: usize, [lines, line]: [usize; 2], out: &mut [T]) {
     let ([height, width], [above, before]) = (g.input, g.padding);
     let (skip, left) = ((-before).max(0) as usize, (before.max(0) as usize).min(line));
     let cols = width.saturating_sub(skip).min(line - left);

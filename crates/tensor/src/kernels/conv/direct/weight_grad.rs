@@ -3,9 +3,9 @@
 
 use super::pad::pad;
 use crate::buffer::Buffer;
-use crate::element::Float;
 use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::parallel::{Parts, chunks_mut};
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Vector, VectorKernel, with_vectors};
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use std::ops::Range;
 const PARTS: usize = 8;
 
 /// The gradient with respect to `w`; writes all of `gw`.
-pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
+pub fn weight_grad<T: Lanes>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     let images = g.batch.div_ceil(PARTS);
     let mut parts = Buffer::stale(g.batch.div_ceil(images) * gw.len());
     chunks_mut(parts.as_mut_slice(), gw.len()).each(|i, gw| {
@@ -36,7 +36,7 @@ struct Pictures<'a, T> {
     gw: &'a mut [T],
 }
 
-impl<T: Float> VectorKernel<T> for Pictures<'_, T> {
+impl<T: Lanes> VectorKernel<T> for Pictures<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -81,7 +81,7 @@ struct Plane<T> {
 /// # Safety
 /// The processor must have V's instructions, and the picture all its elements.
 #[inline(always)]
-unsafe fn all_tiles<T: Float, V: Vector<T>, const F: usize, const K: usize>(
+unsafe fn all_tiles<T: Lanes, V: Vector<T>, const F: usize, const K: usize>(
     plane: &Plane<T>,
     offsets: &[usize],
     filters: usize,
@@ -117,7 +117,7 @@ unsafe fn all_tiles<T: Float, V: Vector<T>, const F: usize, const K: usize>(
 /// # Safety
 /// As for [`all_tiles`].
 #[inline(always)]
-unsafe fn tile<T: Float, V: Vector<T>, const F: usize, const K: usize>(
+unsafe fn tile<T: Lanes, V: Vector<T>, const F: usize, const K: usize>(
     plane: &Plane<T>,
     gys: [*const T; F],
     xs: [*const T; K],

@@ -2,9 +2,9 @@
 
 use super::lines::{Combine, Evaluate, plane, scale};
 use super::points::Points;
-use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::shared::Shared;
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Vector, VectorKernel};
 
 /// The most lanes that a vector has.
@@ -39,7 +39,7 @@ pub struct Planes<'a, T, const R: usize, const P: usize> {
     pub largest: &'a mut [T],
 }
 
-impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Planes<'_, T, R, P> {
+impl<T: Lanes, const R: usize, const P: usize> VectorKernel<T> for Planes<'_, T, R, P> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -95,7 +95,7 @@ pub struct Gradient<T, const R: usize, const P: usize> {
     pub out: Shared<T>,
 }
 
-impl<T: Float, const R: usize, const P: usize> VectorKernel<T> for Gradient<T, R, P> {
+impl<T: Lanes, const R: usize, const P: usize> VectorKernel<T> for Gradient<T, R, P> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {

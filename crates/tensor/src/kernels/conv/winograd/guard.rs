@@ -8,12 +8,12 @@
 
 use super::filters::{Filters, Order};
 use super::points::tiles as tiles_of;
-use crate::element::Float;
 use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::{Gemm, Mat};
 use crate::kernels::parallel::{Parts, chunks};
 use crate::kernels::shared::Shared;
+use crate::kernels::simd::Lanes;
 use std::ops::Range;
 
 /// An output whose largest product is at least so much of the tile's largest is precise enough: in `f32` its error is then below 1e-3
@@ -25,7 +25,7 @@ const AGAIN: u32 = 1 << 31;
 const TILES: usize = 8;
 
 /// The sizes of R x R taps as shares of the largest, from those of several parts of the filters.
-pub fn shares<T: Float>(largest: &[T], taps: usize) -> Vec<T> {
+pub fn shares<T: Lanes>(largest: &[T], taps: usize) -> Vec<T> {
     let larger = |a: T, &b: &T| if b > a { b } else { a };
     let of_tap = |t: usize| largest.iter().skip(t).step_by(taps).fold(T::zero(), larger);
     let sizes: Vec<T> = (0..taps).map(of_tap).collect();
@@ -42,7 +42,7 @@ pub fn scratch<const M: usize>(width: usize) -> usize {
 /// Whether all pixels of a strip, `[P, width]`, are so near to each other in size that every tile is precise. `inside` are the lines and
 /// columns of the picture. With at most `R / 2` lines and columns of padding, every output sees a pixel of them by the middle tap.
 #[inline(always)]
-pub fn is_even<T: Float>(pixels: &[T], width: usize, middle: T, inside: [Range<usize>; 2]) -> bool {
+pub fn is_even<T: Lanes>(pixels: &[T], width: usize, middle: T, inside: [Range<usize>; 2]) -> bool {
     const LANES: usize = 16;
     let [lines, columns] = inside;
     let (mut tops, mut lows, mut sums) = ([T::zero(); LANES], [T::INFINITY; LANES], [T::zero(); LANES]);
@@ -64,7 +64,7 @@ pub fn is_even<T: Float>(pixels: &[T], width: usize, middle: T, inside: [Range<u
 
 /// The marks of a row of tiles, from the sizes of the pixels of its strip, `[P, width]`, of whose outputs `[lines, columns]` exist.
 #[inline(always)]
-pub fn mark<T: Float, const M: usize, const P: usize>(
+pub fn mark<T: Lanes, const M: usize, const P: usize>(
     pixels: &[T],
     shares: &[T],
     [lines, columns]: [usize; 2],
@@ -116,7 +116,7 @@ pub fn mark<T: Float, const M: usize, const P: usize>(
 
 /// The mark of a tile of which some output is far below the largest.
 #[cold]
-fn mark_of_tile<T: Float, const M: usize>(
+fn mark_of_tile<T: Lanes, const M: usize>(
     pixels: &[T],
     shares: &[T],
     (width, at): (usize, usize),
@@ -141,7 +141,7 @@ fn mark_of_tile<T: Float, const M: usize>(
 }
 
 /// Writes the outputs that [`mark`] found: 0, or the sum.
-pub fn repair<T: Float, const M: usize>(g: &Geometry, r: usize, x: &[T], given: Filters<'_, T>, marks: &[u32], y: &mut [T]) {
+pub fn repair<T: Lanes, const M: usize>(g: &Geometry, r: usize, x: &[T], given: Filters<'_, T>, marks: &[u32], y: &mut [T]) {
     let marked: Vec<(usize, u32)> = marks.iter().copied().enumerate().filter(|&(_, mark)| mark != 0).collect();
     if marked.is_empty() {
         return;
@@ -188,7 +188,7 @@ fn place<const M: usize>(g: &Geometry, tile: usize) -> (usize, [usize; 2]) {
 }
 
 /// The filters as rows, `[outputs, inputs · taps]`.
-fn as_rows<T: Float>(Filters { w, order, .. }: Filters<'_, T>, taps: usize) -> Vec<T> {
+fn as_rows<T: Lanes>(Filters { w, order, .. }: Filters<'_, T>, taps: usize) -> Vec<T> {
     let Order { outputs, inputs, reversed } = order;
     let mut rows = Vec::with_capacity(outputs.0 * inputs.0 * taps);
     for at in (0..outputs.0).flat_map(|f| (0..inputs.0).map(move |c| f * outputs.1 + c * inputs.1)) {
@@ -199,7 +199,7 @@ fn as_rows<T: Float>(Filters { w, order, .. }: Filters<'_, T>, taps: usize) -> V
 }
 
 /// What the outputs of some tiles see, `[inputs · R², tiles · M²]`.
-fn patches<T: Float, const M: usize>(g: &Geometry, r: usize, x: &[T], tiles: &[usize]) -> Vec<T> {
+fn patches<T: Lanes, const M: usize>(g: &Geometry, r: usize, x: &[T], tiles: &[usize]) -> Vec<T> {
     let ([height, width], n) = (g.input, tiles.len() * M * M);
     let mut patches = vec![T::zero(); g.channels * r * r * n];
     for (t, &tile) in tiles.iter().enumerate() {
@@ -231,7 +231,7 @@ pub fn is_precise(weights: &[f64], taps: usize) -> bool {
 
 /// What [`is_precise`] is to know of a row of tiles, from the sizes of its pixels, `[P, ..]`, and of its gradients, `[M, ..]`.
 #[inline(always)]
-pub fn weigh<T: Float, const M: usize, const P: usize>(pixels: &[T], gradients: &[T], across: usize, weights: &mut [f64]) {
+pub fn weigh<T: Lanes, const M: usize, const P: usize>(pixels: &[T], gradients: &[T], across: usize, weights: &mut [f64]) {
     const LANES: usize = 16;
     let (r, n) = (P - M + 1, across * M);
     let (width, width_g) = (pixels.len() / P, gradients.len() / M);

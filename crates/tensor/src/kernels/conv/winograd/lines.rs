@@ -5,8 +5,8 @@
 //! Gray 2015, with the same points). Of their matrices, `A` evaluates outputs, `G` evaluates filters and scales, and `Bᵀ`
 //! transforms inputs: its rows are the polynomials `Π (t - p)` over all other points.
 
-use crate::element::Float;
 use crate::kernels::simd::Vector;
+use crate::scalar::Scalar;
 use std::array::from_fn;
 
 /// `G`'s factors, what is left of each point's Lagrange polynomial, for so many points.
@@ -20,7 +20,7 @@ pub fn scale(points: usize) -> &'static [f64] {
 pub trait Line {
     /// # Safety
     /// The processor must have V's instructions.
-    unsafe fn line<T: Float, V: Vector<T>, const A: usize, const B: usize>(x: [V; A]) -> [V; B];
+    unsafe fn line<T: Scalar, V: Vector<T>, const A: usize, const B: usize>(x: [V; A]) -> [V; B];
 }
 
 /// `Bᵀ x`.
@@ -32,7 +32,7 @@ pub struct Combine;
 
 impl Line for Inputs {
     #[inline(always)]
-    unsafe fn line<T: Float, V: Vector<T>, const A: usize, const B: usize>(x: [V; A]) -> [V; B] {
+    unsafe fn line<T: Scalar, V: Vector<T>, const A: usize, const B: usize>(x: [V; A]) -> [V; B] {
         // SAFETY: the caller's promise.
         unsafe {
             if B == 6 {
@@ -48,7 +48,7 @@ impl Line for Inputs {
 /// # Safety
 /// As for [`Line::line`].
 #[inline(always)]
-unsafe fn six_inputs<T: Float, V: Vector<T>>([a, b, c, d, e, f]: [V; 6]) -> [V; 6] {
+unsafe fn six_inputs<T: Scalar, V: Vector<T>>([a, b, c, d, e, f]: [V; 6]) -> [V; 6] {
     // SAFETY: the caller's promise.
     unsafe {
         let [two, four, minus_four, minus_five] = [2.0, 4.0, -4.0, -5.0].map(|v| V::splat(T::lit(v)));
@@ -68,7 +68,7 @@ unsafe fn six_inputs<T: Float, V: Vector<T>>([a, b, c, d, e, f]: [V; 6]) -> [V; 
 /// # Safety
 /// As for [`Line::line`].
 #[inline(always)]
-unsafe fn eight_inputs<T: Float, V: Vector<T>>([a, b, c, d, e, f, g, h]: [V; 8]) -> [V; 8] {
+unsafe fn eight_inputs<T: Scalar, V: Vector<T>>([a, b, c, d, e, f, g, h]: [V; 8]) -> [V; 8] {
     // SAFETY: the caller's promise.
     unsafe {
         let factor = |v: f64| V::splat(T::lit(v));
@@ -93,7 +93,7 @@ unsafe fn eight_inputs<T: Float, V: Vector<T>>([a, b, c, d, e, f, g, h]: [V; 8])
 
 impl Line for Evaluate {
     #[inline(always)]
-    unsafe fn line<T: Float, V: Vector<T>, const A: usize, const B: usize>(x: [V; A]) -> [V; B] {
+    unsafe fn line<T: Scalar, V: Vector<T>, const A: usize, const B: usize>(x: [V; A]) -> [V; B] {
         // SAFETY: the caller's promise.
         unsafe {
             let mut y = [x[0]; B];
@@ -114,7 +114,7 @@ impl Line for Evaluate {
 
 impl Line for Combine {
     #[inline(always)]
-    unsafe fn line<T: Float, V: Vector<T>, const A: usize, const B: usize>(x: [V; A]) -> [V; B] {
+    unsafe fn line<T: Scalar, V: Vector<T>, const A: usize, const B: usize>(x: [V; A]) -> [V; B] {
         // SAFETY: the caller's promise.
         unsafe {
             let pair = |at: usize| [x[at].add(x[at + 1]), x[at].sub(x[at + 1])];
@@ -136,7 +136,7 @@ impl Line for Combine {
 /// # Safety
 /// As for [`Line::line`].
 #[inline(always)]
-unsafe fn power<T: Float, V: Vector<T>>(base: f64, exponent: usize) -> V {
+unsafe fn power<T: Scalar, V: Vector<T>>(base: f64, exponent: usize) -> V {
     // SAFETY: the caller's promise.
     unsafe { V::splat(T::lit(base.powi(exponent as i32))) }
 }
@@ -146,7 +146,7 @@ unsafe fn power<T: Float, V: Vector<T>>(base: f64, exponent: usize) -> V {
 /// # Safety
 /// The processor must have V's instructions.
 #[inline(always)]
-pub unsafe fn plane<T: Float, V: Vector<T>, L: Line, const A: usize, const B: usize>(x: &[[V; A]; A]) -> [[V; B]; B] {
+pub unsafe fn plane<T: Scalar, V: Vector<T>, L: Line, const A: usize, const B: usize>(x: &[[V; A]; A]) -> [[V; B]; B] {
     // SAFETY: the caller's promise.
     unsafe {
         let zero = V::splat(T::zero());

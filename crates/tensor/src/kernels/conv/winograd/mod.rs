@@ -23,8 +23,8 @@ mod product;
 mod weight_grad;
 
 use super::geometry::Geometry;
-use crate::element::Float;
 use crate::kernels::epilogue::Epilogue;
+use crate::kernels::simd::Lanes;
 use filters::{Filters, Order};
 
 /// Channels and filters below which the maps cost more than the products that they save.
@@ -44,7 +44,7 @@ pub fn fits(g: &Geometry) -> bool {
 }
 
 /// `y = x * w`; writes all of `y`.
-pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
+pub fn forward<T: Lanes>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y: &mut [T]) {
     let taps = g.taps();
     let order = Order { outputs: (g.filters, g.channels * taps), inputs: (g.channels, taps), reversed: false };
     match g.kernel[0] {
@@ -54,7 +54,7 @@ pub fn forward<T: Float>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y
 }
 
 /// The gradient with respect to `x`; writes all of `gx`.
-pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
+pub fn input_grad<T: Lanes>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
     let (transposed, taps) = (g.transposed(), g.taps());
     let order = Order { outputs: (g.channels, taps), inputs: (g.filters, g.channels * taps), reversed: true };
     match g.kernel[0] {
@@ -64,7 +64,7 @@ pub fn input_grad<T: Float>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
 }
 
 /// The gradient with respect to `w`; writes all of `gw`.
-pub fn weight_grad<T: Float>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
+pub fn weight_grad<T: Lanes>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     let is_precise = match g.kernel[0] {
         3 => weight_grad::weight_grad::<T, TILE, 3, 6>(g, x, gy, gw),
         _ => weight_grad::weight_grad::<T, TILE, 5, 8>(g, x, gy, gw),

@@ -2,8 +2,8 @@
 
 use super::lines::{Combine, Evaluate, Inputs, Line, plane};
 use super::points::Points;
-use crate::element::Float;
 use crate::kernels::simd::{Vector, prefetch};
+use crate::scalar::Scalar;
 
 /// The most lanes that a vector has.
 pub const MOST: usize = 16;
@@ -25,7 +25,7 @@ pub struct Strip<'a, T> {
     pub channels: usize,
 }
 
-impl<T: Float> Strip<'_, T> {
+impl<T: Scalar> Strip<'_, T> {
     /// How many columns a strip needs so that whole vectors of a picture's columns can be written from column `left` on.
     pub fn width_for(left: usize, width: usize, used: usize, lanes: usize) -> usize {
         used.max(left + width.next_multiple_of(lanes))

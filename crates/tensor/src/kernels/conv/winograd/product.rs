@@ -5,12 +5,12 @@ use super::guard;
 use super::pictures::{MOST, Picture, Strip};
 use super::points::{Points, tiles as tiles_of};
 use crate::buffer::Buffer;
-use crate::element::Float;
 use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::micro_kernel::{PanelA, PanelB, TileC, micro_kernel, tiles};
 use crate::kernels::parallel::{self, Parts, chunks_mut};
 use crate::kernels::shared::Shared;
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 use std::ops::Range;
 
@@ -41,7 +41,7 @@ struct Work<'a, T> {
 }
 
 /// `y = x * w` with tiles of M x M outputs, filters of R x R, and P = M + R - 1 points along each axis.
-pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
+pub fn convolve<T: Lanes, const M: usize, const R: usize, const P: usize>(
     g: &Geometry,
     x: &[T],
     given: Filters<'_, T>,
@@ -93,7 +93,7 @@ pub fn convolve<T: Float, const M: usize, const R: usize, const P: usize>(
 }
 
 /// A block that threads share: first rows of tiles are divided among them, then filters.
-fn shared_block<T: Float, const M: usize, const R: usize, const P: usize>(work: &Work<'_, T>, rows: Range<usize>) {
+fn shared_block<T: Lanes, const M: usize, const R: usize, const P: usize>(work: &Work<'_, T>, rows: Range<usize>) {
     let mut planes = Buffer::stale(Points::<T>::size(P * P, work.tiles, work.channels));
     let inputs = Points::by_tile(Shared::of(planes.as_mut_slice()), P * P, work.channels);
     rows.clone().each(|_, row| {
@@ -113,7 +113,7 @@ struct MapInputs<'a, T, const M: usize, const P: usize> {
     to: Points<T>,
 }
 
-impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for MapInputs<'_, T, M, P> {
+impl<T: Lanes, const M: usize, const P: usize> VectorKernel<T> for MapInputs<'_, T, M, P> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -147,7 +147,7 @@ impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for MapInputs<'_,
 /// # Safety
 /// The processor must have V's instructions, and nobody else these tiles.
 #[inline(always)]
-pub unsafe fn map_rows<T: Float, V: Vector<T>, const M: usize, const P: usize>(
+pub unsafe fn map_rows<T: Lanes, V: Vector<T>, const M: usize, const P: usize>(
     g: &Geometry,
     x: &[T],
     channels: usize,
@@ -183,7 +183,7 @@ struct Multiply<'a, T, const M: usize, const P: usize> {
     inputs: Points<T>,
 }
 
-impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Multiply<'_, T, M, P> {
+impl<T: Lanes, const M: usize, const P: usize> VectorKernel<T> for Multiply<'_, T, M, P> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {

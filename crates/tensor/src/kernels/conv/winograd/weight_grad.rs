@@ -6,11 +6,11 @@ use super::pictures::{Picture, Strip};
 use super::points::{Points, tiles as tiles_of};
 use super::product::map_rows;
 use crate::buffer::Buffer;
-use crate::element::Float;
 use crate::kernels::conv::geometry::Geometry;
 use crate::kernels::gemm::micro_kernel::{PanelA, PanelB, TileC, micro_kernel, tiles};
 use crate::kernels::parallel::{self, Parts, chunks_mut};
 use crate::kernels::shared::Shared;
+use crate::kernels::simd::Lanes;
 use crate::kernels::simd::{Vector, VectorKernel, widths, with_vectors};
 use std::ops::Range;
 
@@ -42,7 +42,7 @@ struct Work<'a, T> {
 
 /// `gw`, with tiles of M x M outputs, filters of R x R, and P = M + R - 1 points along each axis. Says whether it is precise.
 #[must_use]
-pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(
+pub fn weight_grad<T: Lanes, const M: usize, const R: usize, const P: usize>(
     g: &Geometry,
     x: &[T],
     gy: &[T],
@@ -79,7 +79,7 @@ pub fn weight_grad<T: Float, const M: usize, const R: usize, const P: usize>(
 }
 
 /// Adds all parts to the first, in their order.
-fn add_parts<T: Float>(sums: &mut [T], size: usize) {
+fn add_parts<T: Lanes>(sums: &mut [T], size: usize) {
     let (first, rest) = sums.split_at_mut(size);
     chunks_mut(first, 1 << 12).each(|i, sum| {
         for part in rest.chunks_exact(size) {
@@ -89,7 +89,7 @@ fn add_parts<T: Float>(sums: &mut [T], size: usize) {
 }
 
 /// The planes' gradients, summed over some rows of tiles; by all threads, or this one.
-fn sum_of_rows<T: Float, const M: usize, const P: usize>(work: &Work<'_, T>, rows: Range<usize>, sums: Points<T>, threads: bool) {
+fn sum_of_rows<T: Lanes, const M: usize, const P: usize>(work: &Work<'_, T>, rows: Range<usize>, sums: Points<T>, threads: bool) {
     let across = tiles_of::<M>(work.g)[1];
     let tiles = work.rows * across;
     let [mut inputs, mut gradients] =
@@ -130,7 +130,7 @@ struct Map<'a, T, const M: usize, const P: usize> {
     gradients: Points<T>,
 }
 
-impl<T: Float, const M: usize, const P: usize> VectorKernel<T> for Map<'_, T, M, P> {
+impl<T: Lanes, const M: usize, const P: usize> VectorKernel<T> for Map<'_, T, M, P> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
@@ -171,7 +171,7 @@ struct Multiply<'a, T> {
     fresh: bool,
 }
 
-impl<T: Float> VectorKernel<T> for Multiply<'_, T> {
+impl<T: Lanes> VectorKernel<T> for Multiply<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
