@@ -27,12 +27,12 @@ impl<T: Float> Layer<T> for Highway<T> {
     }
 }
 
-/// `x · e^(-x²)`, with its rule written in ops: so it has derivatives of every order.
-fn wavelet<T: Float>(x: &Var<T>) -> Var<T> {
+/// `x · e^(-(x / width)²)`, with its rule written in ops: so it has derivatives of every order. The width is an attribute.
+fn wavelet<T: Float>(x: &Var<T>, width: f64) -> Var<T> {
     let x_kept = x.clone();
-    let forward = |[x]: [&Tensor<T>; 1]| x.map(|v| v * (-v * v).exp());
-    custom_op("wavelet", [x], forward, move |p| {
-        let squares = x_kept.square();
+    let forward = |[x]: [&Tensor<T>; 1]| x * &(x / width).square().map(|v| (-v).exp());
+    custom_op(OpName::new("wavelet").with("width", width), [x], forward, move |p| {
+        let squares = (&x_kept / width).square();
         [Some(p.gy() * ((1.0 - 2.0 * &squares) * (-squares).exp()))]
     })
 }
@@ -103,7 +103,7 @@ fn main() -> Result<(), OptimError> {
 
     println!("-- An op: first and second derivatives");
     let x = Tensor::<f64>::uniform([5], -2.0, 2.0, &mut rng);
-    let report = check(|v| wavelet(&v[0]), std::slice::from_ref(&x)).expect("the rule is right, and so is its own rule");
+    let report = check(|v| wavelet(&v[0], 2.0), std::slice::from_ref(&x)).expect("the rule is right, and so is its own rule");
     println!("{report}");
 
     println!("-- A wrong rule is found; the report says where, and shows the smallest layer that still fails");

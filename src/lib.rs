@@ -75,6 +75,7 @@ pub use gradus_optim::RuleState;
 
 /// What most programs need: `use gradus::prelude::*;`
 pub mod prelude {
+    pub use gradus_autograd::{Attributes, ForwardContext, Gradients, Op, OpName, Saves, VjpContext, apply};
     pub use gradus_autograd::{Buffer, GradMode, Grads, Module, Param, UnaryRule, Var, grad, no_grad, op, op_with_output};
     pub use gradus_autograd::{FixedPointOptions, NotConverged};
     pub use gradus_autograd::{Profile, ProfileRow, Tape, TapeEntry, profile, record_function};

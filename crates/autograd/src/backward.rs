@@ -1,34 +1,21 @@
 //! Walking the tape: gradients.
 
-use crate::checkpoint::replay;
-use crate::custom::{Nodes, nodes_since};
-use crate::cut::{Cut, End, ends_under, listed};
+use crate::context::{Ending, VjpContext};
+use crate::cut::{Cut, End, listed};
+use crate::error::GradError;
 use crate::grads::{Grads, add_ends, why_missing};
-use crate::mode::{MODE, enable_grad, unrecorded};
-use crate::op::Pull;
-use crate::seeing;
-use crate::tape::{Node, Rule};
+use crate::mode::{GradMode, MODE, enable_grad, unrecorded};
+use crate::node::{Node, ends_under};
+use crate::observe::{Seen, Site, WalkEnd, show, unobserved};
+use crate::op::{Gradients, Op};
+use crate::queue::{Queue, Wanted};
+use crate::tape::nodes_since;
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Tensor};
-use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-
-/// Whether gradients are to be constants, or differentiable themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GradMode {
-    /// Constants; the fastest.
-    Plain,
-    /// Variables on the tape, for second and higher derivatives.
-    Differentiable,
-}
-
-/// Why [`grad`] has no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct GradError(pub(crate) String);
 
 /// Why `y` does not depend on `x`: where its tape ends.
 fn why_independent<T: Float>(y: &Var<T>, x: &Var<T>) -> String {
@@ -200,79 +187,6 @@ fn leading_to<T: Float>(root: &Arc<Node<T>>, targets: &BTreeMap<u64, Option<Var<
     leads
 }
 
-/// The nodes whose gradients a walk is for.
-pub(crate) enum Wanted {
-    /// All.
-    All,
-    /// Those from which a path leads to what was asked for.
-    Leading(RefCell<HashSet<u64>>),
-    /// Of a single node, the inputs of these numbers.
-    Inputs(SmallVec<[bool; 2]>),
-}
-
-impl Wanted {
-    /// The `i`-th input of `node`, if it is on the tape and its gradient is wanted.
-    #[inline]
-    pub fn input<'a, T: Float>(&self, node: &'a Node<T>, i: usize) -> Option<&'a Arc<Node<T>>> {
-        let input = node.inputs[i].as_ref()?;
-        let wanted = match self {
-            Wanted::All => true,
-            Wanted::Leading(leads) => leads.borrow().contains(&input.id),
-            Wanted::Inputs(these) => these[i],
-        };
-        wanted.then_some(input)
-    }
-
-    /// Takes in nodes that were recorded during the walk, oldest first.
-    fn extend<T: Float>(&self, new: &Nodes<'_, T>) {
-        if let Wanted::Leading(leads) = self {
-            let mut leads = leads.borrow_mut();
-            for (id, node) in new {
-                if node.inputs.iter().flatten().any(|i| leads.contains(&i.id)) {
-                    leads.insert(*id);
-                }
-            }
-        }
-    }
-}
-
-/// The nodes that a walk has reached but not passed, each with the sum of the gradients that it got so far.
-pub(crate) struct Queue<T: Float> {
-    /// The newest of all. Most nodes have one reader and are newer than all others that wait: they get no further.
-    newest: Option<(Arc<Node<T>>, Var<T>)>,
-    older: BTreeMap<u64, (Arc<Node<T>>, Var<T>)>,
-}
-
-#[compiled_once]
-impl<T: Float> Queue<T> {
-    fn pop_newest(&mut self) -> Option<(Arc<Node<T>>, Var<T>)> {
-        self.newest.take().or_else(|| self.older.pop_last().map(|(_, entry)| entry))
-    }
-
-    /// Takes out the sum that waits for the node of number `id`.
-    pub(crate) fn take(&mut self, id: u64) -> Option<Var<T>> {
-        let entry = self.newest.take_if(|(n, _)| n.id == id).or_else(|| self.older.remove(&id));
-        entry.map(|(_, sum)| sum)
-    }
-
-    fn add(&mut self, node: &Arc<Node<T>>, g: Var<T>) {
-        let newest = self.newest.as_ref().map(|(n, _)| n.id).or_else(|| self.older.last_key_value().map(|(&id, _)| id));
-        if newest.is_none_or(|newest| newest < node.id) {
-            if let Some(entry) = self.newest.replace((node.clone(), g)) {
-                self.older.insert(entry.0.id, entry);
-            }
-        } else if let Some((node, sum)) = self.newest.take_if(|(n, _)| n.id == node.id) {
-            self.newest = Some((node, sum + g));
-        } else {
-            let entry = match self.older.remove(&node.id) {
-                Some((node, sum)) => (node, sum + g),
-                None => (node.clone(), g),
-            };
-            self.older.insert(entry.0.id, entry);
-        }
-    }
-}
-
 /// Walks from `root` to older nodes, newest first, so that each gradient is complete when its node is
 /// reached. `visit` sees every complete gradient.
 fn walk<T: Float>(
@@ -282,41 +196,51 @@ fn walk<T: Float>(
     wanted: &Wanted,
     mut visit: impl FnMut(&Node<T>, &Var<T>),
 ) -> Result<(), GradError> {
-    let _end = MODE.get().seeing.is_on().then(|| seeing::WalkEnd);
-    let mut queue = Queue { newest: Some((root, seed)), older: BTreeMap::new() };
-    let mut grads = Vec::new();
+    let _end = MODE.get().observed.is_on().then_some(WalkEnd);
+    let mut queue = Queue::new(root, seed);
     while let Some((node, mut gy)) = queue.pop_newest() {
         node.run_hooks(&mut gy);
         visit(&node, &gy);
-        let rule = match &node.rule {
-            None => continue,
-            Some(Rule::Replay(segment)) => {
-                // What it records is newer than all that waits, and so comes next.
-                let root = replay(&node, segment, |new| wanted.extend(new))?;
+        let Some(op) = node.op() else { continue };
+        let waiting = (mode == GradMode::Plain).then_some(&mut queue);
+        let mut cx = VjpContext::new(gy, &node, mode, wanted, waiting);
+        let mut grads = if MODE.get().observed.is_on() { shown_rule(op, &mut cx) } else { op.vjp(&mut cx) };
+        match cx.ending {
+            Ending::Gradients => {}
+            Ending::Refused(why) => return Err(GradError(why)),
+            Ending::Resumed(root, gy) => {
+                // What it recorded is newer than all that waits, and so comes next.
                 queue.add(&root, gy);
                 continue;
             }
-            Some(rule) => rule,
-        };
-        let waiting = (mode == GradMode::Plain).then_some(&mut queue);
-        let mut pull = Pull { gy: Some(gy), node: &node, mode, wanted, waiting, refused: None };
-        if MODE.get().seeing.is_on() {
-            let gy = pull.gy().clone();
-            seeing::see_rule(&node, &gy, &mut grads, |grads| rule.pull(&mut pull, grads));
-        } else {
-            rule.pull(&mut pull, &mut grads);
         }
-        if let Some(why) = pull.refused.take() {
-            return Err(GradError(why));
-        }
-        drop(pull);
-        for (i, g) in grads.drain(..).enumerate() {
+        let grads = grads.as_mut_slice();
+        check_count(&node, grads);
+        for (i, g) in grads.iter_mut().enumerate() {
             if let Some(input) = wanted.input(&node, i) {
-                queue.add(input, checked(&node, input, g));
+                queue.add(input, checked(&node, input, g.take()));
             }
         }
     }
     Ok(())
+}
+
+/// Runs a rule before observers. What it does is its op's, and its own ops are on no line of the user's, so they are not shown.
+#[cold]
+fn shown_rule<T: Float>(op: &dyn Op<T>, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+    let (site, gy) = (Site { op: op.name(), at: cx.node.at }, cx.gy().value.clone());
+    show(|o| o.rule_begins(site));
+    let mut grads = unobserved(|| op.vjp(cx));
+    let seen: Vec<Option<&dyn Seen>> = grads.as_mut_slice().iter().map(|g| Some(&g.as_ref()?.value as &dyn Seen)).collect();
+    show(|o| o.rule_ran(site, &gy, &seen));
+    grads
+}
+
+/// That a rule gave a gradient, or `None`, for each input.
+#[inline]
+pub(crate) fn check_count<T: Float>(node: &Node<T>, grads: &[Option<Var<T>>]) {
+    let (given, wanted) = (grads.len(), node.inputs.len());
+    assert!(given == wanted, "the rule of `{}` (called at {}) gave {given} gradients for {wanted} inputs", node.name(), node.at);
 }
 
 /// The gradient that a rule gave for an input that needs one: present, and of the input's shape.
@@ -324,13 +248,15 @@ pub(crate) fn checked<T: Float>(node: &Node<T>, input: &Node<T>, g: Option<Var<T
     let Some(g) = g else {
         panic!(
             "the rule of `{}` (called at {}) gave no gradient for an input of shape {} that needs one",
-            node.name, node.at, input.shape
+            node.name(),
+            node.at,
+            input.shape
         )
     };
     assert!(
         g.shape() == &input.shape,
         "the rule of `{}` (called at {}) gave a gradient of shape {} for an input of shape {}{}",
-        node.name,
+        node.name(),
         node.at,
         g.shape(),
         input.shape,

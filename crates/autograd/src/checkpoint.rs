@@ -5,15 +5,19 @@
 //! segment again and goes on through what that records, in the same queue: gradients are added up in the very order
 //! in which they would have been without, so that they are the same bit for bit, and no hook runs twice.
 
-use crate::backward::GradError;
-use crate::custom::{Nodes, nodes_since};
-use crate::cut::ends_under;
+use crate::apply::finish;
+use crate::context::{ForwardContext, JvpContext, VjpContext};
+use crate::derivatives::push_along;
 use crate::journal::Journal;
-use crate::mode::{enable_grad, is_grad_enabled};
-use crate::samples::{Case, OpSample, draw};
-use crate::tape::{Node, Rule, next_id, record};
+use crate::mode::{MODE, enable_grad, is_grad_enabled};
+use crate::node::{Node, ends_under};
+use crate::observe::unobserved;
+use crate::op::{Gradients, Op};
+use crate::sampling::{Case, OpSample, Sampled, draw};
+use crate::tape::{next_id, nodes_since};
 use crate::var::Var;
-use gradus_tensor::{Float, Rng};
+use gradus_tensor::{Float, Rng, Tensor};
+use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -77,6 +81,43 @@ pub fn checkpoint_with_rng<T: Float>(
     record_segment(rng, move |rng| segment(&x, rng))
 }
 
+/// A segment, to be recorded anew where derivatives pass. It has no inputs of its own: what it reads, it captured.
+pub(crate) struct Segment<T: Float> {
+    again: Box<dyn Fn() -> Var<T> + Send + Sync>,
+}
+
+impl<T: Float> Op<T> for Segment<T> {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn forward(&self, _: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        (self.again)().into_value()
+    }
+
+    /// The walk goes on through what the segment records: gradients are added up in the order in which they would have been
+    /// without a checkpoint.
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        match replay(cx.node, &*self.again) {
+            Ok((y, _)) => cx.resume_at(y),
+            Err(error) => {
+                cx.refuse(error);
+                Gradients::none()
+            }
+        }
+    }
+
+    /// The tangent is carried along what the segment records.
+    fn jvp(&self, cx: &JvpContext<'_, T>) -> Option<Var<T>> {
+        let (y, within) = replay(cx.node, &*self.again).unwrap_or_else(|error| panic!("jvp: {error}"));
+        let moving = cx.inputs().iter().zip(cx.tangents).filter_map(|(x, u)| Some((x.as_ref()?.id, u.clone()?)));
+        let mut tangents: HashMap<u64, Var<T>> = moving.collect();
+        push_along(&within, &mut tangents, cx.mode);
+        let zero = || Var::constant(Tensor::zeros(cx.output_shape().clone()));
+        Some(y.id().and_then(|id| tangents.remove(&id)).unwrap_or_else(zero))
+    }
+}
+
 /// Runs a segment and puts one node on the tape for all that it recorded.
 #[track_caller]
 fn record_segment<T: Float, S: Clone + Send + Sync + 'static>(
@@ -86,54 +127,56 @@ fn record_segment<T: Float, S: Clone + Send + Sync + 'static>(
     if !is_grad_enabled() {
         return segment(state);
     }
-    let before = state.clone();
+    let (before, at) = (state.clone(), Location::caller());
     let start = next_id();
     let (y, journal) = Journal::write(|| segment(state));
     let Some(root) = y.node.as_ref().filter(|root| root.id >= start) else { return y };
     let (inner, outer) = nodes_since(root, start);
-    let (reads, ends) = (outer.into_values().map(|node| Some(node.clone())).collect(), ends_under(inner.into_values()));
-    let again = move || journal.replay(|| segment(&mut before.clone()));
+    let ends = ends_under(inner.into_values());
+    let reads: Vec<Var<T>> = outer.into_values().map(Var::place).collect();
+    let again = Box::new(move || journal.replay(|| segment(&mut before.clone())));
     // To whoever looks, the segment's own ops have shown themselves.
-    let y = record(NAME, reads, y.value.clone(), false, Rule::Replay(Box::new(again)), Location::caller());
+    let reads: Vec<&Var<T>> = reads.iter().collect();
+    let record = || finish(Segment { again }, &reads, y.value.clone(), None, MODE.get(), at);
+    let y = unobserved(record);
     if let Some(node) = y.node.as_ref().filter(|_| !ends.is_empty()) {
         let _ = node.extras().ends.set(ends);
     }
     y
 }
 
-/// Records the segment of a checkpoint's node anew: its result's node. `see` is shown all that was recorded.
-pub(crate) fn replay<T: Float>(
-    node: &Node<T>,
-    segment: &dyn Fn() -> Var<T>,
-    see: impl FnOnce(&Nodes<'_, T>),
-) -> Result<Arc<Node<T>>, GradError> {
+/// The result of a segment, and the nodes that it recorded, oldest first.
+type Replayed<T> = (Var<T>, Vec<Arc<Node<T>>>);
+
+/// Records the segment of a checkpoint's node anew; an error says how it differs from the first time.
+fn replay<T: Float>(node: &Node<T>, segment: &dyn Fn() -> Var<T>) -> Result<Replayed<T>, String> {
     let start = next_id();
     let y = enable_grad(segment);
     let differs = |how: String| {
         let at = node.at;
-        GradError(format!(
-            "the segment of the checkpoint at {at} {how} when it was run again; it must compute the same each time"
-        ))
+        format!("the segment of the checkpoint at {at} {how} when it was run again; it must compute the same each time")
     };
     if y.shape() != &node.shape {
         return Err(differs(format!("gave shape {} instead of {}", y.shape(), node.shape)));
     }
-    let Some(root) = y.node.filter(|root| root.id >= start) else { return Err(differs("recorded nothing".into())) };
-    let (inner, outer) = nodes_since(&root, start);
+    let Some(root) = y.node.as_ref().filter(|root| root.id >= start) else { return Err(differs("recorded nothing".into())) };
+    let (inner, outer) = nodes_since(root, start);
     if !outer.keys().copied().eq(node.inputs.iter().flatten().map(|i| i.id)) {
         return Err(differs("read other variables".into()));
     }
-    see(&inner);
-    Ok(root)
+    let within = inner.into_values().cloned().collect();
+    Ok((y, within))
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![OpSample::new(NAME, |rng| {
-        let x = draw::tensor(rng, -2.0..2.0);
-        let w = draw::of_shape(rng, x.shape().clone());
-        Case::new([x, w], |v| {
-            let w = v[1].clone();
-            checkpoint(move |x| (x * &w).tanh() * x + &w, &v[0])
-        })
-    })]
+impl<T: Float> Sampled<T> for Segment<T> {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new(NAME, |rng| {
+            let x = draw::tensor(rng, -2.0..2.0);
+            let w = draw::of_shape(rng, x.shape().clone());
+            Case::new([x, w], |v| {
+                let w = v[1].clone();
+                checkpoint(move |x| (x * &w).tanh() * x + &w, &v[0])
+            })
+        })]
+    }
 }

@@ -1,17 +1,138 @@
-//! Rules of one's own: a whole computation under one rule, and rules that can be differentiated only once.
+//! Custom ops and rules by closures: short forms of [`Op`], and rules that can be differentiated only once.
 
-use crate::mode::{is_grad_enabled, unrecorded};
-use crate::op::{Pull, op, op_with_output};
-use crate::tape::{Node, next_id};
+use crate::apply::finish;
+use crate::attributes::{Attribute, Attributes};
+use crate::closed::{UNLISTED, closed_but_for};
+use crate::context::{ForwardContext, VjpContext};
+use crate::mode::{MODE, unrecorded};
+use crate::op::{Gradients, Op, Saves};
+use crate::tape::{next_id, nodes_since};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::array::from_fn;
+use std::panic::Location;
+
+/// An op's name, and its attributes if it has any: what the short forms are called with.
+///
+/// ```
+/// use gradus_autograd::{OpName, Var, op};
+/// /// `rate · x`, by a value that is there already.
+/// fn leaky(x: &Var<f64>, rate: f64) -> Var<f64> {
+///     op(OpName::new("leaky").with("rate", rate), [x], x.value() * rate, move |p| [Some(p.gy() * rate)])
+/// }
+/// let y = leaky(&Var::leaf([2.0].into()), 0.5);
+/// assert_eq!(y.op().unwrap().attributes().to_string(), "rate=0.5");
+/// ```
+#[derive(Clone, Debug)]
+pub struct OpName {
+    name: &'static str,
+    attributes: Attributes,
+}
+
+impl OpName {
+    /// The name of an op without attributes.
+    pub fn new(name: &'static str) -> Self {
+        Self { name, attributes: Attributes::new() }
+    }
+
+    /// With one attribute more.
+    #[must_use]
+    pub fn with(self, name: &'static str, value: impl Into<Attribute>) -> Self {
+        Self { attributes: self.attributes.with(name, value), ..self }
+    }
+}
+
+impl From<&'static str> for OpName {
+    fn from(name: &'static str) -> Self {
+        Self::new(name)
+    }
+}
+
+/// An op of `N` inputs whose value is there already, with the rule of a closure.
+struct Finished<F, const N: usize> {
+    name: OpName,
+    saves: Saves,
+    rule: F,
+}
+
+impl<T: Float, F, const N: usize> Op<T> for Finished<F, N>
+where
+    F: Fn(&mut VjpContext<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+{
+    fn name(&self) -> &'static str {
+        self.name.name
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.name.attributes.clone()
+    }
+
+    fn saves(&self) -> Saves {
+        self.saves
+    }
+
+    fn forward(&self, _: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        panic!("`{}` was recorded with a finished value, and cannot compute it again; implement `Op` for that", self.name.name)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        (self.rule)(cx).into()
+    }
+}
+
+/// Records an operation: `y` computed from `inputs`, with its rule. The short form of [`Op`] and [`apply`](crate::apply), for an op
+/// without attributes whose value is there already.
+///
+/// The rule turns the gradient of the result ([`VjpContext::gy`]) into a gradient for each input, each of its
+/// input's shape. Written with ops on [`Var`]s, it is differentiable again, to any order.
+///
+/// **The value must depend on nothing on the tape but `inputs`.** It is handed over finished, and nobody can see what it was
+/// computed from: in `op("f", [&x], x.value() * w.value(), ..)`, `w` gets no gradient through `f`, and no error says so.
+/// [`custom_op`] computes the value from its inputs and refuses any other variable: prefer it, and keep `op` for a
+/// value that is there already. The gradient checker finds a parameter or an argument that is read so, as its gradient is not the
+/// difference quotient.
+///
+/// When no input is on the tape, or inside [`no_grad`](crate::no_grad), the result is a constant and the rule is dropped.
+///
+/// ```
+/// use gradus_autograd::{Var, op};
+/// use gradus_tensor::Float;
+/// /// Rounds on the way forward, passes the gradient straight through.
+/// pub fn round_ste<T: Float>(x: &Var<T>) -> Var<T> {
+///     op("round_ste", [x], x.value().round(), |p| [Some(p.gy().clone())])
+/// }
+/// let x = Var::leaf([0.6f32].into());
+/// let y = round_ste(&x);
+/// assert_eq!(y.item(), 1.0);
+/// assert_eq!(y.backward()[&x].item(), 1.0);
+/// ```
+#[track_caller]
+#[inline]
+pub fn op<T: Float, const N: usize>(
+    name: impl Into<OpName>,
+    inputs: [&Var<T>; N],
+    y: Tensor<T>,
+    rule: impl Fn(&mut VjpContext<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+) -> Var<T> {
+    finish(Finished { name: name.into(), saves: Saves::NOTHING, rule }, &inputs, y, None, MODE.get(), Location::caller())
+}
+
+/// As [`op`], for a rule that reads the op's own result through [`VjpContext::y`]. Capturing the result in the
+/// rule instead would make it a constant to second derivatives.
+#[track_caller]
+#[inline]
+pub fn op_with_output<T: Float, const N: usize>(
+    name: impl Into<OpName>,
+    inputs: [&Var<T>; N],
+    y: Tensor<T>,
+    rule: impl Fn(&mut VjpContext<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+) -> Var<T> {
+    finish(Finished { name: name.into(), saves: Saves::OUTPUT, rule }, &inputs, y, None, MODE.get(), Location::caller())
+}
 
 /// Records a custom operation: the value that `forward` computes from the inputs' values, with its rule.
 ///
-/// The rule turns the gradient of the result ([`Pull::gy`]) into one for each input, each of its input's shape, as that of an
+/// The rule turns the gradient of the result ([`VjpContext::gy`]) into one for each input, each of its input's shape, as that of an
 /// [`op`] does. Written in ops on [`Var`]s, it is differentiable again, to any order.
 ///
 /// ```
@@ -42,77 +163,55 @@ use std::sync::Arc;
 #[doc(alias("autograd.Function", "custom_gradient"))]
 #[track_caller]
 pub fn custom_op<T: Float, const N: usize>(
-    name: &'static str,
+    name: impl Into<OpName>,
     inputs: [&Var<T>; N],
     forward: impl FnOnce([&Tensor<T>; N]) -> Tensor<T>,
-    pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+    rule: impl Fn(&mut VjpContext<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
-    let y = closed(name, &inputs, || forward(inputs.map(|x| &x.value)));
-    op(name, inputs, y, pullback)
+    let name = name.into();
+    let y = closed_but_for(name.name, inputs.iter().map(|x| x.id()), || forward(inputs.map(|x| &x.value)));
+    op(name, inputs, y, rule)
 }
 
-thread_local! {
-    /// Inside the forward pass of a custom op, the number of the first node that belongs to it; else 0. What is older may not be
-    /// read.
-    static CLOSED: Cell<u64> = const { Cell::new(0) };
-    /// That op's name, and the nodes of its inputs.
-    static OPEN: RefCell<(&'static str, Vec<u64>)> = const { RefCell::new(("", Vec::new())) };
+/// A computation of `N` inputs under the rule of a closure.
+struct UnderRule<F, const N: usize> {
+    name: OpName,
+    rule: F,
 }
 
-/// Runs the forward pass of an op that may read `inputs` and what it makes itself.
-fn closed<T: Float, R>(name: &'static str, inputs: &[&Var<T>], forward: impl FnOnce() -> R) -> R {
-    struct Restore(u64, (&'static str, Vec<u64>));
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            CLOSED.set(self.0);
-            OPEN.replace(std::mem::take(&mut self.1));
-        }
+impl<T: Float, F, const N: usize> Op<T> for UnderRule<F, N>
+where
+    F: Fn(&mut VjpContext<'_, T>, [&Var<T>; N]) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+{
+    fn name(&self) -> &'static str {
+        self.name.name
     }
-    if !is_grad_enabled() {
-        // No gradient is recorded, and none is lost.
-        return forward();
-    }
-    let open = (name, inputs.iter().filter_map(|x| x.id()).collect());
-    let _restore = Restore(CLOSED.replace(next_id()), OPEN.replace(open));
-    forward()
-}
 
-/// The value of `x` is read: not inside an op that would lose its gradient.
-#[inline]
-#[track_caller]
-pub(crate) fn reads<T: Float>(x: &Var<T>) {
-    let closed = CLOSED.get();
-    if closed != 0
-        && let Some(node) = &x.node
-        && node.id < closed
-    {
-        refuse_unlisted(node);
+    fn attributes(&self) -> Attributes {
+        self.name.attributes.clone()
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::ALL_INPUTS.and_output()
+    }
+
+    fn forward(&self, _: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        panic!("`{}` was recorded with a finished value, and cannot compute it again; implement `Op` for that", self.name.name)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let inputs: [Var<T>; N] = from_fn(|i| cx.input(i));
+        (self.rule)(cx, inputs.each_ref()).into()
     }
 }
-
-#[cold]
-#[track_caller]
-fn refuse_unlisted<T: Float>(node: &Node<T>) {
-    let (name, listed) = OPEN.with_borrow(|(name, inputs)| (*name, inputs.contains(&node.id)));
-    assert!(
-        listed,
-        "`{name}` at {}: {UNLISTED}: `{}` of shape {} made at {}; make it an input, or detach() it",
-        std::panic::Location::caller(),
-        node.name,
-        node.shape,
-        node.at
-    );
-}
-
-const UNLISTED: &str = "the forward pass reads a variable that is not among its inputs, whose gradient would be lost";
 
 /// Gives a computation a rule of its own, in place of the rules of the ops that it is made of: for gradients that are
 /// cheaper, more stable or other than what automatic differentiation finds (`jax.custom_vjp`,
 /// `torch.autograd.Function`, `tf.custom_gradient`).
 ///
 /// `forward` is run once, on constants, so that nothing of it is recorded. `pullback` turns the gradient of the result
-/// ([`Pull::gy`]) into one for each input, each of its input's shape; it is handed the inputs, and reads the result from
-/// [`Pull::y`]. Written in ops on these, it is differentiable again, to any order. Inputs and result are kept until the
+/// ([`VjpContext::gy`]) into one for each input, each of its input's shape; it is handed the inputs, and reads the result from
+/// [`VjpContext::y`]. Written in ops on these, it is differentiable again, to any order. Inputs and result are kept until the
 /// tape is freed; a rule that needs less of them takes less memory as an [`op`].
 ///
 /// ```
@@ -134,17 +233,16 @@ const UNLISTED: &str = "the forward pass reads a variable that is not among its 
 /// When `forward` reads a variable on the tape that is not among `inputs`: its gradient would be lost.
 #[track_caller]
 pub fn custom_vjp<T: Float, const N: usize>(
-    name: &'static str,
+    name: impl Into<OpName>,
     inputs: [&Var<T>; N],
     forward: impl FnOnce([&Var<T>; N]) -> Var<T>,
-    pullback: impl Fn(&mut Pull<'_, T>, [&Var<T>; N]) -> [Option<Var<T>>; N] + Send + Sync + 'static,
+    rule: impl Fn(&mut VjpContext<'_, T>, [&Var<T>; N]) -> [Option<Var<T>>; N] + Send + Sync + 'static,
 ) -> Var<T> {
-    let start = next_id();
+    let (name, start) = (name.into(), next_id());
     let constants = inputs.map(Var::untracked);
-    let y = closed(name, &inputs, || forward(constants.each_ref()));
-    check_closed(&format!("custom_vjp of `{name}`"), &y, start);
-    let kept = inputs.map(Var::clone);
-    op_with_output(name, inputs, y.into_value(), move |p| pullback(p, kept.each_ref()))
+    let y = closed_but_for(name.name, inputs.iter().map(|x| x.id()), || forward(constants.each_ref()));
+    check_closed(&format!("custom_vjp of `{}`", name.name), &y, start);
+    finish(UnderRule { name, rule }, &inputs, y.into_value(), None, MODE.get(), Location::caller())
 }
 
 /// That what was computed since node `start` from constants is a constant. Recording is on, but of constants there is
@@ -153,36 +251,14 @@ pub fn custom_vjp<T: Float, const N: usize>(
 pub(crate) fn check_closed<T: Float>(name: &str, y: &Var<T>, start: u64) {
     let Some(root) = &y.node else { return };
     let (_, outer) = nodes_since(root, start);
-    let found = outer.last_key_value().map_or_else(String::new, |(_, n)| format!(": `{}` made at {}", n.name, n.at));
+    let found = outer.last_key_value().map_or_else(String::new, |(_, n)| format!(": `{}` made at {}", n.name(), n.at));
     panic!("{name}: {UNLISTED}{found}; make it an input, or detach() it");
-}
-
-/// Nodes by their numbers.
-pub(crate) type Nodes<'a, T> = BTreeMap<u64, &'a Arc<Node<T>>>;
-
-/// The recorded nodes under `root` that were made from number `start` on, and the older ones that these were made of.
-pub(crate) fn nodes_since<T: Float>(root: &Arc<Node<T>>, start: u64) -> (Nodes<'_, T>, Nodes<'_, T>) {
-    let (mut inner, mut outer) = (Nodes::new(), Nodes::new());
-    let mut stack = vec![root];
-    while let Some(node) = stack.pop() {
-        if node.id < start {
-            outer.insert(node.id, node);
-        } else if inner.insert(node.id, node).is_none() {
-            stack.extend(node.inputs.iter().flatten());
-        }
-    }
-    (inner, outer)
-}
-
-/// A variable that stands for a place on the tape, where no value is read.
-fn place<T: Float>(node: &Arc<Node<T>>) -> Var<T> {
-    Var::on_tape(Tensor::from_vec(vec![], [0]), node.clone())
 }
 
 /// Recorded behind a gradient that must not be differentiated. It has no derivative that samples could check.
 const ONCE_DIFFERENTIABLE: &str = "once_differentiable";
 
-impl<T: Float> Pull<'_, T> {
+impl<T: Float> VjpContext<'_, T> {
     /// For a rule that is not written in differentiable ops: runs it with recording off, and makes a second derivative
     /// through it an error, where it would otherwise be a silent zero (`torch.autograd.function.once_differentiable`).
     ///
@@ -211,10 +287,11 @@ impl<T: Float> Pull<'_, T> {
         }
         let why = format!(
             "the gradient of `{}` (called at {}) cannot be differentiated again: its rule is once_differentiable",
-            self.node.name, self.node.at
+            self.node.name(),
+            self.node.at
         );
         // The op itself stands for its inputs: the gradient depends on them even where `gy` is a constant.
-        let of = place(self.node);
+        let of = Var::place(self.node);
         for g in grads.as_mut().iter_mut().flatten() {
             let why = why.clone();
             *g = op(ONCE_DIFFERENTIABLE, [&of, self.gy()], g.value().clone(), move |p| {
@@ -223,10 +300,5 @@ impl<T: Float> Pull<'_, T> {
             });
         }
         grads
-    }
-
-    /// Says that there is no gradient to give; what the rule then returns is not read.
-    pub(crate) fn refuse(&mut self, why: String) {
-        self.refused = Some(why);
     }
 }

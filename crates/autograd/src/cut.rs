@@ -1,14 +1,11 @@
 //! Why a constant is a constant: where the tape ended, for messages.
 
-use crate::tape::Node;
-use crate::var::Var;
-use gradus_tensor::Float;
 use std::cell::Cell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::panic::Location;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex};
 
 /// What ended a tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +20,7 @@ pub(crate) enum End {
 
 /// Where the tape ended that a constant was cut from, as a number in the list of all such places; none for a constant that never
 /// was on a tape.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cut(Option<NonZeroU32>);
 
 /// A line of the program. Lines are compared by their addresses, which differ in what differs.
@@ -102,23 +99,6 @@ impl fmt::Display for Cut {
             End::Step => write!(f, "a step function at {at}, which is a constant to derivatives"),
         }
     }
-}
-
-/// The places where the tapes of an op's constant operands ended, each once.
-pub(crate) fn ends_of<T: Float>(inputs: &[&Var<T>]) -> Vec<Cut> {
-    let mut ends = Vec::new();
-    for cut in inputs.iter().map(|x| x.cut).filter(|cut| cut.is_some()) {
-        if !ends.contains(&cut) {
-            ends.push(cut);
-        }
-    }
-    ends
-}
-
-/// The places where tapes under these nodes ended.
-pub(crate) fn ends_under<'a, T: Float>(nodes: impl IntoIterator<Item = &'a Arc<Node<T>>>) -> Vec<Cut> {
-    let numbers: BTreeSet<u32> = nodes.into_iter().flat_map(|node| node.ends()).filter_map(|cut| cut.number()).collect();
-    numbers.into_iter().map(|number| Cut(NonZeroU32::new(number))).collect()
 }
 
 /// A list of ends takes this much room in a message.

@@ -1,10 +1,13 @@
 //! Functions given by an equation: the fixed point of a map, and its derivatives by the implicit function theorem.
 
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
 use crate::custom::check_closed;
 use crate::derivatives::{Vars, vjp};
 use crate::mode::no_grad;
-use crate::op::op_of_many_with_output;
-use crate::samples::{Case, OpSample, draw};
+use crate::op::{Gradients, Op, Saves};
+use crate::ops::listed::apply_with;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::tape::next_id;
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
@@ -107,7 +110,7 @@ pub fn fixed_point<X: Vars + Send + Sync + 'static>(
         y.into_value()
     };
     let z = iterate(step, start.clone(), options)?;
-    Ok(implicit(f, z, x.as_vars(), options))
+    Ok(implicit(f, z, x.as_vars(), start, options))
 }
 
 /// Iterates `step` until it moves no more.
@@ -140,47 +143,87 @@ fn size<T: Float>(t: &Tensor<T>) -> f64 {
     t.to_vec().into_iter().map(|v| v.abs().to_f64()).fold(0.0, |m, v| if v > m || v.is_nan() { v } else { m })
 }
 
-/// The fixed point `z` of `f`, found before, as an op of `x`.
+/// The fixed point `z` of `f`, found before from `start`, as an op of `x`.
 #[track_caller]
-fn implicit<T: Float>(f: Map<T>, z: Tensor<T>, x: &[Var<T>], options: FixedPointOptions) -> Var<T> {
-    let kept = x.to_vec();
-    op_of_many_with_output("fixed_point", &x.iter().collect::<Vec<_>>(), z, move |p| {
-        let point: Vec<Var<T>> = [p.y()].into_iter().chain(kept.iter().cloned()).collect();
+fn implicit<T: Float>(f: Map<T>, z: Tensor<T>, x: &[Var<T>], start: &Tensor<T>, options: FixedPointOptions) -> Var<T> {
+    let start = Var::constant(start.clone());
+    let inputs: Vec<&Var<T>> = x.iter().chain([&start]).collect();
+    apply_with(FixedPoint { f, variables: x.len(), options }, &inputs, z)
+}
+
+/// The fixed point of a map of so many variables. The last input is where the iteration starts; the point does not depend on it.
+pub(crate) struct FixedPoint<T: Float> {
+    f: Map<T>,
+    variables: usize,
+    options: FixedPointOptions,
+}
+
+impl<T: Float> Op<T> for FixedPoint<T> {
+    fn name(&self) -> &'static str {
+        "fixed_point"
+    }
+
+    fn attributes(&self) -> Attributes {
+        let FixedPointOptions { tolerance, max_iterations } = self.options;
+        Attributes::new().with_some("tolerance", tolerance).with("max_iterations", max_iterations)
+    }
+
+    fn saves(&self) -> Saves {
+        // The start, an input too, is not needed again.
+        let variables: Vec<usize> = (0..self.variables).collect();
+        if self.variables < 63 { Saves::inputs(&variables).and_output() } else { Saves::ALL_INPUTS.and_output() }
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        if let Some(z) = cx.take_found() {
+            return z;
+        }
+        let x: Vec<Var<T>> = (0..self.variables).map(|i| Var::constant(cx.input(i).clone())).collect();
+        let step = |z: &Tensor<T>| (self.f)(&Var::constant(z.clone()), &x).into_value();
+        iterate(step, cx.input(self.variables).clone(), self.options).unwrap_or_else(|error| panic!("fixed_point: {error}"))
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let Self { f, options, .. } = self;
+        let point: Vec<Var<T>> = [cx.y()].into_iter().chain((0..self.variables).map(|i| cx.input(i))).collect();
         let (_, pullback) = vjp(|v: &Vec<Var<T>>| f(&v[0], &v[1..]), &point);
-        let step = |w: &Tensor<T>| no_grad(|| p.gy().value() + pullback(&Var::constant(w.clone()))[0].value());
-        let w = match iterate(step, p.gy().value().clone(), options) {
-            Ok(w) if p.is_differentiable() => {
+        let step = |w: &Tensor<T>| no_grad(|| cx.gy().value() + pullback(&Var::constant(w.clone()))[0].value());
+        let w = match iterate(step, cx.gy().value().clone(), *options) {
+            Ok(w) if cx.is_differentiable() => {
                 // As a fixed point itself it depends on `dz`, `z` and `x`, and is differentiated like any other.
                 let f = f.clone();
-                let of: Vec<Var<T>> = [p.gy().clone()].into_iter().chain(point).collect();
+                let of: Vec<Var<T>> = [cx.gy().clone()].into_iter().chain(point).collect();
                 let adjoint: Map<T> = Arc::new(move |w, v| {
                     let (_, pullback) = vjp(|v: &Vec<Var<T>>| f(&v[0], &v[1..]), &v[1..].to_vec());
                     &v[0] + &pullback(w)[0]
                 });
-                implicit(adjoint, w, &of, options)
+                implicit(adjoint, w, &of, cx.gy().value(), *options)
             }
             Ok(w) => Var::constant(w),
             Err(error) => {
-                p.refuse(format!("the gradient of `fixed_point`: {error}"));
-                return vec![None; kept.len()];
+                cx.refuse(format!("the gradient of `fixed_point`: {error}"));
+                return vec![None; cx.len()].into();
             }
         };
-        pullback(&w).into_iter().skip(1).map(Some).collect()
-    })
+        // None for the start.
+        pullback(&w).into_iter().skip(1).map(Some).chain([None]).collect()
+    }
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    // Contracts to a quarter or less, mixes elements, and is symmetric in nothing.
-    fn map<T: Float>(z: &Var<T>, [a, b]: &[Var<T>; 2]) -> Var<T> {
-        a.matmul(z).tanh() * 0.125 + b
+impl<T: Float> Sampled<T> for FixedPoint<T> {
+    fn samples() -> Vec<OpSample<T>> {
+        // Contracts to a quarter or less, mixes elements, and is symmetric in nothing.
+        fn map<T: Float>(z: &Var<T>, [a, b]: &[Var<T>; 2]) -> Var<T> {
+            a.matmul(z).tanh() * 0.125 + b
+        }
+        vec![OpSample::new("fixed_point", |rng| {
+            let (n, columns) = (1 + rng.below(2), 1 + rng.below(2));
+            let (a, b) = (Tensor::uniform([n, n], -1.0, 1.0, rng), draw::of_shape(rng, [n, columns]));
+            Case::new([a, b], move |v| {
+                let options = FixedPointOptions { tolerance: Some(4.0 * T::EPSILON.to_f64()), ..Default::default() };
+                let z = fixed_point(map, &Tensor::zeros([n, columns]), &[v[0].clone(), v[1].clone()], options);
+                z.expect("the map contracts")
+            })
+        })]
     }
-    vec![OpSample::new("fixed_point", |rng| {
-        let (n, columns) = (1 + rng.below(2), 1 + rng.below(2));
-        let (a, b) = (Tensor::uniform([n, n], -1.0, 1.0, rng), draw::of_shape(rng, [n, columns]));
-        Case::new([a, b], move |v| {
-            let options = FixedPointOptions { tolerance: Some(4.0 * T::EPSILON.to_f64()), ..Default::default() };
-            let z = fixed_point(map, &Tensor::zeros([n, columns]), &[v[0].clone(), v[1].clone()], options);
-            z.expect("the map contracts")
-        })
-    })]
 }

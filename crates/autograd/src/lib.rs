@@ -1,7 +1,7 @@
 //! Reverse-mode automatic differentiation: variables, the tape, the ops and their rules.
 //!
 //! Every rule is written in the ops that users write, so every derivative can be differentiated again, to
-//! any order; and the built-in ops reach the tape through the same public [`op`] as yours.
+//! any order; and the built-in ops reach the tape through the same public [`Op`] and [`apply`] as yours.
 //!
 //! ```
 //! use gradus_autograd::Var;
@@ -10,47 +10,66 @@
 //! let grads = loss.backward();
 //! assert_eq!(*grads[&w].shape(), [2, 2]);
 //! ```
-#![forbid(unsafe_code)]
+// Not forbidden, for the macro that makes a `SmallBox` of a trait object allows what it does itself.
+#![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+mod apply;
+mod attributes;
 mod backward;
 mod calculus;
 mod checkpoint;
+mod closed;
+mod context;
 mod custom;
 mod cut;
 mod derivatives;
 mod dual;
+mod error;
 mod fixed_point;
 mod functional;
 mod grads;
 mod journal;
 mod mode;
 mod module;
+mod node;
+mod observe;
 mod op;
 mod ops;
 mod param;
 mod path;
-pub mod samples;
+mod queue;
+mod sampling;
 mod seeing;
 mod tape;
 mod var;
 
-pub use backward::{GradError, GradMode, grad, grad_with};
+/// The list of ops, and sample inputs for every op on it.
+pub mod samples {
+    pub use crate::ops::{listed_ops, op_samples};
+    pub use crate::sampling::{Case, Described, ListedOp, OpSample, Sampled, draw};
+}
+
+pub use apply::{apply, apply_aux, apply_owned, apply_with, evaluate};
+pub use attributes::{Attribute, Attributes};
+pub use backward::{grad, grad_with};
 pub use calculus::{Calculus, Val};
 pub use checkpoint::{checkpoint, checkpoint_with_rng};
-pub use custom::{custom_op, custom_vjp};
+pub use context::{ForwardContext, JvpContext, VjpContext};
+pub use custom::{OpName, custom_op, custom_vjp, op, op_with_output};
 pub use derivatives::{
-    Push, Vars, directional_derivative, gauss_newton_product, hessian, hvp, jacfwd, jacobian, jacrev, jvp, nth_derivative,
+    Vars, directional_derivative, gauss_newton_product, hessian, hvp, jacfwd, jacobian, jacrev, jvp, nth_derivative,
     per_example_grads, value_and_grad, vjp,
 };
 pub use dual::Dual;
+pub use error::GradError;
 pub use fixed_point::{FixedPointOptions, NotConverged, fixed_point};
 pub use functional::functional_call;
 pub use grads::Grads;
 pub use journal::is_checkpointing;
-pub use mode::{enable_grad, is_grad_enabled, no_grad, set_grad_enabled};
+pub use mode::{GradMode, enable_grad, is_grad_enabled, no_grad, set_grad_enabled};
 pub use module::{Module, StateDictError, Visitor};
-pub use op::{Pull, op, op_of_many, op_of_many_with_output, op_with_output};
+pub use op::{Gradients, Op, OpKind, Saves};
 pub use ops::{UnaryRule, check_ctc};
 pub use param::{Buffer, Param};
 pub use path::{Path, path_matches};

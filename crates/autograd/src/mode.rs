@@ -1,8 +1,37 @@
-//! Whether a thread records its ops, and who looks at them.
+//! Whether a thread records its ops, and whether anybody looks at them.
 
 use crate::cut::{Cut, End};
-use crate::seeing::Seeing;
 use std::cell::Cell;
+
+/// Whether gradients are to be constants, or differentiable themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GradMode {
+    /// Constants; the fastest.
+    Plain,
+    /// Variables on the tape, for second and higher derivatives.
+    Differentiable,
+}
+
+/// What a thread's mode knows of its observers: one test says whether there are any.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Observed {
+    No,
+    Ops,
+    /// With their operands' values.
+    Values,
+}
+
+impl Observed {
+    #[inline]
+    pub fn is_on(self) -> bool {
+        self != Self::No
+    }
+
+    #[inline]
+    pub fn reads_values(self) -> bool {
+        self == Self::Values
+    }
+}
 
 /// What this thread does with its ops.
 #[derive(Clone, Copy)]
@@ -10,12 +39,14 @@ pub(crate) struct Mode {
     pub recording: bool,
     /// Where recording was switched off.
     pub cut: Cut,
-    /// Who looks at them.
-    pub seeing: Seeing,
+    /// Whether anybody looks at them.
+    pub observed: Observed,
+    /// Whether the forward pass of an op runs that may not read every variable (`closed.rs`).
+    pub closed: bool,
 }
 
 thread_local! {
-    pub(crate) static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, cut: Cut::NONE, seeing: Seeing::NOBODY }) };
+    pub(crate) static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, cut: Cut::NONE, observed: Observed::No, closed: false }) };
 }
 
 /// Whether operations of this thread are recorded.

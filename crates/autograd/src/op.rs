@@ -1,274 +1,232 @@
-//! Recording an op: the one way onto the tape, and what a rule is given on the way back.
+//! Operations as values: one trait says everything about an op.
 
-use crate::backward::{GradMode, Queue, Wanted};
-use crate::cut::{Cut, ends_of};
-use crate::mode::MODE;
-use crate::seeing;
-use crate::tape::{Factor, Inputs, Node, Rule, nodes_of, record};
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, JvpContext, VjpContext};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
-use std::panic::Location;
-use std::sync::Arc;
+use std::any::Any;
 
-/// What a rule is given: the gradient of the result, and what else it may read.
-pub struct Pull<'a, T: Float> {
-    pub(crate) gy: Option<Var<T>>,
-    pub(crate) node: &'a Arc<Node<T>>,
-    pub(crate) mode: GradMode,
-    pub(crate) wanted: &'a Wanted,
-    /// The sums so far, in a walk for plain gradients.
-    pub(crate) waiting: Option<&'a mut Queue<T>>,
-    /// Why the rule has no gradient to give: `grad` returns it as an error.
-    pub(crate) refused: Option<String>,
-}
-
-const TAKEN: &str = "the rule took the gradient by `take_gy` before";
-
-impl<T: Float> Pull<'_, T> {
-    /// The gradient with respect to the op's result; of the result's shape.
-    #[inline]
-    pub fn gy(&self) -> &Var<T> {
-        self.gy.as_ref().expect(TAKEN)
-    }
-
-    /// As [`gy`](Self::gy), handed over: an op that takes it by value may write into its buffer.
-    ///
-    /// # Panics
-    /// The second time; and [`gy`](Self::gy) panics after it.
-    #[inline]
-    pub fn take_gy(&mut self) -> Var<T> {
-        self.gy.take().expect(TAKEN)
-    }
-
-    /// The gradient that input `i` has got so far from ops recorded later, handed over; the rule must then give the sum of it
-    /// and its own. For an op that reads a part of its input: many of them, as the steps of a sequence, add their parts to one
-    /// gradient in place, where each would otherwise be filled up with zeros to the input's size and added whole.
-    ///
-    /// `None` when there is none yet, or the gradient must be differentiable: the rule then gives its own gradient alone.
-    ///
-    /// ```
-    /// use gradus_autograd::{Var, op};
-    /// use gradus_tensor::{Float, Tensor};
-    /// /// The element at `i` of a vector.
-    /// fn pick<T: Float>(x: &Var<T>, i: usize) -> Var<T> {
-    ///     let n = x.shape()[0];
-    ///     op("pick", [x], x.value().slice(0, i..=i), move |p| match p.take_sum(0) {
-    ///         Some(sum) => [Some(sum.into_value().slice_add(0, i, 1, p.gy().value()).into())],
-    ///         None => [Some(p.gy().pad_step(0, n, i, 1))],
-    ///     })
-    /// }
-    /// let x = Var::leaf([1.0f64, 2.0, 3.0].into());
-    /// let y = pick(&x, 0) * pick(&x, 2) + pick(&x, 2);
-    /// assert_eq!(y.backward()[&x].to_vec(), [3.0, 0.0, 2.0]);
-    /// ```
-    pub fn take_sum(&mut self, i: usize) -> Option<Var<T>> {
-        let input = self.wanted.input(self.node, i)?;
-        self.waiting.as_mut()?.take(input.id)
-    }
-
-    /// The op's result, for ops made by [`op_with_output`].
-    ///
-    /// # Panics
-    /// When the op was made by [`op`], which does not keep it.
-    pub fn y(&self) -> Var<T> {
-        self.node.output_var(self.mode)
-    }
-
-    /// The op's result as a variable, for a rule that has its value already and so need not have it kept.
-    pub(crate) fn y_of_value(&self, value: Tensor<T>) -> Var<T> {
-        Var { value, node: self.is_differentiable().then(|| self.node.clone()), cut: Cut::NONE }
-    }
-
-    /// Whether input `i` wants a gradient; a rule may skip the work for one that does not.
-    #[inline]
-    pub fn needs(&self, i: usize) -> bool {
-        self.wanted.input(self.node, i).is_some()
-    }
-
-    /// Whether the gradients must be differentiable themselves. A rule may take a fused short cut on plain
-    /// tensors when they need not; it must then give the same values.
-    #[inline]
-    pub fn is_differentiable(&self) -> bool {
-        self.mode == GradMode::Differentiable
-    }
-}
-
-/// Records an operation: `y` computed from `inputs`, with its rule. This is the one way onto the tape,
-/// for the ops of Gradus and for yours.
+/// A differentiable operation: what it computes, and how derivatives pass it.
 ///
-/// The rule turns the gradient of the result ([`Pull::gy`]) into a gradient for each input, each of its
-/// input's shape. Written with ops on [`Var`]s, it is differentiable again, to any order.
-///
-/// **The value must depend on nothing on the tape but `inputs`.** It is handed over finished, and nobody can see what it was
-/// computed from: in `op("f", [&x], x.value() * w.value(), ..)`, `w` gets no gradient through `f`, and no error says so.
-/// [`custom_op`](crate::custom_op) computes the value from its inputs and refuses any other variable: prefer it, and keep `op` for a
-/// value that is there already. The gradient checker finds a parameter or an argument that is read so, as its gradient is not the
-/// difference quotient.
-///
-/// When no input is on the tape, or inside [`no_grad`](crate::no_grad), the result is a constant and the rule is dropped.
+/// A value of a type that implements this is one op with its attributes: `Conv2d { stride, padding, .. }`. [`apply`](crate::apply)
+/// computes its value and records it. The ops of Gradus implement it as yours do; [`op`](crate::op) is a short form for an op without
+/// attributes whose value is there already.
 ///
 /// ```
-/// use gradus_autograd::{Var, op};
-/// use gradus_tensor::Float;
-/// /// Rounds on the way forward, passes the gradient straight through.
-/// pub fn round_ste<T: Float>(x: &Var<T>) -> Var<T> {
-///     op("round_ste", [x], x.value().round(), |p| [Some(p.gy().clone())])
+/// use gradus_autograd::{Attributes, ForwardContext, Gradients, Op, Saves, Var, VjpContext, apply};
+/// use gradus_tensor::{Float, Tensor};
+/// /// `exponent · x^(exponent - 1)` is the derivative of `x^exponent`.
+/// struct Power {
+///     exponent: f64,
 /// }
-/// let x = Var::leaf([0.6f32].into());
-/// let y = round_ste(&x);
-/// assert_eq!(y.item(), 1.0);
-/// assert_eq!(y.backward()[&x].item(), 1.0);
+/// impl<T: Float> Op<T> for Power {
+///     fn name(&self) -> &'static str {
+///         "power"
+///     }
+///     fn attributes(&self) -> Attributes {
+///         Attributes::new().with("exponent", self.exponent)
+///     }
+///     fn saves(&self) -> Saves {
+///         Saves::inputs(&[0])
+///     }
+///     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+///         cx.input(0).powf(self.exponent)
+///     }
+///     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+///         (cx.gy() * cx.input(0).powf(self.exponent - 1.0) * self.exponent).into()
+///     }
+/// }
+/// let x = Var::leaf([2.0f64].into());
+/// let y = apply(Power { exponent: 3.0 }, &[&x]);
+/// assert_eq!(y.op().unwrap().attributes().to_string(), "exponent=3");
+/// assert_eq!(y.backward()[&x].item(), 12.0);
 /// ```
-#[track_caller]
-#[inline]
-pub fn op<T: Float, const N: usize>(
-    name: &'static str,
-    inputs: [&Var<T>; N],
-    y: Tensor<T>,
-    pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
-) -> Var<T> {
-    record_few(name, inputs, y, false, pullback)
-}
+#[doc(alias("Function", "autograd.Function", "Primitive"))]
+pub trait Op<T: Float>: Any + Send + Sync {
+    /// The name on the tape: `conv2d`.
+    fn name(&self) -> &'static str;
 
-/// As [`op`], for a rule that reads the op's own result through [`Pull::y`]. Capturing the result in the
-/// rule instead would make it a constant to second derivatives.
-#[track_caller]
-#[inline]
-pub fn op_with_output<T: Float, const N: usize>(
-    name: &'static str,
-    inputs: [&Var<T>; N],
-    y: Tensor<T>,
-    pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
-) -> Var<T> {
-    record_few(name, inputs, y, true, pullback)
-}
-
-#[track_caller]
-#[inline]
-fn record_few<T: Float, const N: usize>(
-    name: &'static str,
-    inputs: [&Var<T>; N],
-    y: Tensor<T>,
-    keep_output: bool,
-    pullback: impl Fn(&mut Pull<'_, T>) -> [Option<Var<T>>; N] + Send + Sync + 'static,
-) -> Var<T> {
-    if !records(name, &inputs, &y, Location::caller()) {
-        return Var::cut_at(y, cut_of(&inputs));
+    /// What decides the result besides the inputs: stride, axes, exponent.
+    fn attributes(&self) -> Attributes {
+        Attributes::new()
     }
-    let rule = Rule::Pullback(Box::new(move |p, grads| grads.extend(pullback(p))));
-    seen(noted(record(name, nodes_of(&inputs), y, keep_output, rule, Location::caller()), &inputs))
-}
 
-/// As [`op`], for any number of inputs known at run time only.
-#[track_caller]
-pub fn op_of_many<T: Float>(
-    name: &'static str,
-    inputs: &[&Var<T>],
-    y: Tensor<T>,
-    pullback: impl Fn(&mut Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
-) -> Var<T> {
-    record_many(name, inputs, y, false, pullback)
-}
-
-/// As [`op_with_output`], for any number of inputs known at run time only.
-#[track_caller]
-pub fn op_of_many_with_output<T: Float>(
-    name: &'static str,
-    inputs: &[&Var<T>],
-    y: Tensor<T>,
-    pullback: impl Fn(&mut Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
-) -> Var<T> {
-    record_many(name, inputs, y, true, pullback)
-}
-
-#[track_caller]
-fn record_many<T: Float>(
-    name: &'static str,
-    inputs: &[&Var<T>],
-    y: Tensor<T>,
-    keep_output: bool,
-    pullback: impl Fn(&mut Pull<'_, T>) -> Vec<Option<Var<T>>> + Send + Sync + 'static,
-) -> Var<T> {
-    if !records(name, inputs, &y, Location::caller()) {
-        return Var::cut_at(y, cut_of(inputs));
+    /// What sort of work it is; pictures of the tape show it by colour.
+    fn kind(&self) -> OpKind {
+        OpKind::Other
     }
-    let rule = move |p: &mut Pull<'_, T>, grads: &mut Vec<Option<Var<T>>>| {
-        grads.extend(pullback(p));
-        let (given, wanted) = (grads.len(), p.node.inputs.len());
-        assert!(given == wanted, "the rule of `{name}` (called at {}) gave {given} gradients for {wanted} inputs", p.node.at);
-    };
-    seen(noted(record(name, nodes_of(inputs), y, keep_output, Rule::Pullback(Box::new(rule)), Location::caller()), inputs))
-}
 
-/// Whether the op is to be recorded; whoever looks on is shown it.
-#[inline]
-fn records<T: Float>(name: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: &'static Location<'static>) -> bool {
-    let mode = MODE.get();
-    if mode.seeing.is_on() {
-        seeing::see_forward(mode.seeing, name, inputs, y, at);
+    /// What the tape keeps for the rule.
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
     }
-    mode.recording && inputs.iter().any(|v| v.node.is_some())
-}
 
-/// As [`op`], for a function of one operand and a number, which multiplies gradients by `factor`. The operand's value is handed to
-/// `f` to be written in place when nobody else holds it.
-#[track_caller]
-#[inline]
-pub(crate) fn op_scaled<T: Float>(
-    name: &'static str,
-    x: Var<T>,
-    f: impl FnOnce(Tensor<T>) -> Tensor<T>,
-    factor: Factor,
-) -> Var<T> {
-    let (mode, at) = (MODE.get(), Location::caller());
-    // The operand is read after the call.
-    let read = mode.seeing.reads_values().then(|| x.clone());
-    let Var { value, node, cut } = x;
-    let y = f(value);
-    if mode.seeing.is_on() {
-        seeing::see_forward(mode.seeing, name, read.as_ref().as_slice(), &y, at);
-    }
-    let Some(node) = node else { return Var::cut_at(y, cut) };
-    if !mode.recording {
-        return Var::cut_at(y, mode.cut);
-    }
-    let mut inputs = Inputs::new();
-    inputs.push(Some(node));
-    seen(record(name, inputs, y, false, Rule::Scaled(factor), at))
-}
+    /// The value, computed from the inputs ([`ForwardContext::input`]) and the attributes alone.
+    #[track_caller]
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T>;
 
-/// Where the tape ended of an op's result that is not recorded.
-#[inline]
-fn cut_of<T: Float>(inputs: &[&Var<T>]) -> Cut {
-    if inputs.iter().any(|x| x.node.is_some()) {
-        return MODE.get().cut;
-    }
-    inputs.iter().fold(Cut::NONE, |cut, x| cut.or(x.cut))
-}
+    /// The reverse rule: turns the gradient of the result ([`VjpContext::gy`]) into one for each input, of the input's shape. `None`
+    /// where [`VjpContext::needs`] says that none is needed. Written in ops on variables, it is differentiable, to any order.
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T>;
 
-/// A new node, which knows where the tapes of its constant inputs ended.
-#[inline]
-fn noted<T: Float>(y: Var<T>, inputs: &[&Var<T>]) -> Var<T> {
-    if inputs.iter().any(|x| x.cut.is_some()) {
-        note_ends(&y, inputs);
+    /// The forward rule: the result's tangent from those of the inputs, for [`jvp`](crate::jvp) and what is made of it. `None`, the
+    /// default, derives it from [`vjp`](Self::vjp), so a rule of its own is for speed only.
+    fn jvp(&self, _: &JvpContext<'_, T>) -> Option<Var<T>> {
+        None
     }
-    y
-}
 
-#[cold]
-fn note_ends<T: Float>(y: &Var<T>, inputs: &[&Var<T>]) {
-    if let Some(node) = &y.node {
-        let _ = node.extras().ends.set(ends_of(inputs));
+    /// Whether the op has one input, of its result's shape, and a symmetric Jacobian, as every elementwise op has: then
+    /// [`vjp`](Self::vjp) serves as the forward rule.
+    fn has_symmetric_jacobian(&self) -> bool {
+        false
     }
 }
 
-/// Shows a new node to whoever looks on.
-#[inline]
-fn seen<T: Float>(y: Var<T>) -> Var<T> {
-    if MODE.get().seeing.is_on()
-        && let Some(node) = &y.node
-    {
-        seeing::see_node(&y, node);
+/// What sort of work an op does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OpKind {
+    /// No op: a variable that derivatives are taken with respect to.
+    Leaf,
+    /// Matrix products and convolutions.
+    Product,
+    /// Functions of one element, or of one of each operand.
+    Elementwise,
+    /// Sums and maxima over axes or windows.
+    Reduction,
+    /// Other shapes and orders of the same elements; indexing.
+    Shape,
+    /// Softmax and losses.
+    Loss,
+    /// Anything else.
+    Other,
+}
+
+/// What the tape keeps for an op's rule: some inputs' values, and the result.
+///
+/// ```
+/// use gradus_autograd::Saves;
+/// // The first input, and the result.
+/// const SAVES: Saves = Saves::inputs(&[0]).and_output();
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saves {
+    /// A bit an input; all ones for all inputs, however many.
+    inputs: u64,
+    pub(crate) output: bool,
+}
+
+impl Saves {
+    /// Nothing: the rule reads the gradient alone.
+    pub const NOTHING: Self = Self { inputs: 0, output: false };
+    /// The result.
+    pub const OUTPUT: Self = Self { inputs: 0, output: true };
+    /// Every input.
+    pub const ALL_INPUTS: Self = Self { inputs: u64::MAX, output: false };
+
+    /// The inputs of these numbers.
+    ///
+    /// # Panics
+    /// When a number is 63 or more; there is [`ALL_INPUTS`](Self::ALL_INPUTS).
+    pub const fn inputs(numbers: &[usize]) -> Self {
+        let (mut mask, mut i) = (0, 0);
+        while i < numbers.len() {
+            assert!(numbers[i] < 63, "Saves::inputs: an input of number 63 or more; say ALL_INPUTS");
+            mask |= 1 << numbers[i];
+            i += 1;
+        }
+        Self { inputs: mask, output: false }
     }
-    y
+
+    /// And the result.
+    #[must_use]
+    pub const fn and_output(self) -> Self {
+        Self { output: true, ..self }
+    }
+
+    /// And input `i`, if `kept`.
+    pub(crate) const fn with_input(self, i: usize, kept: bool) -> Self {
+        Self { inputs: self.inputs | (kept as u64) << i, ..self }
+    }
+
+    pub(crate) fn has_input(self, i: usize) -> bool {
+        self.inputs == u64::MAX || (i < 63 && self.inputs >> i & 1 == 1)
+    }
+
+    /// How many values are kept of `inputs` inputs.
+    pub(crate) fn count(self, inputs: usize) -> usize {
+        let kept = if self.inputs == u64::MAX { inputs } else { self.inputs.count_ones() as usize };
+        kept + usize::from(self.output)
+    }
+
+    /// The place of input `i` among the kept values.
+    pub(crate) fn slot(self, i: usize) -> usize {
+        if self.inputs == u64::MAX { i } else { (self.inputs & ((1 << i) - 1)).count_ones() as usize }
+    }
+}
+
+/// What a reverse rule gives: a gradient for each input, `None` where none is needed.
+///
+/// It is made from one variable, for an op of one input, or from an array or a vector of gradients: `[dx, dw].into()`.
+pub struct Gradients<T: Float>(pub(crate) Given<T>);
+
+/// One and two lie in the value itself, and only what is there is written.
+pub(crate) enum Given<T: Float> {
+    One([Option<Var<T>>; 1]),
+    Two([Option<Var<T>>; 2]),
+    Many(Vec<Option<Var<T>>>),
+}
+
+impl<T: Float> Gradients<T> {
+    /// None at all.
+    pub(crate) fn none() -> Self {
+        Self(Given::Many(Vec::new()))
+    }
+
+    #[inline]
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [Option<Var<T>>] {
+        match &mut self.0 {
+            Given::One(grads) => grads,
+            Given::Two(grads) => grads,
+            Given::Many(grads) => grads,
+        }
+    }
+}
+
+impl<T: Float> From<Var<T>> for Gradients<T> {
+    #[inline]
+    fn from(g: Var<T>) -> Self {
+        Self(Given::One([Some(g)]))
+    }
+}
+
+impl<T: Float, const N: usize> From<[Option<Var<T>>; N]> for Gradients<T> {
+    #[inline]
+    fn from(grads: [Option<Var<T>>; N]) -> Self {
+        let mut grads = grads.into_iter();
+        let mut next = || grads.next().flatten();
+        match N {
+            1 => Self(Given::One([next()])),
+            2 => Self(Given::Two([next(), next()])),
+            _ => Self(Given::Many(grads.collect())),
+        }
+    }
+}
+
+impl<T: Float, const N: usize> From<[Var<T>; N]> for Gradients<T> {
+    #[inline]
+    fn from(grads: [Var<T>; N]) -> Self {
+        grads.map(Some).into()
+    }
+}
+
+impl<T: Float> From<Vec<Option<Var<T>>>> for Gradients<T> {
+    fn from(grads: Vec<Option<Var<T>>>) -> Self {
+        Self(Given::Many(grads))
+    }
+}
+
+impl<T: Float> FromIterator<Option<Var<T>>> for Gradients<T> {
+    fn from_iter<I: IntoIterator<Item = Option<Var<T>>>>(grads: I) -> Self {
+        Self(Given::Many(grads.into_iter().collect()))
+    }
 }

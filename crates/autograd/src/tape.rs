@@ -1,65 +1,12 @@
-//! The tape: numbered nodes.
+//! The tape: numbered nodes that link to older ones. It knows neither variables nor ops, but what they put on it as an entry.
 
-use crate::backward::GradMode;
-use crate::cut::Cut;
-use crate::derivatives::Forward;
-use crate::op::Pull;
-use crate::seeing::recorder::Cost;
-use crate::var::Var;
-use gradus_tensor::once::compiled_once;
-use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::mem::{self, ManuallyDrop};
-use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-
-pub(crate) type Hook<T> = Box<dyn Fn(&Var<T>) -> Option<Var<T>> + Send + Sync>;
-/// A rule; it appends a gradient for each input, `None` where none is needed.
-type Pullback<T> = Box<dyn Fn(&mut Pull<'_, T>, &mut Vec<Option<Var<T>>>) + Send + Sync>;
-
-/// How derivatives pass a node.
-pub(crate) enum Rule<T: Float> {
-    /// By a rule.
-    Pullback(Pullback<T>),
-    /// By the nodes of the computation that it stands for, which this records anew.
-    Replay(Box<dyn Fn() -> Var<T> + Send + Sync>),
-    /// By a number, for the only input: no closure to make room for.
-    Scaled(Factor),
-}
-
-/// What an op of one operand and a number multiplies gradients by.
-#[derive(Clone, Copy)]
-pub(crate) enum Factor {
-    One,
-    MinusOne,
-    Times(f64),
-    Over(f64),
-}
-
-impl Factor {
-    fn apply<T: Float>(self, g: Var<T>) -> Var<T> {
-        match self {
-            Self::One => g,
-            Self::MinusOne => -g,
-            Self::Times(c) => g * c,
-            Self::Over(c) => g / c,
-        }
-    }
-}
-
-impl<T: Float> Rule<T> {
-    /// Appends a gradient for each input, `None` where none is needed.
-    #[inline]
-    pub fn pull(&self, p: &mut Pull<'_, T>, grads: &mut Vec<Option<Var<T>>>) {
-        match self {
-            Self::Pullback(pullback) => pullback(p, grads),
-            Self::Scaled(factor) => grads.push(Some(factor.apply(p.take_gy()))),
-            Self::Replay(_) => unreachable!("a segment is recorded anew, and its nodes have rules of their own"),
-        }
-    }
-}
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 /// How many of the numbers went to leaves, and how many to nodes that are gone: to count with these, a node that is made
@@ -67,130 +14,43 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 static LEAVES: AtomicU64 = AtomicU64::new(0);
 static GONE: AtomicU64 = AtomicU64::new(0);
 
-/// One recorded operation. Creation order is topological order: the numbering is the tape.
-pub(crate) struct Node<T: Float> {
+/// What is recorded at a node.
+pub(crate) trait Entry: Send + Sync + Sized + 'static {
+    /// Whether it was computed from nothing.
+    fn is_leaf(&self) -> bool;
+
+    /// Unwinds everything through which a node that is dropped may be the last owner of older ones: its inputs, and what the
+    /// entry holds.
+    fn release(&mut self, inputs: Inputs<Self>);
+}
+
+/// A place on the tape. Creation order is topological order: the numbering is the tape.
+pub(crate) struct Node<E: Entry> {
     pub id: u64,
-    pub name: &'static str,
-    pub at: &'static Location<'static>,
-    pub inputs: Inputs<T>,
-    pub shape: Shape,
-    /// Kept only when the rule reads it; captured by the rule it would be a constant to second derivatives.
-    pub output: Option<Box<Tensor<T>>>,
-    /// `None` for a leaf.
-    pub rule: Option<Rule<T>>,
-    /// The Jacobian is symmetric: what the pullback makes of a tangent is the result's tangent.
-    pub symmetric: AtomicBool,
-    extras: OnceLock<Box<Extras<T>>>,
+    pub inputs: Inputs<E>,
+    entry: E,
 }
 
-/// What few nodes have: hooks, the wish to have the gradient reported, a forward rule.
-pub(crate) struct Extras<T: Float> {
-    retain: AtomicBool,
-    hooks: Mutex<Vec<Hook<T>>>,
-    pub forward: OnceLock<Forward<T>>,
-    /// What the op took, when it ran inside a profile.
-    pub cost: OnceLock<Arc<Cost>>,
-    /// Where the tapes of its constant inputs ended.
-    pub ends: OnceLock<Vec<Cut>>,
-}
+/// The nodes that a node was computed from; a constant has none.
+pub(crate) type Inputs<E> = SmallVec<[Option<Arc<Node<E>>>; 2]>;
 
-impl<T: Float> Extras<T> {
-    pub fn retain(&self) {
-        self.retain.store(true, Ordering::Relaxed);
-    }
-
-    pub fn add_hook(&self, hook: Hook<T>) {
-        self.hooks.lock().unwrap_or_else(|e| e.into_inner()).push(hook);
-    }
-}
-
-#[compiled_once]
-impl<T: Float> Node<T> {
-    pub fn leaf(shape: Shape, at: &'static Location<'static>) -> Self {
+impl<E: Entry> Node<E> {
+    #[inline]
+    pub fn new(inputs: Inputs<E>, entry: E) -> Self {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        LEAVES.fetch_add(1, Ordering::Relaxed);
-        Self {
-            id,
-            name: "leaf",
-            at,
-            inputs: SmallVec::new(),
-            shape,
-            output: None,
-            rule: None,
-            symmetric: AtomicBool::new(false),
-            extras: OnceLock::new(),
+        if entry.is_leaf() {
+            LEAVES.fetch_add(1, Ordering::Relaxed);
         }
+        Self { id, inputs, entry }
     }
+}
 
-    /// Whether a gradient passes it in one step.
-    pub fn has_rule(&self) -> bool {
-        matches!(self.rule, Some(Rule::Pullback(_) | Rule::Scaled(_)))
-    }
+impl<E: Entry> Deref for Node<E> {
+    type Target = E;
 
-    pub fn is_leaf(&self) -> bool {
-        self.rule.is_none()
-    }
-
-    /// The kept output; a constant unless what is made of it is to be differentiated.
-    pub fn output_var(self: &Arc<Self>, mode: GradMode) -> Var<T> {
-        let Some(value) = &self.output else {
-            panic!("the rule of `{}` reads its output: make the op with `op_with_output`", self.name)
-        };
-        let value = Tensor::clone(value);
-        match mode {
-            GradMode::Differentiable => Var::on_tape(value, self.clone()),
-            GradMode::Plain => Var::constant(value),
-        }
-    }
-
-    pub fn extras(&self) -> &Extras<T> {
-        self.extras.get_or_init(|| {
-            Box::new(Extras {
-                retain: AtomicBool::new(false),
-                hooks: Mutex::new(Vec::new()),
-                forward: OnceLock::new(),
-                cost: OnceLock::new(),
-                ends: OnceLock::new(),
-            })
-        })
-    }
-
-    pub fn cost(&self) -> Option<&Cost> {
-        Some(self.extras.get()?.cost.get()?)
-    }
-
-    /// Where the tapes of its constant inputs ended.
     #[inline]
-    pub fn ends(&self) -> &[Cut] {
-        self.extras.get().and_then(|extras| extras.ends.get()).map_or(&[], Vec::as_slice)
-    }
-
-    pub fn forward_rule(&self) -> Option<&Forward<T>> {
-        self.extras.get()?.forward.get()
-    }
-
-    pub fn retains_grad(&self) -> bool {
-        self.extras.get().is_some_and(|e| e.retain.load(Ordering::Relaxed))
-    }
-
-    /// Makes of the complete gradient what the hooks do.
-    #[inline]
-    pub fn run_hooks(&self, grad: &mut Var<T>) {
-        if let Some(extras) = self.extras.get() {
-            for hook in extras.hooks.lock().unwrap_or_else(|e| e.into_inner()).iter() {
-                if let Some(new) = hook(grad) {
-                    assert!(
-                        new.shape() == &self.shape,
-                        "a hook on `{}` made at {} turned a gradient of shape {} into one of shape {}",
-                        self.name,
-                        self.at,
-                        self.shape,
-                        new.shape()
-                    );
-                    *grad = new;
-                }
-            }
-        }
+    fn deref(&self) -> &E {
+        &self.entry
     }
 }
 
@@ -204,31 +64,32 @@ thread_local! {
     static WAITING: RefCell<ManuallyDrop<Vec<Box<dyn Send>>>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
-#[compiled_once]
-impl<T: Float> Drop for Node<T> {
+impl<E: Entry> Drop for Node<E> {
     fn drop(&mut self) {
-        if self.is_leaf() {
+        if self.entry.is_leaf() {
             return;
         }
         GONE.fetch_add(1, Ordering::Relaxed);
-        // Everything through which this may be the last owner of an older node: its links, and what its rule and its
-        // hooks captured.
-        let parts = (mem::take(&mut self.inputs), self.rule.take(), self.extras.take());
-        let depth = DEPTH.get();
-        if depth >= DEEPEST {
-            WAITING.with_borrow_mut(|waiting| waiting.push(Box::new(parts)));
-            return;
-        }
-        DEPTH.set(depth + 1);
-        drop(parts);
-        if depth == 0 && WAITING.with_borrow(|waiting| !waiting.is_empty()) {
-            while let Some(next) = WAITING.with_borrow_mut(|waiting| waiting.pop()) {
-                drop(next);
-            }
-            drop(ManuallyDrop::into_inner(WAITING.take()));
-        }
-        DEPTH.set(depth);
+        self.entry.release(mem::take(&mut self.inputs));
     }
+}
+
+/// Drops what a node held.
+pub(crate) fn unwind(parts: impl Send + 'static) {
+    let depth = DEPTH.get();
+    if depth >= DEEPEST {
+        WAITING.with_borrow_mut(|waiting| waiting.push(Box::new(parts)));
+        return;
+    }
+    DEPTH.set(depth + 1);
+    drop(parts);
+    if depth == 0 && WAITING.with_borrow(|waiting| !waiting.is_empty()) {
+        while let Some(next) = WAITING.with_borrow_mut(|waiting| waiting.pop()) {
+            drop(next);
+        }
+        drop(ManuallyDrop::into_inner(WAITING.take()));
+    }
+    DEPTH.set(depth);
 }
 
 /// The number of the next node: all that are made from now on are this or newer.
@@ -243,36 +104,19 @@ pub fn live_nodes() -> i64 {
     made as i64 - leaves as i64 - gone as i64
 }
 
-/// The nodes of an op's operands; a constant has none.
-pub(crate) type Inputs<T> = SmallVec<[Option<Arc<Node<T>>>; 2]>;
+/// Nodes by their numbers.
+pub(crate) type Nodes<'a, E> = BTreeMap<u64, &'a Arc<Node<E>>>;
 
-#[inline]
-pub(crate) fn nodes_of<T: Float>(inputs: &[&Var<T>]) -> Inputs<T> {
-    let mut nodes = Inputs::with_capacity(inputs.len());
-    for input in inputs {
-        nodes.push(input.node.clone());
+/// The recorded nodes under `root` that were made from number `start` on, and the older ones that these were made of.
+pub(crate) fn nodes_since<E: Entry>(root: &Arc<Node<E>>, start: u64) -> (Nodes<'_, E>, Nodes<'_, E>) {
+    let (mut inner, mut outer) = (Nodes::new(), Nodes::new());
+    let mut stack = vec![root];
+    while let Some(node) = stack.pop() {
+        if node.id < start {
+            outer.insert(node.id, node);
+        } else if inner.insert(node.id, node).is_none() {
+            stack.extend(node.inputs.iter().flatten());
+        }
     }
-    nodes
-}
-
-pub(crate) fn record<T: Float>(
-    name: &'static str,
-    inputs: Inputs<T>,
-    y: Tensor<T>,
-    keep_output: bool,
-    rule: Rule<T>,
-    at: &'static Location<'static>,
-) -> Var<T> {
-    let node = Arc::new(Node {
-        id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-        name,
-        at,
-        inputs,
-        shape: y.shape().clone(),
-        output: keep_output.then(|| Box::new(y.clone())),
-        rule: Some(rule),
-        symmetric: AtomicBool::new(false),
-        extras: OnceLock::new(),
-    });
-    Var::on_tape(y, node)
+    (inner, outer)
 }

@@ -1,8 +1,9 @@
 //! Variables: tensors that remember how they were made.
 
-use crate::custom;
+use crate::closed;
 use crate::cut::{Cut, End};
-use crate::tape::{Hook, Node};
+use crate::mode::MODE;
+use crate::node::{Hook, Inputs, Node, Recorded};
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Element, Float, Shape, Tensor};
 use std::fmt;
@@ -35,7 +36,7 @@ impl<T: Float> Var<T> {
     /// A variable that derivatives are taken with respect to.
     #[track_caller]
     pub fn leaf(value: Tensor<T>) -> Self {
-        let node = Node::leaf(value.shape().clone(), Location::caller());
+        let node = Node::new(Inputs::new(), Recorded::leaf(value.shape().clone(), Location::caller()));
         Self::on_tape(value, Arc::new(node))
     }
 
@@ -47,6 +48,11 @@ impl<T: Float> Var<T> {
     #[inline]
     pub(crate) fn on_tape(value: Tensor<T>, node: Arc<Node<T>>) -> Self {
         Self { value, node: Some(node), cut: Cut::NONE }
+    }
+
+    /// A variable that stands for a place on the tape, where no value is read.
+    pub(crate) fn place(node: &Arc<Node<T>>) -> Self {
+        Self::on_tape(Tensor::from_vec(vec![], [0]), node.clone())
     }
 
     /// A constant whose tape ended there.
@@ -68,7 +74,7 @@ impl<T: Float> Var<T> {
     #[inline]
     #[track_caller]
     pub fn value(&self) -> &Tensor<T> {
-        custom::reads(self);
+        self.read();
         &self.value
     }
 
@@ -78,8 +84,19 @@ impl<T: Float> Var<T> {
     /// As [`value`](Self::value).
     #[track_caller]
     pub fn into_value(self) -> Tensor<T> {
-        custom::reads(&self);
+        self.read();
         self.value
+    }
+
+    /// The value is read: not inside the forward pass of an op that would lose its gradient.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn read(&self) {
+        if MODE.get().closed
+            && let Some(node) = &self.node
+        {
+            closed::reads(node.id, || format!("`{}` of shape {} made at {}", node.name(), node.shape, node.at));
+        }
     }
 
     /// The sizes of the axes.
@@ -129,10 +146,10 @@ impl<T: Float> Var<T> {
     /// ```
     pub fn source_op(&self, through: &[&str]) -> Option<(&'static str, &'static Location<'static>)> {
         let mut node = self.node.as_ref()?;
-        while through.contains(&node.name) {
+        while through.contains(&node.name()) {
             node = node.inputs.iter().flatten().next()?;
         }
-        (!node.is_leaf()).then_some((node.name, node.at))
+        (!node.is_leaf()).then_some((node.name(), node.at))
     }
 
     /// The same value as a constant: derivatives stop here (`jax.lax.stop_gradient`, `tf.stop_gradient`).
@@ -208,7 +225,7 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.node {
             None => "constant",
-            Some(n) => n.name,
+            Some(n) => n.name(),
         };
         write!(f, "Var({kind}) {:?}", self.value)
     }

@@ -22,7 +22,7 @@ pub(crate) fn hints(findings: &[Finding], inputs: &[Array]) -> Vec<String> {
 /// Right to first order, 0 to second.
 fn constant_to_the_rule() -> String {
     "looks like a rule that holds for a constant what depends on the inputs: its op's own output captured by value (read it from \
-     `Pull::y` of `op_with_output`), an input's value() or a detach() instead of the variable"
+     `VjpContext::y` of `op_with_output`), an input's value() or a detach() instead of the variable"
         .into()
 }
 

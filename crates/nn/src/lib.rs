@@ -35,6 +35,7 @@ mod output_kind;
 mod penalty;
 mod recurrent;
 mod refuse;
+pub mod samples;
 mod sequential;
 
 pub use attention::*;

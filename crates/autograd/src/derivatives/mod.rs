@@ -23,7 +23,6 @@ mod vars;
 mod vjp;
 
 pub use directional::{directional_derivative, nth_derivative};
-pub use forward::Push;
 pub use hessian::hessian;
 pub use jacobian::{jacfwd, jacobian, jacrev};
 pub use jvp::jvp;
@@ -32,5 +31,5 @@ pub use products::{gauss_newton_product, hvp};
 pub use vars::Vars;
 pub use vjp::{value_and_grad, vjp};
 
-pub(crate) use forward::{Forward, pull_back};
-pub(crate) use recorded::samples;
+pub(crate) use forward::{pull_back, push_along};
+pub(crate) use recorded::Input;

@@ -1,11 +1,13 @@
 //! A function's own stretch of the tape, which can be walked both ways, often.
 
 use super::vars::Vars;
-use crate::backward::{GradMode, gradients};
-use crate::mode::{enable_grad, is_grad_enabled};
-use crate::op::op;
-use crate::samples::{Case, OpSample, draw};
-use crate::tape::Node;
+use crate::backward::gradients;
+use crate::context::{ForwardContext, VjpContext};
+use crate::mode::{GradMode, enable_grad, is_grad_enabled};
+use crate::node::Node;
+use crate::op::{Gradients, Op, OpKind};
+use crate::ops::listed::apply;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Tensor};
@@ -39,7 +41,7 @@ pub(super) fn record<X: Vars, Y: Vars<Elem = X::Elem>>(f: impl FnOnce(&X) -> Y, 
 #[track_caller]
 fn input<T: Float>(x: &Var<T>) -> Var<T> {
     if x.requires_grad() && is_grad_enabled() {
-        return op("input", [x], x.value().clone(), |p| [Some(p.gy().clone())]).symmetric();
+        return apply(Input, &[x]);
     }
     Var::leaf(x.value().clone())
 }
@@ -109,7 +111,33 @@ pub(super) fn zeros<T: Float>(x: &Var<T>) -> Var<T> {
     Var::constant(Tensor::zeros(x.shape().clone()))
 }
 
-#[inline] // not compiled but where it is used
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![OpSample::new("input", |rng| Case::new([draw::tensor(rng, -2.0..2.0)], |v| input(&v[0])))]
+/// The identity: where a function's own stretch of the tape begins.
+pub(crate) struct Input;
+
+impl<T: Float> Op<T> for Input {
+    fn name(&self) -> &'static str {
+        "input"
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.take(0)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.take_gy().into()
+    }
+
+    fn has_symmetric_jacobian(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Float> Sampled<T> for Input {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("input", |rng| Case::new([draw::tensor(rng, -2.0..2.0)], |v| input(&v[0])))]
+    }
 }

@@ -1,13 +1,15 @@
 //! The absolute value, with its rule at the kink.
 
 use crate::calculus::Calculus;
-use crate::op::{Pull, op};
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind, Saves};
 use crate::ops::limits;
+use crate::ops::listed::apply;
 use crate::ops::no_nan::times_gradient;
-use crate::samples::{Case, OpSample, draw};
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
-use gradus_tensor::{Float, Real};
+use gradus_tensor::{Float, Real, Tensor};
 
 #[compiled_once]
 impl<T: Float> Var<T> {
@@ -17,12 +19,40 @@ impl<T: Float> Var<T> {
     /// not, as `|x|` itself, it is 0.
     #[track_caller]
     pub fn abs(&self) -> Var<T> {
-        let x = self.clone();
-        op("abs", [self], self.value().abs(), move |p| [Some(pull(p, &x))]).symmetric()
+        apply(Abs, &[self])
     }
 }
 
-fn pull<T: Float>(p: &mut Pull<'_, T>, x: &Var<T>) -> Var<T> {
+pub(crate) struct Abs;
+
+impl<T: Float> Op<T> for Abs {
+    fn name(&self) -> &'static str {
+        "abs"
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Elementwise
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0])
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).abs()
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let x = cx.input(0);
+        pull(cx, &x).into()
+    }
+
+    fn has_symmetric_jacobian(&self) -> bool {
+        true
+    }
+}
+
+fn pull<T: Float>(p: &mut VjpContext<'_, T>, x: &Var<T>) -> Var<T> {
     if !p.is_differentiable() {
         let d = |g: T, v: T| times_gradient(v.sign(), g);
         return Var::constant(p.take_gy().into_value().zip_map_into("abs", x.value(), d));
@@ -36,16 +66,21 @@ fn pull<T: Float>(p: &mut Pull<'_, T>, x: &Var<T>) -> Var<T> {
         return product;
     }
     // f'(|x|) sign x is f''(0) x to first order.
-    let y = p.y_of_value(x.value().abs());
+    let y = p.y_from_value(x.value().abs());
     match limits::slope(p.gy(), &y, &kink) {
         Some(slope) => slope.mul_no_nan(x).where_(&kink, &product),
         None => product,
     }
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![OpSample::new("abs", |rng| {
-        let domain = [0.2..3.0, -3.0..-0.2][rng.below(2)].clone();
-        Case::new([draw::tensor(rng, domain)], |v| v[0].abs()).with_dual(Real::abs)
-    })]
+impl<T: Float> Sampled<T> for Abs {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![
+            OpSample::new("abs", |rng| {
+                let domain = [0.2..3.0, -3.0..-0.2][rng.below(2)].clone();
+                Case::new([draw::tensor(rng, domain)], |v| v[0].abs()).with_dual(Real::abs)
+            })
+            .elementwise(),
+        ]
+    }
 }

@@ -1,10 +1,13 @@
 //! Activations: the part of the table of functions of one element (`unary.rs`) that is made for networks.
 
+use crate::attributes::Attributes;
 use crate::calculus::{Calculus, Val, clamp};
-use crate::op::Pull;
+use crate::context::VjpContext;
+use crate::ops::listed::{Listed, apply};
 use crate::ops::no_nan::times_gradient;
-use crate::ops::unary::{Reads, UnaryRule, reads, unary};
-use crate::samples::{Case, OpSample, draw};
+use crate::ops::unary::{Unary, reads, unary};
+use crate::ops::unary_rule::{Reads, UnaryRule};
+use crate::sampling::{Case, ListedOp, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::{Float, Real};
 
@@ -37,7 +40,7 @@ fn negative<S: Calculus>(x: &S) -> S {
 }
 
 /// The gradient before `max(x, 0)`, for an op that ends with it and keeps its output; the same as that of [`Var::relu`].
-pub(super) fn relu_gradient<T: Float>(p: &mut Pull<'_, T>) -> Var<T> {
+pub(super) fn relu_gradient<T: Float>(p: &mut VjpContext<'_, T>) -> Var<T> {
     let y = p.y();
     if p.is_differentiable() {
         return Calculus::step(&y).mul_no_nan(p.gy());

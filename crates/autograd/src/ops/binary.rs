@@ -4,40 +4,38 @@
 //! Slopes and gradients are multiplied by [`Var::mul_no_nan`], here and in all rules of elementwise functions: a gradient
 //! of 0 gives 0, be the slope infinite or NaN.
 
-use crate::op::{Pull, op};
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind, Saves};
+use crate::ops::listed::{Listed, apply};
 use crate::ops::no_nan::quotient;
-use crate::samples::{Case, OpSample, draw};
+use crate::sampling::{Case, ListedOp, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
-use gradus_tensor::{Float, Shape, Tensor};
+use gradus_tensor::{Float, Tensor};
 
-/// Records a broadcasting op; `da` and `db` give the gradients in the result's shape.
-#[track_caller]
-pub(super) fn binary<T: Float>(
-    name: &'static str,
-    a: &Var<T>,
-    b: &Var<T>,
-    y: Tensor<T>,
-    da: impl Fn(&mut Pull<'_, T>) -> Var<T> + Send + Sync + 'static,
-    db: impl Fn(&mut Pull<'_, T>) -> Var<T> + Send + Sync + 'static,
-) -> Var<T> {
-    let (sa, sb): (Shape, Shape) = (a.shape().clone(), b.shape().clone());
-    op(name, [a, b], y, move |p| [p.needs(0).then(|| da(p).sum_to(&sa)), p.needs(1).then(|| db(p).sum_to(&sb))])
-}
-
-macro_rules! when_read {
-    (_, $v:ident) => {};
-    ($name:ident, $v:ident) => {
-        let $name = $v.clone();
+/// Whether an operand is written by its name.
+macro_rules! is_read {
+    (_) => {
+        false
+    };
+    ($name:ident) => {
+        true
     };
 }
 
-/// `name on domain a, domain b => value; da(g, a, b) = ..., db(g, a, b) = ...;` An operand written `_` is
+macro_rules! when_read {
+    (_, $cx:ident, $i:literal) => {};
+    ($name:ident, $cx:ident, $i:literal) => {
+        let $name = $cx.input($i);
+    };
+}
+
+/// `Type name on domain a, domain b => value; da(g, a, b) = ..., db(g, a, b) = ...;` An operand written `_` is
 /// not kept on the tape.
 macro_rules! binary_table {
     ($(
         $(#[$doc:meta])*
-        $name:ident on ($($da:expr, $db:expr);+) => |$x:ident, $y:ident| $f:expr,
+        $op:ident $name:ident on ($($da:expr, $db:expr);+) => |$x:ident, $y:ident| $f:expr,
             da($ga:ident, $aa:tt, $ab:tt) = $ea:expr, db($gb:ident, $ba:tt, $bb:tt) = $eb:expr;
     )*) => {
         #[compiled_once]
@@ -48,43 +46,80 @@ macro_rules! binary_table {
             /// When the shapes do not broadcast.
             #[track_caller]
             pub fn $name(&self, other: &Var<T>) -> Var<T> {
-                let y = self.value().zip_map(stringify!($name), other.value(), |$x: T, $y: T| $f);
-                let for_a = {
-                    when_read!($aa, self);
-                    when_read!($ab, other);
-                    move |p: &mut Pull<'_, T>| { let $ga = p.gy(); $ea }
-                };
-                let for_b = {
-                    when_read!($ba, self);
-                    when_read!($bb, other);
-                    move |p: &mut Pull<'_, T>| { let $gb = p.gy(); $eb }
-                };
-                binary(stringify!($name), self, other, y, for_a, for_b)
+                apply($op, &[self, other])
             }
         )*}
-        pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-            vec![$($(
-                OpSample::new(stringify!($name), |rng| {
-                    let (a, b) = draw::broadcast_pair(rng, $da, $db);
-                    Case::new([a, b], |v| v[0].$name(&v[1]))
-                }),
-            )+)*]
+        $(
+            pub(crate) struct $op;
+
+            impl<T: Float> Op<T> for $op {
+                fn name(&self) -> &'static str {
+                    stringify!($name)
+                }
+
+                fn kind(&self) -> OpKind {
+                    OpKind::Elementwise
+                }
+
+                fn saves(&self) -> Saves {
+                    const A: bool = is_read!($aa) || is_read!($ba);
+                    const B: bool = is_read!($ab) || is_read!($bb);
+                    const { Saves::NOTHING.with_input(0, A).with_input(1, B) }
+                }
+
+                fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+                    cx.input(0).zip_map(stringify!($name), cx.input(1), |$x: T, $y: T| $f)
+                }
+
+                fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+                    let da = cx.needs(0).then(|| {
+                        when_read!($aa, cx, 0);
+                        when_read!($ab, cx, 1);
+                        let $ga = cx.gy();
+                        $ea.sum_to(cx.shape(0))
+                    });
+                    let db = cx.needs(1).then(|| {
+                        when_read!($ba, cx, 0);
+                        when_read!($bb, cx, 1);
+                        let $gb = cx.gy();
+                        $eb.sum_to(cx.shape(1))
+                    });
+                    [da, db].into()
+                }
+            }
+
+            impl<T: Float> Sampled<T> for $op {
+                fn samples() -> Vec<OpSample<T>> {
+                    vec![$(
+                        OpSample::new(stringify!($name), |rng| {
+                            let (a, b) = draw::broadcast_pair(rng, $da, $db);
+                            Case::new([a, b], |v| v[0].$name(&v[1]))
+                        })
+                        .elementwise(),
+                    )+]
+                }
+            }
+            impl<T: Float> Listed<T> for $op {}
+        )*
+        /// The table's part of the list of ops.
+        pub(crate) fn listed<T: Float>() -> Vec<ListedOp<T>> {
+            vec![$(ListedOp::of::<$op>()),*]
         }
     };
 }
 
 binary_table! {
     /// `a + b`; also the operator `+`.
-    add on (-2.0..2.0, -2.0..2.0) => |x, y| x + y, da(g, _, _) = g.clone(), db(g, _, _) = g.clone();
+    Add add on (-2.0..2.0, -2.0..2.0) => |x, y| x + y, da(g, _, _) = g.clone(), db(g, _, _) = g.clone();
     /// `a - b`; also the operator `-`.
-    sub on (-2.0..2.0, -2.0..2.0) => |x, y| x - y, da(g, _, _) = g.clone(), db(g, _, _) = -g;
+    Sub sub on (-2.0..2.0, -2.0..2.0) => |x, y| x - y, da(g, _, _) = g.clone(), db(g, _, _) = -g;
     /// `a * b`, elementwise; also the operator `*`.
-    mul on (-2.0..2.0, -2.0..2.0) => |x, y| x * y, da(g, _, b) = b.mul_no_nan(g), db(g, a, _) = a.mul_no_nan(g);
+    Mul mul on (-2.0..2.0, -2.0..2.0) => |x, y| x * y, da(g, _, b) = b.mul_no_nan(g), db(g, a, _) = a.mul_no_nan(g);
     /// `a / b`, elementwise; also the operator `/`.
-    div on (-2.0..2.0, 0.5..2.0) => |x, y| x / y,
+    Div div on (-2.0..2.0, 0.5..2.0) => |x, y| x / y,
         da(g, _, b) = quotient(g, &b), db(g, a, b) = -(&a / &b / &b).mul_no_nan(g);
     /// `a^b`, elementwise: `da = b a^(b-1) dy`, 0 where `b` is 0; `db = a^b ln a dy`, 0 where `a` is 0 and `b` is not negative.
-    pow on (0.4..2.0, -2.0..2.0) => |x, y| x.powf(y),
+    Pow pow on (0.4..2.0, -2.0..2.0) => |x, y| x.powf(y),
         da(g, a, b) = {
             let zero = b.value().eq(0.0);
             let power = a.pow(&(&b - 1.0));
@@ -104,14 +139,14 @@ binary_table! {
         };
     /// The angle of the point `(b, a)`: `da = b / (a² + b²) dy`, `db = -a / (a² + b²) dy`. At the origin, which has no angle,
     /// the gradient is 0, as in PyTorch, and second derivatives are NaN; at infinity both are 0.
-    atan2 on (0.3..2.0, -2.0..2.0) => |x, y| x.atan2(y),
+    Atan2 atan2 on (0.3..2.0, -2.0..2.0) => |x, y| x.atan2(y),
         da(g, a, b) = over_squares(&b, &a, &b).mul_no_nan(g),
         db(g, a, b) = -over_squares(&a, &a, &b).mul_no_nan(g);
     /// The larger of two; of equals, each gets half of the gradient, as in PyTorch.
-    maximum on (-2.0..-0.1, 0.1..2.0; 0.1..2.0, -2.0..-0.1) => |x, y| x.maximum(y),
+    Maximum maximum on (-2.0..-0.1, 0.1..2.0; 0.1..2.0, -2.0..-0.1) => |x, y| x.maximum(y),
         da(g, a, b) = share(&a, &b, 1.0).mul_no_nan(g), db(g, a, b) = share(&a, &b, -1.0).mul_no_nan(g);
     /// The smaller of two; of equals, each gets half of the gradient, as in PyTorch.
-    minimum on (-2.0..-0.1, 0.1..2.0; 0.1..2.0, -2.0..-0.1) => |x, y| x.minimum(y),
+    Minimum minimum on (-2.0..-0.1, 0.1..2.0; 0.1..2.0, -2.0..-0.1) => |x, y| x.minimum(y),
         da(g, a, b) = share(&a, &b, -1.0).mul_no_nan(g), db(g, a, b) = share(&a, &b, 1.0).mul_no_nan(g);
 }
 

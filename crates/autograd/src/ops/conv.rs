@@ -2,8 +2,11 @@
 //! maps here has the other two as its derivatives.
 
 use super::activation::relu_gradient;
-use crate::op::{Pull, op, op_with_output};
-use crate::samples::{Case, OpSample, draw};
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, JvpContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind, Saves};
+use crate::ops::listed::apply;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Conv2dOptions, Float, Rng, Shape, Tensor, conv2d_shape};
@@ -17,10 +20,7 @@ impl<T: Float> Var<T> {
     /// When the shapes and options do not fit.
     #[track_caller]
     pub fn conv2d(&self, w: &Var<T>, o: Conv2dOptions) -> Var<T> {
-        let (x, w_) = (self.clone(), w.clone());
-        let (a, b) = (self.clone(), w.clone());
-        op("conv2d", [self, w], self.value().conv2d(w.value(), o), move |p| gradients(p, p.gy(), [&x, &w_], o))
-            .with_jvp(move |p| p.product_rule(&a, &b, |x, w| x.conv2d(w, o)))
+        apply(Conv2d(o), &[self, w])
     }
 
     /// `max(x * w + b, 0)` in one pass, where `*` is [`conv2d`](Self::conv2d), and `b` of `[F]`, if there is one, is added to
@@ -40,22 +40,9 @@ impl<T: Float> Var<T> {
     /// ```
     #[track_caller]
     pub fn conv2d_relu(&self, w: &Var<T>, b: Option<&Var<T>>, o: Conv2dOptions) -> Var<T> {
-        let y = self.value().conv2d_relu(w.value(), b.map(Var::value), o);
-        let (x, w_) = (self.clone(), w.clone());
-        let inner = move |p: &mut Pull<'_, T>| {
-            let g = relu_gradient(p);
-            let [dx, dw] = gradients(p, &g, [&x, &w_], o);
-            (dx, dw, g)
-        };
         match b {
-            None => op_with_output("conv2d_relu", [self, w], y, move |p| {
-                let (dx, dw, _) = inner(p);
-                [dx, dw]
-            }),
-            Some(b) => op_with_output("conv2d_relu", [self, w, b], y, move |p| {
-                let (dx, dw, g) = inner(p);
-                [dx, dw, p.needs(2).then(|| g.sum([0, 2, 3]))]
-            }),
+            None => apply(Conv2dRelu(o), &[self, w]),
+            Some(b) => apply(Conv2dRelu(o), &[self, w, b]),
         }
     }
 
@@ -66,11 +53,7 @@ impl<T: Float> Var<T> {
     /// When the shapes do not belong to one convolution.
     #[track_caller]
     pub fn conv2d_input_grad(&self, w: &Var<T>, input_shape: impl Into<Shape>, o: Conv2dOptions) -> Var<T> {
-        let (gy, w_) = (self.clone(), w.clone());
-        let y = self.value().conv2d_input_grad(w.value(), input_shape, o);
-        op("conv2d_input_grad", [self, w], y, move |p| {
-            [p.needs(0).then(|| p.gy().conv2d(&w_, o)), p.needs(1).then(|| p.gy().conv2d_weight_grad(&gy, w_.shape(), o))]
-        })
+        apply(Conv2dInputGrad { input_shape: input_shape.into(), o }, &[self, w])
     }
 
     /// The gradient of [`conv2d`](Self::conv2d) of this input with respect to the filters, for a gradient `gy` of its
@@ -80,21 +63,163 @@ impl<T: Float> Var<T> {
     /// When the shapes do not belong to one convolution.
     #[track_caller]
     pub fn conv2d_weight_grad(&self, gy: &Var<T>, weight_shape: impl Into<Shape>, o: Conv2dOptions) -> Var<T> {
-        let (x, gy_) = (self.clone(), gy.clone());
-        let y = self.value().conv2d_weight_grad(gy.value(), weight_shape, o);
-        op("conv2d_weight_grad", [self, gy], y, move |p| {
-            [p.needs(0).then(|| gy_.conv2d_input_grad(p.gy(), x.shape(), o)), p.needs(1).then(|| x.conv2d(p.gy(), o))]
-        })
+        apply(Conv2dWeightGrad { weight_shape: weight_shape.into(), o }, &[self, gy])
+    }
+}
+
+fn attributes(o: &Conv2dOptions) -> Attributes {
+    Attributes::new()
+        .with("stride", o.stride)
+        .with("padding", o.padding)
+        .with("dilation", o.dilation)
+        .with("groups", o.groups)
+        .with("algorithm", format!("{:?}", o.algorithm).to_lowercase())
+}
+
+pub(crate) struct Conv2d(Conv2dOptions);
+
+impl<T: Float> Op<T> for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn attributes(&self) -> Attributes {
+        attributes(&self.0)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Product
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0, 1])
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).conv2d(cx.input(1), self.0)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        gradients(cx, cx.gy(), self.0).into()
+    }
+
+    fn jvp(&self, cx: &JvpContext<'_, T>) -> Option<Var<T>> {
+        Some(cx.bilinear(|x, w| x.conv2d(w, self.0)))
+    }
+}
+
+/// Of input and filters, and of a bias, if there is one.
+pub(crate) struct Conv2dRelu(Conv2dOptions);
+
+impl<T: Float> Op<T> for Conv2dRelu {
+    fn name(&self) -> &'static str {
+        "conv2d_relu"
+    }
+
+    fn attributes(&self) -> Attributes {
+        attributes(&self.0)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Product
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0, 1]).and_output()
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let bias = (cx.len() > 2).then(|| cx.input(2));
+        cx.input(0).conv2d_relu(cx.input(1), bias, self.0)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let g = relu_gradient(cx);
+        let [dx, dw] = gradients(cx, &g, self.0);
+        if cx.len() == 2 {
+            return [dx, dw].into();
+        }
+        [dx, dw, cx.needs(2).then(|| g.sum([0, 2, 3]))].into()
+    }
+}
+
+pub(crate) struct Conv2dInputGrad {
+    input_shape: Shape,
+    o: Conv2dOptions,
+}
+
+impl<T: Float> Op<T> for Conv2dInputGrad {
+    fn name(&self) -> &'static str {
+        "conv2d_input_grad"
+    }
+
+    fn attributes(&self) -> Attributes {
+        attributes(&self.o).with("input_shape", &self.input_shape)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Product
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0, 1])
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).conv2d_input_grad(cx.input(1), &self.input_shape, self.o)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        [
+            cx.needs(0).then(|| cx.gy().conv2d(&cx.input(1), self.o)),
+            cx.needs(1).then(|| cx.gy().conv2d_weight_grad(&cx.input(0), cx.shape(1), self.o)),
+        ]
+        .into()
+    }
+}
+
+pub(crate) struct Conv2dWeightGrad {
+    weight_shape: Shape,
+    o: Conv2dOptions,
+}
+
+impl<T: Float> Op<T> for Conv2dWeightGrad {
+    fn name(&self) -> &'static str {
+        "conv2d_weight_grad"
+    }
+
+    fn attributes(&self) -> Attributes {
+        attributes(&self.o).with("weight_shape", &self.weight_shape)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Product
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0, 1])
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).conv2d_weight_grad(cx.input(1), &self.weight_shape, self.o)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        [
+            cx.needs(0).then(|| cx.input(1).conv2d_input_grad(cx.gy(), cx.shape(0), self.o)),
+            cx.needs(1).then(|| cx.input(0).conv2d(cx.gy(), self.o)),
+        ]
+        .into()
     }
 }
 
 /// Of the gradients with respect to input and filters, for a gradient `gy` of the result, those that are wanted.
-fn gradients<T: Float>(p: &Pull<'_, T>, gy: &Var<T>, [x, w]: [&Var<T>; 2], o: Conv2dOptions) -> [Option<Var<T>>; 2] {
-    let needs = [p.needs(0), p.needs(1)];
-    if needs == [true, true] && !p.is_differentiable() {
+fn gradients<T: Float>(cx: &VjpContext<'_, T>, gy: &Var<T>, o: Conv2dOptions) -> [Option<Var<T>>; 2] {
+    let (x, w, needs) = (cx.input(0), cx.input(1), [cx.needs(0), cx.needs(1)]);
+    if needs == [true, true] && !cx.is_differentiable() {
         return x.value().conv2d_grads(w.value(), gy.value(), o).map(|g| Some(g.into()));
     }
-    [needs[0].then(|| gy.conv2d_input_grad(w, x.shape(), o)), needs[1].then(|| x.conv2d_weight_grad(gy, w.shape(), o))]
+    [needs[0].then(|| gy.conv2d_input_grad(&w, x.shape(), o)), needs[1].then(|| x.conv2d_weight_grad(gy, w.shape(), o))]
 }
 
 /// A random small convolution: input, filters, shape of the result.
@@ -113,33 +238,50 @@ fn problem(rng: &mut Rng) -> (Tensor<f64>, Tensor<f64>, Shape, Conv2dOptions) {
     }
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![
-        OpSample::new("conv2d", |rng| {
+impl<T: Float> Sampled<T> for Conv2d {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("conv2d", |rng| {
             let (x, w, _, o) = problem(rng);
             Case::new([x, w], move |v| v[0].conv2d(&v[1], o))
-        }),
-        OpSample::new("conv2d_relu", |rng| {
-            let (x, w, y, o) = problem(rng);
-            // Outputs away from 0, where there is no derivative: each filter's are all above it or all below.
-            let largest = x.to_vec().into_iter().fold(1.0, |a: f64, v| a.max(v.abs()));
-            let sign = Tensor::from_fn([y[1]], |i| if i[0] % 2 == 0 { 1.0 } else { -1.0 });
-            let b = (w.abs().sum([1, 2, 3]) * largest + 1.0) * sign;
-            Case::new([x, w, b], move |v| v[0].conv2d_relu(&v[1], Some(&v[2]), o))
-        }),
-        OpSample::new("conv2d_relu", |rng| {
-            let (x, w, _, o) = problem(rng);
-            Case::new([x.abs() + 0.5, w.abs() + 0.5], move |v| v[0].conv2d_relu(&v[1], None, o))
-        }),
-        OpSample::new("conv2d_input_grad", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for Conv2dRelu {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![
+            OpSample::new("conv2d_relu", |rng| {
+                let (x, w, y, o) = problem(rng);
+                // Outputs away from 0, where there is no derivative: each filter's are all above it or all below.
+                let largest = x.to_vec().into_iter().fold(1.0, |a: f64, v| a.max(v.abs()));
+                let sign = Tensor::from_fn([y[1]], |i| if i[0] % 2 == 0 { 1.0 } else { -1.0 });
+                let b = (w.abs().sum([1, 2, 3]) * largest + 1.0) * sign;
+                Case::new([x, w, b], move |v| v[0].conv2d_relu(&v[1], Some(&v[2]), o))
+            }),
+            OpSample::new("conv2d_relu", |rng| {
+                let (x, w, _, o) = problem(rng);
+                Case::new([x.abs() + 0.5, w.abs() + 0.5], move |v| v[0].conv2d_relu(&v[1], None, o))
+            }),
+        ]
+    }
+}
+
+impl<T: Float> Sampled<T> for Conv2dInputGrad {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("conv2d_input_grad", |rng| {
             let (x, w, y, o) = problem(rng);
             let (gy, shape) = (draw::of_shape(rng, y), x.shape().clone());
             Case::new([gy, w], move |v| v[0].conv2d_input_grad(&v[1], &shape, o))
-        }),
-        OpSample::new("conv2d_weight_grad", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for Conv2dWeightGrad {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("conv2d_weight_grad", |rng| {
             let (x, w, y, o) = problem(rng);
             let (gy, shape) = (draw::of_shape(rng, y), w.shape().clone());
             Case::new([x, gy], move |v| v[0].conv2d_weight_grad(&v[1], &shape, o))
-        }),
-    ]
+        })]
+    }
 }

@@ -1,13 +1,15 @@
 //! Connectionist temporal classification: the likelihood of a short sequence of labels under a longer one of steps, with where
 //! each label stands unknown (Graves et al. 2006).
 
-use crate::op::op;
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind, Saves};
+use crate::ops::listed::apply;
 use crate::ops::unfolded::unfolded_gradients;
-use crate::samples::{Case, OpSample, draw};
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
-use std::sync::Arc;
 
 /// One sequence: which steps it has, and its labels with a blank before, between and after them (`l'` of the paper).
 #[derive(Debug)]
@@ -61,27 +63,60 @@ impl<T: Float> Var<T> {
     /// step for each label, and one between equal neighbours.
     #[track_caller]
     pub fn ctc(&self, targets: &[Vec<usize>], mask: Option<&Tensor<bool>>, blank: usize) -> Var<T> {
-        let rows = Arc::new(rows(self.shape(), targets, mask, blank).or_panic());
-        let log_p = self.value().contiguous();
+        apply(Ctc { targets: targets.to_vec(), mask: mask.cloned(), blank }, &[self])
+    }
+}
+
+pub(crate) struct Ctc {
+    targets: Vec<Vec<usize>>,
+    mask: Option<Tensor<bool>>,
+    blank: usize,
+}
+
+impl<T: Float> Op<T> for Ctc {
+    fn name(&self) -> &'static str {
+        "ctc"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new()
+            .with("targets", format!("{:?}", self.targets))
+            .with_some("mask", self.mask.as_ref())
+            .with("blank", self.blank)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Loss
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0])
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let log_p = cx.input(0).contiguous();
+        let rows = rows(log_p.shape(), &self.targets, self.mask.as_ref(), self.blank).or_panic();
         let loss = |row: &Row| {
             let (table, offset) = table(&log_p, row);
             T::lit(-(offset + forward(&table, row).1))
         };
         let losses = rows.iter().map(loss).collect();
-        let input = self.clone();
-        op("ctc", [self], Tensor::from_vec(losses, [rows.len()]), move |p| {
-            if p.is_differentiable() {
-                let [g] = unfolded_gradients(p, std::slice::from_ref(&input), |v| unfold(&v[0], &rows))
-                    .try_into()
-                    .expect("of one input");
-                return [g];
-            }
-            let mut gx = Tensor::zeros(log_p.shape().clone());
-            for (row, g) in rows.iter().zip(p.gy().value().to_vec()) {
-                add_gradient(&log_p, row, g.to_f64(), &mut gx);
-            }
-            [Some(gx.into())]
-        })
+        let y = Tensor::from_vec(losses, [rows.len()]);
+        cx.save(rows);
+        y
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let rows = cx.residuals::<Vec<Row>>();
+        if cx.is_differentiable() {
+            return unfolded_gradients(cx, |v| unfold(&v[0], rows));
+        }
+        let log_p = cx.input(0).value().contiguous();
+        let mut gx = Tensor::zeros(log_p.shape().clone());
+        for (row, g) in rows.iter().zip(cx.gy().value().to_vec()) {
+            add_gradient(&log_p, row, g.to_f64(), &mut gx);
+        }
+        Var::constant(gx).into()
     }
 }
 
@@ -247,19 +282,21 @@ fn unfold_row<T: Float>(log_p: &Var<T>, row: &Row) -> Var<T> {
     -sums.slice(0, states.saturating_sub(2)..).logsumexp(0)
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![OpSample::new("ctc", |rng| {
-        let [steps, batch, classes] = [1 + rng.below(4), 1 + rng.below(2), 2 + rng.below(2)];
-        // The first step is always there.
-        let mask = Tensor::bernoulli([steps, batch], 0.7, rng);
-        let mask = Tensor::from_fn([steps, batch], |at| at[0] == 0 || mask.at([at[0], at[1]]));
-        let blank = rng.below(classes);
-        let target = |n: usize, rng: &mut Rng| {
-            let there = (0..steps).filter(|&t| mask.at([t, n])).count();
-            let label = |rng: &mut Rng| (blank + 1 + rng.below(classes - 1)) % classes;
-            (0..rng.below(there.div_ceil(2) + 1)).map(|_| label(rng)).collect::<Vec<usize>>()
-        };
-        let targets: Vec<Vec<usize>> = (0..batch).map(|n| target(n, rng)).collect();
-        Case::new([draw::of_shape(rng, [steps, batch, classes])], move |v| v[0].ctc(&targets, Some(&mask), blank))
-    })]
+impl<T: Float> Sampled<T> for Ctc {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("ctc", |rng| {
+            let [steps, batch, classes] = [1 + rng.below(4), 1 + rng.below(2), 2 + rng.below(2)];
+            // The first step is always there.
+            let mask = Tensor::bernoulli([steps, batch], 0.7, rng);
+            let mask = Tensor::from_fn([steps, batch], |at| at[0] == 0 || mask.at([at[0], at[1]]));
+            let blank = rng.below(classes);
+            let target = |n: usize, rng: &mut Rng| {
+                let there = (0..steps).filter(|&t| mask.at([t, n])).count();
+                let label = |rng: &mut Rng| (blank + 1 + rng.below(classes - 1)) % classes;
+                (0..rng.below(there.div_ceil(2) + 1)).map(|_| label(rng)).collect::<Vec<usize>>()
+            };
+            let targets: Vec<Vec<usize>> = (0..batch).map(|n| target(n, rng)).collect();
+            Case::new([draw::of_shape(rng, [steps, batch, classes])], move |v| v[0].ctc(&targets, Some(&mask), blank))
+        })]
+    }
 }

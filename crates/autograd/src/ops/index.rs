@@ -1,7 +1,10 @@
 //! Picking by index, and adding at an index: pairs that are each other's adjoint.
 
-use crate::op::op;
-use crate::samples::{Case, OpSample, draw};
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind};
+use crate::ops::listed::apply;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::Axis;
@@ -16,11 +19,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn gather(&self, axis: impl Axis, index: &Tensor<i64>) -> Var<T> {
         let axis = axis.resolve("gather", self.rank()).or_panic();
-        let (shape, index) = (self.shape().clone(), index.clone());
-        op("gather", [self], self.value().gather(axis, &index), move |p| match p.take_sum(0) {
-            Some(sum) => [Some(sum.into_value().scatter_add(axis, &index, p.gy().value()).into())],
-            None => [Some(zeros(&shape).scatter_add(axis, &index, p.gy()))],
-        })
+        apply(Gather { axis, index: index.clone() }, &[self])
     }
 
     /// This plus `src` at the places that [`gather`](Self::gather) with the same `index` reads. Repeated indices add
@@ -31,9 +30,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn scatter_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Var<T>) -> Var<T> {
         let axis = axis.resolve("scatter_add", self.rank()).or_panic();
-        let index = index.clone();
-        let y = self.value().clone().scatter_add(axis, &index, src.value());
-        op("scatter_add", [self, src], y, move |p| [Some(p.gy().clone()), p.needs(1).then(|| p.gy().gather(axis, &index))])
+        apply(ScatterAdd { axis, index: index.clone() }, &[self, src])
     }
 
     /// The sub-tensors at the indices of one axis, in their order: rows of an embedding.
@@ -43,11 +40,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn index_select(&self, axis: impl Axis, index: &Tensor<i64>) -> Var<T> {
         let axis = axis.resolve("index_select", self.rank()).or_panic();
-        let (shape, index) = (self.shape().clone(), index.clone());
-        op("index_select", [self], self.value().index_select(axis, &index), move |p| match p.take_sum(0) {
-            Some(sum) => [Some(sum.into_value().index_add(axis, &index, p.gy().value()).into())],
-            None => [Some(zeros(&shape).index_add(axis, &index, p.gy()))],
-        })
+        apply(IndexSelect { axis, index: index.clone() }, &[self])
     }
 
     /// This plus the sub-tensors of `src` at the indices of one axis. Repeated indices add up.
@@ -57,9 +50,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn index_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Var<T>) -> Var<T> {
         let axis = axis.resolve("index_add", self.rank()).or_panic();
-        let index = index.clone();
-        let y = self.value().clone().index_add(axis, &index, src.value());
-        op("index_add", [self, src], y, move |p| [Some(p.gy().clone()), p.needs(1).then(|| p.gy().index_select(axis, &index))])
+        apply(IndexAdd { axis, index: index.clone() }, &[self, src])
     }
 
     /// The elements along one axis in order, and the index that each came from; differentiable as a gather.
@@ -85,33 +76,166 @@ fn zeros<T: Float>(shape: &Shape) -> Var<T> {
     Var::constant(Tensor::full(shape.clone(), T::zero()))
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![
-        OpSample::new("gather", |rng| {
-            let (x, index) = (draw::of_shape(rng, [3, 4]), Tensor::randint([2, 3], 0, 4, rng));
-            Case::new([x], move |v| v[0].gather(1, &index))
-        }),
-        OpSample::new("scatter_add", |rng| {
+pub(crate) struct Gather {
+    axis: usize,
+    index: Tensor<i64>,
+}
+
+impl<T: Float> Op<T> for Gather {
+    fn name(&self) -> &'static str {
+        "gather"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis).with("index", &self.index)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).gather(self.axis, &self.index)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let grad = match cx.take_sum(0) {
+            Some(sum) => sum.into_value().scatter_add(self.axis, &self.index, cx.gy().value()).into(),
+            None => zeros(cx.shape(0)).scatter_add(self.axis, &self.index, cx.gy()),
+        };
+        grad.into()
+    }
+}
+
+pub(crate) struct ScatterAdd {
+    axis: usize,
+    index: Tensor<i64>,
+}
+
+impl<T: Float> Op<T> for ScatterAdd {
+    fn name(&self) -> &'static str {
+        "scatter_add"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis).with("index", &self.index)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.take(0).scatter_add(self.axis, &self.index, cx.input(1))
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        [Some(cx.gy().clone()), cx.needs(1).then(|| cx.gy().gather(self.axis, &self.index))].into()
+    }
+}
+
+pub(crate) struct IndexSelect {
+    axis: usize,
+    index: Tensor<i64>,
+}
+
+impl<T: Float> Op<T> for IndexSelect {
+    fn name(&self) -> &'static str {
+        "index_select"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis).with("index", &self.index)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).index_select(self.axis, &self.index)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let grad = match cx.take_sum(0) {
+            Some(sum) => sum.into_value().index_add(self.axis, &self.index, cx.gy().value()).into(),
+            None => zeros(cx.shape(0)).index_add(self.axis, &self.index, cx.gy()),
+        };
+        grad.into()
+    }
+}
+
+pub(crate) struct IndexAdd {
+    axis: usize,
+    index: Tensor<i64>,
+}
+
+impl<T: Float> Op<T> for IndexAdd {
+    fn name(&self) -> &'static str {
+        "index_add"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis).with("index", &self.index)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.take(0).index_add(self.axis, &self.index, cx.input(1))
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        [Some(cx.gy().clone()), cx.needs(1).then(|| cx.gy().index_select(self.axis, &self.index))].into()
+    }
+}
+
+impl<T: Float> Sampled<T> for Gather {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![
+            OpSample::new("gather", |rng| {
+                let (x, index) = (draw::of_shape(rng, [3, 4]), Tensor::randint([2, 3], 0, 4, rng));
+                Case::new([x], move |v| v[0].gather(1, &index))
+            }),
+            OpSample::new("gather", |rng| {
+                let x = draw::spread(rng, [2, 4].into(), -2.0..2.0);
+                Case::new([x], |v| v[0].sort(1, false).0 * v[0].sort(0, true).0)
+            })
+            .without_ties(),
+            OpSample::new("gather", |rng| {
+                let x = draw::spread(rng, [2, 5].into(), -2.0..2.0);
+                Case::new([x], |v| v[0].topk(3, -1).0)
+            })
+            .without_ties(),
+        ]
+    }
+}
+
+impl<T: Float> Sampled<T> for ScatterAdd {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("scatter_add", |rng| {
             let index = Tensor::randint([3, 2], 0, 3, rng);
             Case::new([draw::of_shape(rng, [3, 2]), draw::of_shape(rng, [3, 2])], move |v| v[0].scatter_add(0, &index, &v[1]))
-        }),
-        OpSample::new("index_select", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for IndexSelect {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("index_select", |rng| {
             let (x, index) = (draw::of_shape(rng, [2, 3, 2]), Tensor::randint([4], 0, 3, rng));
             Case::new([x], move |v| v[0].index_select(1, &index))
-        }),
-        OpSample::new("index_add", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for IndexAdd {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("index_add", |rng| {
             let index = Tensor::randint([4], 0, 3, rng);
             Case::new([draw::of_shape(rng, [3, 2]), draw::of_shape(rng, [4, 2])], move |v| v[0].index_add(0, &index, &v[1]))
-        }),
-        OpSample::new("gather", |rng| {
-            let x = draw::spread(rng, [2, 4].into(), -2.0..2.0);
-            Case::new([x], |v| v[0].sort(1, false).0 * v[0].sort(0, true).0)
-        })
-        .without_ties(),
-        OpSample::new("gather", |rng| {
-            let x = draw::spread(rng, [2, 5].into(), -2.0..2.0);
-            Case::new([x], |v| v[0].topk(3, -1).0)
-        })
-        .without_ties(),
-    ]
+        })]
+    }
 }

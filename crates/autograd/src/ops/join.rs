@@ -1,12 +1,14 @@
 //! Putting variables together and taking them apart.
 
-use crate::op::{op, op_of_many};
-use crate::samples::{Case, OpSample, draw};
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, JvpContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind};
+use crate::ops::listed::apply;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
-use std::sync::Arc;
 
 #[compiled_once]
 impl<T: Float> Var<T> {
@@ -16,30 +18,9 @@ impl<T: Float> Var<T> {
     /// When there are none, or other axes differ.
     #[track_caller]
     pub fn concat(vars: &[&Var<T>], axis: impl Axis) -> Var<T> {
-        let values: Vec<&Tensor<T>> = vars.iter().map(|v| v.value()).collect();
-        let y = Tensor::concat(&values, axis);
-        let axis = axis.resolve("concat", y.rank()).or_panic();
-        let sizes: Arc<[usize]> = vars.iter().map(|v| v.shape()[axis]).collect();
-        let (parts, mut part_shape) = (sizes.clone(), y.shape().clone());
-        part_shape[axis] = 0;
-        let y = op_of_many("concat", vars, y, move |p| {
-            let mut start = 0;
-            let part = |(i, &n): (usize, &usize)| {
-                start += n;
-                p.needs(i).then(|| p.gy().slice(axis, start - n..start))
-            };
-            sizes.iter().enumerate().map(part).collect()
-        });
-        // The rule derived from the pullback would pad each part to the whole, and so take n² time for n parts.
-        y.with_jvp(move |p| {
-            let tangent = |(i, &n): (usize, &usize)| {
-                let mut shape = part_shape.clone();
-                shape[axis] = n;
-                p.tangent(i).cloned().unwrap_or_else(|| Var::constant(Tensor::zeros(shape)))
-            };
-            let tangents: Vec<Var<T>> = parts.iter().enumerate().map(tangent).collect();
-            Var::concat(&tangents.iter().collect::<Vec<_>>(), axis)
-        })
+        // Of no variables, the forward pass says what is wrong.
+        let axis = vars.first().map_or(Ok(0), |first| axis.resolve("concat", first.rank())).or_panic();
+        apply(Concat { axis }, vars)
     }
 
     /// The variables, all of one shape, along a new axis.
@@ -126,11 +107,7 @@ impl<T: Float> Var<T> {
     /// When there is not one pair an axis.
     #[track_caller]
     pub fn pad(&self, pads: &[[usize; 2]], value: f64) -> Var<T> {
-        let (y, pads, shape) = (self.value().pad(pads, T::lit(value)), pads.to_vec(), self.shape().clone());
-        op("pad", [self], y, move |p| {
-            let inside = |g: Var<T>, axis: usize| g.slice(axis, pads[axis][0]..pads[axis][0] + shape[axis]);
-            [Some((0..shape.rank()).fold(p.gy().clone(), inside))]
-        })
+        apply(Pad { pads: pads.to_vec(), value }, &[self])
     }
 
     /// The whole repeated `reps[i]` times along axis `i`.
@@ -139,56 +116,190 @@ impl<T: Float> Var<T> {
     /// When there is not one count an axis.
     #[track_caller]
     pub fn repeat(&self, reps: &[usize]) -> Var<T> {
-        let (y, shape, reps) = (self.value().repeat(reps), self.shape().clone(), reps.to_vec());
-        op("repeat", [self], y, move |p| {
-            let split: Vec<usize> = reps.iter().zip(shape.iter()).flat_map(|(&r, &n)| [r, n]).collect();
-            let copies: Vec<usize> = (0..reps.len()).map(|i| 2 * i).collect();
-            [Some(p.gy().reshape(&split[..]).sum(&copies[..]))]
-        })
+        apply(Repeat { reps: reps.to_vec() }, &[self])
     }
 
     /// Elements moved on by `shift` along one axis, those pushed out coming in at the other end.
     #[track_caller]
     pub fn roll(&self, shift: isize, axis: impl Axis) -> Var<T> {
         let axis = axis.resolve("roll", self.rank()).or_panic();
-        let y = self.value().roll(shift, axis);
         // Modulo the size, as the smallest number has no negative.
         let shift = shift % self.shape()[axis].max(1) as isize;
-        op("roll", [self], y, move |p| [Some(p.gy().roll(-shift, axis))])
+        apply(Roll { shift, axis }, &[self])
     }
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![
-        OpSample::new("concat", |rng| {
-            let (a, b) = (rng.below(3), 1 + rng.below(3));
-            let inputs = [draw::of_shape(rng, [2, a]), draw::of_shape(rng, [2, b]), draw::of_shape(rng, [2, 1])];
-            Case::new(inputs, |v| Var::concat(&[&v[0], &v[1], &v[2], &v[1]], -1))
-        }),
-        OpSample::new("concat", |rng| {
-            let axis = rng.below(3);
-            Case::new([draw::of_shape(rng, [2, 3]), draw::of_shape(rng, [2, 3])], move |v| Var::stack(&[&v[0], &v[1]], axis))
-        }),
-        OpSample::new("slice", |rng| {
-            let x = draw::of_shape(rng, [5, 2]);
-            Case::new([x], |v| {
-                let halves = v[0].split(3, 0);
-                let parts = v[0].split_sizes(&[1, 4], 0);
-                let thirds = v[0].chunk(3, 0);
-                &halves[1] * parts[1].slice(0, ..2) + &parts[0] * &thirds[2]
-            })
-        }),
-        OpSample::new("pad", |rng| {
+pub(crate) struct Concat {
+    axis: usize,
+}
+
+impl<T: Float> Op<T> for Concat {
+    fn name(&self) -> &'static str {
+        "concat"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let inputs = cx.inputs();
+        let y = Tensor::concat(&inputs, self.axis);
+        if cx.is_saving() {
+            let sizes: Vec<usize> = inputs.iter().map(|x| x.shape()[self.axis]).collect();
+            cx.save(sizes);
+        }
+        y
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let mut start = 0;
+        let part = |(i, &n): (usize, &usize)| {
+            start += n;
+            cx.needs(i).then(|| cx.gy().slice(self.axis, start - n..start))
+        };
+        cx.residuals::<Vec<usize>>().iter().enumerate().map(part).collect()
+    }
+
+    fn jvp(&self, cx: &JvpContext<'_, T>) -> Option<Var<T>> {
+        // The rule derived from the pullback would pad each part to the whole, and so take n² time for n parts.
+        let tangent = |(i, &n): (usize, &usize)| {
+            let mut shape = cx.output_shape().clone();
+            shape[self.axis] = n;
+            cx.tangent(i).cloned().unwrap_or_else(|| Var::constant(Tensor::zeros(shape)))
+        };
+        let tangents: Vec<Var<T>> = cx.residuals::<Vec<usize>>().iter().enumerate().map(tangent).collect();
+        Some(Var::concat(&tangents.iter().collect::<Vec<_>>(), self.axis))
+    }
+}
+
+pub(crate) struct Pad {
+    pads: Vec<[usize; 2]>,
+    value: f64,
+}
+
+impl<T: Float> Op<T> for Pad {
+    fn name(&self) -> &'static str {
+        "pad"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("pads", &self.pads[..]).with("value", self.value)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).pad(&self.pads, T::lit(self.value))
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let (pads, shape) = (&self.pads, cx.shape(0));
+        let inside = |g: Var<T>, axis: usize| g.slice(axis, pads[axis][0]..pads[axis][0] + shape[axis]);
+        (0..shape.rank()).fold(cx.gy().clone(), inside).into()
+    }
+}
+
+pub(crate) struct Repeat {
+    reps: Vec<usize>,
+}
+
+impl<T: Float> Op<T> for Repeat {
+    fn name(&self) -> &'static str {
+        "repeat"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("reps", &self.reps[..])
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).repeat(&self.reps)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let split: Vec<usize> = self.reps.iter().zip(cx.shape(0).iter()).flat_map(|(&r, &n)| [r, n]).collect();
+        let copies: Vec<usize> = (0..self.reps.len()).map(|i| 2 * i).collect();
+        cx.gy().reshape(&split[..]).sum(&copies[..]).into()
+    }
+}
+
+pub(crate) struct Roll {
+    shift: isize,
+    axis: usize,
+}
+
+impl<T: Float> Op<T> for Roll {
+    fn name(&self) -> &'static str {
+        "roll"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("shift", self.shift).with("axis", self.axis)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).roll(self.shift, self.axis)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().roll(-self.shift, self.axis).into()
+    }
+}
+
+impl<T: Float> Sampled<T> for Concat {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![
+            OpSample::new("concat", |rng| {
+                let (a, b) = (rng.below(3), 1 + rng.below(3));
+                let inputs = [draw::of_shape(rng, [2, a]), draw::of_shape(rng, [2, b]), draw::of_shape(rng, [2, 1])];
+                Case::new(inputs, |v| Var::concat(&[&v[0], &v[1], &v[2], &v[1]], -1))
+            }),
+            OpSample::new("concat", |rng| {
+                let axis = rng.below(3);
+                Case::new([draw::of_shape(rng, [2, 3]), draw::of_shape(rng, [2, 3])], move |v| Var::stack(&[&v[0], &v[1]], axis))
+            }),
+        ]
+    }
+}
+
+impl<T: Float> Sampled<T> for Pad {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("pad", |rng| {
             let (x, a, b) = (draw::of_shape(rng, [2, 3]), rng.below(3), rng.below(3));
             Case::new([x], move |v| v[0].pad(&[[a, 1], [0, b]], 0.5))
-        }),
-        OpSample::new("repeat", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for Repeat {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("repeat", |rng| {
             let (x, a, b) = (draw::of_shape(rng, [2, 3]), rng.below(3), 1 + rng.below(2));
             Case::new([x], move |v| v[0].repeat(&[a, b]))
-        }),
-        OpSample::new("roll", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for Roll {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("roll", |rng| {
             let (x, shift) = (draw::of_shape(rng, [2, 5]), rng.below(9) as isize - 4);
             Case::new([x], move |v| v[0].roll(shift, 1))
-        }),
-    ]
+        })]
+    }
 }

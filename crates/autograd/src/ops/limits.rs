@@ -5,9 +5,10 @@
 //! second derivative depends on it. The limit needs `f''`, the derivative of the gradient that comes in by `y`, which is on
 //! the tape when gradients are differentiable. The price is a backward pass or two, paid at singular points only.
 
-use crate::backward::{GradMode, gradients, reaches_past};
+use crate::backward::{gradients, reaches_past};
 use crate::calculus::Val;
-use crate::ops::unary::UnaryRule;
+use crate::mode::GradMode;
+use crate::ops::unary_rule::UnaryRule;
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use std::cell::Cell;

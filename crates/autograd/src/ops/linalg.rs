@@ -1,7 +1,10 @@
 //! Linear systems. The adjoint of a solution is the solution of the transposed system, by the same factors.
 
-use crate::op::op_with_output;
-use crate::samples::{Case, OpSample, draw};
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind, Saves};
+use crate::ops::listed::apply_with;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, LinalgError, Lu, OrPanic, Tensor, solve_shape};
@@ -42,46 +45,81 @@ impl<T: Float> Var<T> {
 /// The solution of `a x = b`, or of `aᵀ x = b`, for columns `b` and the factors of `a`.
 #[track_caller]
 fn solution<T: Float>(a: &Var<T>, b: &Var<T>, lu: &Arc<Lu<T>>, transposed: bool) -> Var<T> {
-    let through: fn(&Lu<T>, &Tensor<T>) -> Tensor<T> = if transposed { Lu::solve_transposed } else { Lu::solve };
-    let (a, b, lu) = (a.clone(), b.clone(), lu.clone());
-    op_with_output("solve", [&a.clone(), &b.clone()], through(&lu, b.value()), move |p| {
-        let gb = solution(&a, p.gy(), &lu, !transposed);
-        let ga = p.needs(0).then(|| {
-            let outer = if transposed { p.y().matmul(&gb.t()) } else { gb.matmul(&p.y().t()) };
-            -outer.sum_to(a.shape())
-        });
-        [ga, Some(gb.sum_to(b.shape()))]
-    })
+    apply_with(Solve { transposed }, &[a, b], lu.clone())
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    /// Well away from singular: random numbers up to 1 beside a diagonal of 3.
-    fn matrices(rng: &mut gradus_tensor::Rng, batch: &[usize], n: usize) -> Tensor<f64> {
-        Tensor::uniform([batch, &[n, n]].concat(), -1.0, 1.0, rng) + Tensor::eye(n) * 3.0
+/// The solution of `a x = b`, or of `aᵀ x = b`, for columns `b`. It saves the factors of `a`.
+pub(crate) struct Solve {
+    transposed: bool,
+}
+
+impl<T: Float> Op<T> for Solve {
+    fn name(&self) -> &'static str {
+        "solve"
     }
-    fn solve<T: Float>(v: &[Var<T>]) -> Var<T> {
-        v[0].solve(&v[1]).expect("well away from singular")
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("transposed", self.transposed)
     }
-    vec![
-        OpSample::new("solve", |rng| {
-            let (n, columns) = (1 + rng.below(3), rng.below(3));
-            Case::new([matrices(rng, &[], n), draw::of_shape(rng, [n, columns])], solve)
-        })
-        .without_ties(),
-        OpSample::new("solve", |rng| {
-            let n = rng.below(4);
-            Case::new([matrices(rng, &[], n), draw::of_shape(rng, [n])], solve)
-        })
-        .without_ties(),
-        OpSample::new("solve", |rng| {
-            let n = 1 + rng.below(3);
-            Case::new([matrices(rng, &[2, 1], n), draw::of_shape(rng, [3, n, 2])], solve)
-        })
-        .without_ties(),
-        OpSample::new("solve", |rng| {
-            let n = 1 + rng.below(3);
-            Case::new([matrices(rng, &[2], n), draw::of_shape(rng, [n])], solve)
-        })
-        .without_ties(),
-    ]
+
+    fn kind(&self) -> OpKind {
+        OpKind::Product
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0]).and_output()
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let lu = cx.take_found::<Arc<Lu<T>>>();
+        let lu = lu.unwrap_or_else(|| Arc::new(cx.input(0).lu().unwrap_or_else(|error| panic!("solve: {error}"))));
+        let b = cx.input(1);
+        let x = if self.transposed { lu.solve_transposed(b) } else { lu.solve(b) };
+        cx.save(lu);
+        x
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let gb = solution(&cx.input(0), cx.gy(), cx.residuals(), !self.transposed);
+        let ga = cx.needs(0).then(|| {
+            let outer = if self.transposed { cx.y().matmul(&gb.t()) } else { gb.matmul(&cx.y().t()) };
+            -outer.sum_to(cx.shape(0))
+        });
+        [ga, cx.needs(1).then(|| gb.sum_to(cx.shape(1)))].into()
+    }
+}
+
+/// Well away from singular: random numbers up to 1 beside a diagonal of 3.
+fn matrices(rng: &mut gradus_tensor::Rng, batch: &[usize], n: usize) -> Tensor<f64> {
+    Tensor::uniform([batch, &[n, n]].concat(), -1.0, 1.0, rng) + Tensor::eye(n) * 3.0
+}
+fn solve<T: Float>(v: &[Var<T>]) -> Var<T> {
+    v[0].solve(&v[1]).expect("well away from singular")
+}
+
+impl<T: Float> Sampled<T> for Solve {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![
+            OpSample::new("solve", |rng| {
+                let (n, columns) = (1 + rng.below(3), rng.below(3));
+                Case::new([matrices(rng, &[], n), draw::of_shape(rng, [n, columns])], solve)
+            })
+            .without_ties(),
+            OpSample::new("solve", |rng| {
+                let n = rng.below(4);
+                Case::new([matrices(rng, &[], n), draw::of_shape(rng, [n])], solve)
+            })
+            .without_ties(),
+            OpSample::new("solve", |rng| {
+                let n = 1 + rng.below(3);
+                Case::new([matrices(rng, &[2, 1], n), draw::of_shape(rng, [3, n, 2])], solve)
+            })
+            .without_ties(),
+            OpSample::new("solve", |rng| {
+                let n = 1 + rng.below(3);
+                Case::new([matrices(rng, &[2], n), draw::of_shape(rng, [n])], solve)
+            })
+            .without_ties(),
+        ]
+    }
 }

@@ -1,8 +1,11 @@
 //! What attention is made of, where a mask says which pairs see each other: what is hidden is left out, not multiplied by 0, and so
 //! may be infinite or NaN. The two products are each other's adjoints.
 
-use crate::op::{op, op_with_output};
-use crate::samples::{Case, OpSample, draw};
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind, Saves};
+use crate::ops::listed::apply;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::{Axis, broadcast_shapes};
@@ -42,14 +45,7 @@ impl<T: Float> Var<T> {
     pub fn masked_softmax(&self, mask: &Tensor<bool>, axis: impl Axis) -> Var<T> {
         let axis = axis.resolve("masked_softmax", self.rank()).or_panic();
         let mask = fitted("masked_softmax", mask, self.shape());
-        let y = shown(shown(self.value().clone(), &mask, -T::INFINITY).softmax(axis), &mask, T::zero());
-        let hidden = mask.not();
-        op_with_output("masked_softmax", [self], y, move |p| {
-            let (y, gy) = (p.y(), p.gy().masked_fill(&hidden, 0.0));
-            let centred = &gy - y.mul_no_nan(&gy).sum_keep(axis);
-            [Some(y.mul_no_nan(&centred).masked_fill(&hidden, 0.0))]
-        })
-        .symmetric()
+        apply(MaskedSoftmax { mask, axis }, &[self])
     }
 
     /// The matrix product `y[.., i, j] = Σ_k a[.., i, k] b[.., k, j]` over the `k` where `mask[.., i, k]` is true. What is hidden
@@ -74,15 +70,7 @@ impl<T: Float> Var<T> {
     fn over_shown(&self, mask: &Tensor<bool>, other: &Var<T>, gradient: Gradient) -> Var<T> {
         check_ranks("masked_matmul", self, other);
         let mask = fitted("masked_matmul", mask, self.shape());
-        let shown = shown(self.value().clone(), &mask, T::zero());
-        let y = without_nan(shown.matmul(other.value()), &shown, other.value(), Some(&mask), gradient);
-        let (a, b) = (self.clone(), other.clone());
-        op("masked_matmul", [self, other], y, move |p| {
-            [
-                p.needs(0).then(|| p.gy().where_shown(&b.t(), &mask, Gradient::Left).sum_to(a.shape())),
-                p.needs(1).then(|| a.t().over_shown(&mask.t(), p.gy(), Gradient::Right).sum_to(b.shape())),
-            ]
-        })
+        apply(MaskedMatmul { mask, gradient }, &[self, other])
     }
 
     /// The elements of the matrix product where `mask`, which broadcasts to its shape, is true, and 0 elsewhere. Hidden elements
@@ -99,19 +87,124 @@ impl<T: Float> Var<T> {
     #[track_caller]
     fn where_shown(&self, other: &Var<T>, mask: &Tensor<bool>, gradient: Gradient) -> Var<T> {
         check_ranks("sampled_matmul", self, other);
-        let y = self.value().matmul(other.value());
-        let mask = fitted("sampled_matmul", mask, y.shape());
-        let mut y = shown(y, &mask, T::zero());
-        if gradient != Gradient::Neither {
-            y = without_nan(y, self.value(), other.value(), None, gradient);
-        }
-        let (a, b) = (self.clone(), other.clone());
-        op("sampled_matmul", [self, other], y, move |p| {
-            [
-                p.needs(0).then(|| p.gy().over_shown(&mask, &b.t(), Gradient::Left).sum_to(a.shape())),
-                p.needs(1).then(|| p.gy().t().over_shown(&mask.t(), &a, Gradient::Left).t().sum_to(b.shape())),
-            ]
-        })
+        apply(SampledMatmul { mask: mask.clone(), gradient }, &[self, other])
+    }
+}
+
+pub(crate) struct MaskedSoftmax {
+    mask: Tensor<bool>,
+    axis: usize,
+}
+
+impl<T: Float> Op<T> for MaskedSoftmax {
+    fn name(&self) -> &'static str {
+        "masked_softmax"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("mask", &self.mask).with("axis", self.axis)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Loss
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::OUTPUT
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let mask = &self.mask;
+        shown(shown(cx.take(0), mask, -T::INFINITY).softmax(self.axis), mask, T::zero())
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let hidden = self.mask.not();
+        let (y, gy) = (cx.y(), cx.gy().masked_fill(&hidden, 0.0));
+        let centred = &gy - y.mul_no_nan(&gy).sum_keep(self.axis);
+        y.mul_no_nan(&centred).masked_fill(&hidden, 0.0).into()
+    }
+
+    fn has_symmetric_jacobian(&self) -> bool {
+        true
+    }
+}
+
+pub(crate) struct MaskedMatmul {
+    mask: Tensor<bool>,
+    gradient: Gradient,
+}
+
+impl<T: Float> Op<T> for MaskedMatmul {
+    fn name(&self) -> &'static str {
+        "masked_matmul"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("mask", &self.mask).with("gradient", self.gradient.name())
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Product
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0, 1])
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let shown = shown(cx.take(0), &self.mask, T::zero());
+        let other = cx.input(1);
+        without_nan(shown.matmul(other), &shown, other, Some(&self.mask), self.gradient)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let mask = &self.mask;
+        [
+            cx.needs(0).then(|| cx.gy().where_shown(&cx.input(1).t(), mask, Gradient::Left).sum_to(cx.shape(0))),
+            cx.needs(1).then(|| cx.input(0).t().over_shown(&mask.t(), cx.gy(), Gradient::Right).sum_to(cx.shape(1))),
+        ]
+        .into()
+    }
+}
+
+pub(crate) struct SampledMatmul {
+    mask: Tensor<bool>,
+    gradient: Gradient,
+}
+
+impl<T: Float> Op<T> for SampledMatmul {
+    fn name(&self) -> &'static str {
+        "sampled_matmul"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("mask", &self.mask).with("gradient", self.gradient.name())
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Product
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0, 1])
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let (a, b) = (cx.input(0), cx.input(1));
+        let y = a.matmul(b);
+        let mask = fitted("sampled_matmul", &self.mask, y.shape());
+        let y = shown(y, &mask, T::zero());
+        if self.gradient == Gradient::Neither { y } else { without_nan(y, a, b, None, self.gradient) }
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let mask = self.mask.expand(cx.gy().shape());
+        [
+            cx.needs(0).then(|| cx.gy().over_shown(&mask, &cx.input(1).t(), Gradient::Left).sum_to(cx.shape(0))),
+            cx.needs(1).then(|| cx.gy().t().over_shown(&mask.t(), &cx.input(0), Gradient::Left).t().sum_to(cx.shape(1))),
+        ]
+        .into()
     }
 }
 
@@ -122,6 +215,16 @@ enum Gradient {
     Neither,
     Left,
     Right,
+}
+
+impl Gradient {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Neither => "neither",
+            Self::Left => "left",
+            Self::Right => "right",
+        }
+    }
 }
 
 #[track_caller]
@@ -165,22 +268,32 @@ fn without_nan<T: Float>(
     y
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![
-        OpSample::new("masked_softmax", |rng| {
+impl<T: Float> Sampled<T> for MaskedSoftmax {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("masked_softmax", |rng| {
             let x = draw::tensor_of_rank(rng, 3, -2.0..2.0);
             let (axis, mask) = (rng.below(3), Tensor::bernoulli(x.shape().clone(), 0.7, rng));
             Case::new([x], move |v| v[0].masked_softmax(&mask, axis))
-        }),
-        OpSample::new("masked_matmul", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for MaskedMatmul {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("masked_matmul", |rng| {
             let [m, k, n] = [1 + rng.below(3), 1 + rng.below(3), 1 + rng.below(3)];
             let mask = Tensor::bernoulli([m, k], 0.6, rng);
             Case::new([draw::of_shape(rng, [2, m, k]), draw::of_shape(rng, [k, n])], move |v| v[0].masked_matmul(&mask, &v[1]))
-        }),
-        OpSample::new("sampled_matmul", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for SampledMatmul {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("sampled_matmul", |rng| {
             let [m, k, n] = [1 + rng.below(3), 1 + rng.below(3), 1 + rng.below(3)];
             let mask = Tensor::bernoulli([2, m, n], 0.6, rng);
             Case::new([draw::of_shape(rng, [m, k]), draw::of_shape(rng, [2, k, n])], move |v| v[0].sampled_matmul(&v[1], &mask))
-        }),
-    ]
+        })]
+    }
 }

@@ -1,8 +1,11 @@
 //! Matrix products.
 
 use super::activation::relu_gradient;
-use crate::op::{Pull, op, op_with_output};
-use crate::samples::{Case, OpSample, draw};
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind, Saves};
+use crate::ops::listed::apply;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::AxisList;
@@ -24,16 +27,8 @@ impl<T: Float> Var<T> {
                 y.squeeze(-2)
             }
             (_, 1) => self.matmul(&other.unsqueeze(1)).squeeze(-1),
-            _ => self.matrix_product(other),
+            _ => apply(MatMul, &[self, other]),
         }
-    }
-
-    #[track_caller]
-    fn matrix_product(&self, other: &Var<T>) -> Var<T> {
-        let (a, b) = (self.clone(), other.clone());
-        op("matmul", [self, other], self.value().matmul(other.value()), move |p| {
-            [p.needs(0).then(|| gradient_of_left(&a, p.gy(), &b)), p.needs(1).then(|| gradient_of_right(&a, p.gy(), &b))]
-        })
     }
 
     /// `x wᵀ + b` for `x` of `[.., in]` and `w` of `[out, in]`: a dense layer.
@@ -64,21 +59,7 @@ impl<T: Float> Var<T> {
             shape[self.rank() - 1] = w.shape()[0];
             return self.reshape([rows, inputs]).dense(w, b, relu).reshape(shape);
         }
-        let y = self.value().linear(w.value(), b.value(), relu);
-        let (x, w_) = (self.clone(), w.clone());
-        let gradients = move |p: &mut Pull<'_, T>, g: &Var<T>| {
-            [p.needs(0).then(|| g.matmul(&w_)), gradient_of_weights(p, g, &x), p.needs(2).then(|| g.sum(0))]
-        };
-        if relu {
-            return op_with_output("linear_relu", [self, w, b], y, move |p| {
-                let g = relu_gradient(p);
-                gradients(p, &g)
-            });
-        }
-        op("linear", [self, w, b], y, move |p| {
-            let g = p.gy().clone();
-            gradients(p, &g)
-        })
+        apply(Linear { relu }, &[self, w, b])
     }
 
     /// `max(x wᵀ + b, 0)` for `x` of `[.., in]`, `w` of `[out, in]` and `b` of `[out]`, if there is one: a dense layer with its
@@ -131,9 +112,69 @@ impl<T: Float> Var<T> {
     }
 }
 
+/// The product of matrices, or of batches of them.
+pub(crate) struct MatMul;
+
+impl<T: Float> Op<T> for MatMul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Product
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0, 1])
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).matmul(cx.input(1))
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let (a, b, gy) = (cx.input(0), cx.input(1), cx.gy());
+        [cx.needs(0).then(|| gradient_of_left(&a, gy, &b)), cx.needs(1).then(|| gradient_of_right(&a, gy, &b))].into()
+    }
+}
+
+/// A dense layer of rows, weights and bias, with or without its ramp.
+pub(crate) struct Linear {
+    relu: bool,
+}
+
+impl<T: Float> Op<T> for Linear {
+    fn name(&self) -> &'static str {
+        if self.relu { "linear_relu" } else { "linear" }
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("relu", self.relu)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Product
+    }
+
+    fn saves(&self) -> Saves {
+        let inputs = Saves::inputs(&[0, 1]);
+        if self.relu { inputs.and_output() } else { inputs }
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).linear(cx.input(1), cx.input(2), self.relu)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let (x, w) = (cx.input(0), cx.input(1));
+        let g = if self.relu { relu_gradient(cx) } else { cx.gy().clone() };
+        [cx.needs(0).then(|| g.matmul(&w)), gradient_of_weights(cx, &g, &x), cx.needs(2).then(|| g.sum(0))].into()
+    }
+}
+
 /// `gᵀ x`, of weights, which are input 1; what they have got so far, from other steps of a sequence, the product is added to in
 /// place.
-fn gradient_of_weights<T: Float>(p: &mut Pull<'_, T>, g: &Var<T>, x: &Var<T>) -> Option<Var<T>> {
+fn gradient_of_weights<T: Float>(p: &mut VjpContext<'_, T>, g: &Var<T>, x: &Var<T>) -> Option<Var<T>> {
     match p.take_sum(1) {
         Some(sum) => Some(Var::constant(sum.into_value().addmm(g.t().value(), x.value()))),
         None => p.needs(1).then(|| g.t().matmul(x)),
@@ -168,58 +209,71 @@ fn gradient_of_right<T: Float>(a: &Var<T>, gy: &Var<T>, b: &Var<T>) -> Var<T> {
     }
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    fn sizes(rng: &mut gradus_tensor::Rng) -> (usize, usize, usize) {
-        (1 + rng.below(3), rng.below(4), 1 + rng.below(3))
+/// Rows, inner size and columns.
+fn sizes(rng: &mut gradus_tensor::Rng) -> (usize, usize, usize) {
+    (1 + rng.below(3), rng.below(4), 1 + rng.below(3))
+}
+
+impl<T: Float> Sampled<T> for MatMul {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![
+            OpSample::new("matmul", |rng| {
+                let (m, k, n) = sizes(rng);
+                Case::new([draw::of_shape(rng, [m, k]), draw::of_shape(rng, [k, n])], |v| v[0].matmul(&v[1]))
+            }),
+            OpSample::new("matmul", |rng| {
+                let (m, k, n) = sizes(rng);
+                let a = draw::of_shape(rng, [2, 1, m, k]);
+                Case::new([a, draw::of_shape(rng, [3, k, n])], |v| v[0].matmul(&v[1]))
+            }),
+            OpSample::new("matmul", |rng| {
+                let (m, k, n) = sizes(rng);
+                Case::new([draw::of_shape(rng, [2, m, k]), draw::of_shape(rng, [k, n])], |v| v[0].matmul(&v[1]))
+            }),
+            OpSample::new("matmul", |rng| {
+                let (m, k, n) = sizes(rng);
+                Case::new([draw::of_shape(rng, [m, k]), draw::of_shape(rng, [3, 2, k, n])], |v| v[0].matmul(&v[1]))
+            }),
+            OpSample::new("matmul", |rng| {
+                let (m, k, n) = sizes(rng);
+                Case::new([draw::of_shape(rng, [m]), draw::of_shape(rng, [n])], move |v| {
+                    v[0].outer(&v[1]).matmul(&v[1]) * k as f64
+                })
+            }),
+            OpSample::new("matmul", |rng| {
+                let (m, k, _) = sizes(rng);
+                Case::new([draw::of_shape(rng, [m, k]), draw::of_shape(rng, [k])], |v| v[0].matmul(&v[1]))
+            }),
+            OpSample::new("matmul", |rng| {
+                let (_, k, n) = sizes(rng);
+                Case::new([draw::of_shape(rng, [k]), draw::of_shape(rng, [2, k, n])], |v| v[0].matmul(&v[1]))
+            }),
+            OpSample::new("matmul", |rng| {
+                let k = rng.below(4);
+                Case::new([draw::of_shape(rng, [k]), draw::of_shape(rng, [k])], |v| v[0].matmul(&v[1]))
+            }),
+        ]
     }
-    vec![
-        OpSample::new("matmul", |rng| {
-            let (m, k, n) = sizes(rng);
-            Case::new([draw::of_shape(rng, [m, k]), draw::of_shape(rng, [k, n])], |v| v[0].matmul(&v[1]))
-        }),
-        OpSample::new("matmul", |rng| {
-            let (m, k, n) = sizes(rng);
-            let a = draw::of_shape(rng, [2, 1, m, k]);
-            Case::new([a, draw::of_shape(rng, [3, k, n])], |v| v[0].matmul(&v[1]))
-        }),
-        OpSample::new("matmul", |rng| {
-            let (m, k, n) = sizes(rng);
-            Case::new([draw::of_shape(rng, [2, m, k]), draw::of_shape(rng, [k, n])], |v| v[0].matmul(&v[1]))
-        }),
-        OpSample::new("matmul", |rng| {
-            let (m, k, n) = sizes(rng);
-            Case::new([draw::of_shape(rng, [m, k]), draw::of_shape(rng, [3, 2, k, n])], |v| v[0].matmul(&v[1]))
-        }),
-        OpSample::new("matmul", |rng| {
-            let (m, k, n) = sizes(rng);
-            Case::new([draw::of_shape(rng, [m]), draw::of_shape(rng, [n])], move |v| v[0].outer(&v[1]).matmul(&v[1]) * k as f64)
-        }),
-        OpSample::new("matmul", |rng| {
-            let (m, k, _) = sizes(rng);
-            Case::new([draw::of_shape(rng, [m, k]), draw::of_shape(rng, [k])], |v| v[0].matmul(&v[1]))
-        }),
-        OpSample::new("matmul", |rng| {
-            let (_, k, n) = sizes(rng);
-            Case::new([draw::of_shape(rng, [k]), draw::of_shape(rng, [2, k, n])], |v| v[0].matmul(&v[1]))
-        }),
-        OpSample::new("matmul", |rng| {
-            let k = rng.below(4);
-            Case::new([draw::of_shape(rng, [k]), draw::of_shape(rng, [k])], |v| v[0].matmul(&v[1]))
-        }),
-        OpSample::new("linear", |rng| {
-            let (m, k, n) = sizes(rng);
-            let inputs = [draw::of_shape(rng, [2, m, k]), draw::of_shape(rng, [n, k]), draw::of_shape(rng, [n])];
-            Case::new(inputs, |v| v[0].linear(&v[1], Some(&v[2])))
-        }),
-        OpSample::new("linear_relu", |rng| {
-            let (m, k, n) = sizes(rng);
-            // Outputs away from 0, where there is no derivative: those of a unit are all above it or all below.
-            let x = draw::of_shape(rng, [2, m, k]);
-            let w = draw::of_shape(rng, [n, k]);
-            let largest = x.to_vec().into_iter().fold(1.0, |a: f64, v| a.max(v.abs()));
-            let sign = Tensor::from_fn([n], |i| if i[0] % 2 == 0 { 1.0 } else { -1.0 });
-            let b = (w.abs().sum(1) * largest + 1.0) * sign;
-            Case::new([x, w, b], |v| v[0].linear_relu(&v[1], Some(&v[2])))
-        }),
-    ]
+}
+
+impl<T: Float> Sampled<T> for Linear {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![
+            OpSample::new("linear", |rng| {
+                let (m, k, n) = sizes(rng);
+                let inputs = [draw::of_shape(rng, [2, m, k]), draw::of_shape(rng, [n, k]), draw::of_shape(rng, [n])];
+                Case::new(inputs, |v| v[0].linear(&v[1], Some(&v[2])))
+            }),
+            OpSample::new("linear_relu", |rng| {
+                let (m, k, n) = sizes(rng);
+                // Outputs away from 0, where there is no derivative: those of a unit are all above it or all below.
+                let x = draw::of_shape(rng, [2, m, k]);
+                let w = draw::of_shape(rng, [n, k]);
+                let largest = x.to_vec().into_iter().fold(1.0, |a: f64, v| a.max(v.abs()));
+                let sign = Tensor::from_fn([n], |i| if i[0] % 2 == 0 { 1.0 } else { -1.0 });
+                let b = (w.abs().sum(1) * largest + 1.0) * sign;
+                Case::new([x, w, b], |v| v[0].linear_relu(&v[1], Some(&v[2])))
+            }),
+        ]
+    }
 }

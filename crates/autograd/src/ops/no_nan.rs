@@ -1,12 +1,15 @@
 //! Products of a slope and a gradient, which are 0 where the gradient is, be the slope infinite or NaN: what
 //! [`Var::where_`] left out at a singular point does not come back as `0 · ∞`.
 
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
 use crate::mode::is_grad_enabled;
-use crate::op::Pull;
-use crate::samples::{Case, OpSample, draw};
+use crate::op::{Gradients, Op, OpKind, Saves};
+use crate::ops::listed::apply;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::Float;
 use gradus_tensor::once::compiled_once;
+use gradus_tensor::{Float, Tensor};
 
 /// A slope times the gradient that came in, and 0 where that is 0.
 #[inline(always)]
@@ -36,22 +39,51 @@ impl<T: Float> Var<T> {
     }
 }
 
+#[track_caller]
+fn product<T: Float>(a: &Var<T>, b: &Var<T>, either: bool) -> Var<T> {
+    apply(MulNoNan { either }, &[a, b])
+}
+
 /// `a · b`, but 0 where `b` is, and, with `either`, where `a` is.
 ///
 /// Where `b` is 0 this does not depend on `a`: its derivative there is 0, whatever gradient comes in. So `da` is 0 where
 /// either of its factors is. The derivative by `b` is `a`, also where `b` is 0.
-#[track_caller]
-fn product<T: Float>(a: &Var<T>, b: &Var<T>, either: bool) -> Var<T> {
-    let y = if either {
-        let absorbed = |a: T, b: T| if a == T::zero() { a } else { times_gradient(a, b) };
-        a.value().zip_map("mul_no_nan", b.value(), absorbed)
-    } else {
-        a.value().zip_map("mul_no_nan", b.value(), times_gradient)
-    };
-    let (slope, g) = (a.clone(), b.clone());
-    let da = move |p: &mut Pull<'_, T>| product(&g, p.gy(), true);
-    let db = move |p: &mut Pull<'_, T>| product(&slope, p.gy(), either);
-    super::binary::binary("mul_no_nan", a, b, y, da, db)
+pub(crate) struct MulNoNan {
+    either: bool,
+}
+
+impl<T: Float> Op<T> for MulNoNan {
+    fn name(&self) -> &'static str {
+        "mul_no_nan"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("either", self.either)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Elementwise
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0, 1])
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let (a, b) = (cx.input(0), cx.input(1));
+        if self.either {
+            let absorbed = |a: T, b: T| if a == T::zero() { a } else { times_gradient(a, b) };
+            a.zip_map("mul_no_nan", b, absorbed)
+        } else {
+            a.zip_map("mul_no_nan", b, times_gradient)
+        }
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let da = cx.needs(0).then(|| product(&cx.input(1), cx.gy(), true).sum_to(cx.shape(0)));
+        let db = cx.needs(1).then(|| product(&cx.input(0), cx.gy(), self.either).sum_to(cx.shape(1)));
+        [da, db].into()
+    }
 }
 
 /// A gradient over `b`, and 0 where it is 0.
@@ -63,9 +95,14 @@ pub(super) fn quotient<T: Float>(g: &Var<T>, b: &Var<T>) -> Var<T> {
     Var::constant(g.value().zip_map("div", b.value(), over))
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![OpSample::new("mul_no_nan", |rng| {
-        let (a, b) = draw::broadcast_pair(rng, -2.0..2.0, -2.0..2.0);
-        Case::new([a, b], |v| v[0].mul_no_nan(&v[1]))
-    })]
+impl<T: Float> Sampled<T> for MulNoNan {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![
+            OpSample::new("mul_no_nan", |rng| {
+                let (a, b) = draw::broadcast_pair(rng, -2.0..2.0, -2.0..2.0);
+                Case::new([a, b], |v| v[0].mul_no_nan(&v[1]))
+            })
+            .elementwise(),
+        ]
+    }
 }

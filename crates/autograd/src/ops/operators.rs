@@ -1,11 +1,13 @@
 //! `+ - * /` between variables, by value and by reference, and with numbers on either side.
 
-use crate::op::op_scaled;
-use crate::samples::{Case, OpSample, draw};
-use crate::tape::Factor;
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind};
+use crate::ops::listed::{Listed, apply_owned};
+use crate::sampling::{Case, ListedOp, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::Float;
 use gradus_tensor::once::compiled_once;
+use gradus_tensor::{Float, Tensor};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 macro_rules! between_vars {
@@ -104,7 +106,7 @@ with_scalar!(Div div: div_scalar, scalar_div);
 
 #[track_caller]
 fn add_scalar<T: Float>(x: Var<T>, c: f64) -> Var<T> {
-    op_scaled("add_scalar", x, |x| x + c, Factor::One)
+    apply_owned(AddScalar { c }, x)
 }
 
 #[track_caller]
@@ -114,17 +116,17 @@ fn sub_scalar<T: Float>(x: Var<T>, c: f64) -> Var<T> {
 
 #[track_caller]
 fn scalar_sub<T: Float>(x: Var<T>, c: f64) -> Var<T> {
-    op_scaled("scalar_sub", x, |x| c - x, Factor::MinusOne)
+    apply_owned(ScalarSub { c }, x)
 }
 
 #[track_caller]
 fn mul_scalar<T: Float>(x: Var<T>, c: f64) -> Var<T> {
-    op_scaled("mul_scalar", x, |x| x * c, Factor::Times(c))
+    apply_owned(MulScalar { c }, x)
 }
 
 #[track_caller]
 fn div_scalar<T: Float>(x: Var<T>, c: f64) -> Var<T> {
-    op_scaled("div_scalar", x, |x| x / c, Factor::Over(c))
+    apply_owned(DivScalar { c }, x)
 }
 
 #[track_caller]
@@ -137,7 +139,7 @@ impl<T: Float> Neg for Var<T> {
     type Output = Var<T>;
     #[track_caller]
     fn neg(self) -> Var<T> {
-        op_scaled("neg", self, |x| -x, Factor::MinusOne)
+        apply_owned(Negate {}, self)
     }
 }
 
@@ -150,22 +152,70 @@ impl<T: Float> Neg for &Var<T> {
     }
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    macro_rules! sample {
-        ($name:literal, $f:expr) => {
-            OpSample::new($name, |rng| {
-                let x = draw::tensor(rng, 0.5..2.0);
-                Case::new([x], |v| $f(&v[0]))
-            })
-        };
-    }
-    vec![
-        sample!("add_scalar", |x: &Var<T>| x + 1.5),
-        sample!("add_scalar", |x: &Var<T>| x - 1.5),
-        sample!("scalar_sub", |x: &Var<T>| 1.5 - x),
-        sample!("mul_scalar", |x: &Var<T>| -2.5 * x),
-        sample!("div_scalar", |x: &Var<T>| x / 2.5),
-        sample!("mul_scalar", |x: &Var<T>| 2.5 / x),
-        sample!("neg", |x: &Var<T>| -x),
-    ]
+/// `Type { parameters } name: x => value, g => gradient, samples;`
+macro_rules! scalar_table {
+    ($($op:ident { $($c:ident)? } $name:ident: |$x:ident| $f:expr, |$g:ident| $dx:expr, [$($sample:expr),+];)*) => {
+        $(
+            pub(crate) struct $op {
+                $($c: f64)?
+            }
+
+            impl<T: Float> Op<T> for $op {
+                fn name(&self) -> &'static str {
+                    stringify!($name)
+                }
+
+                fn attributes(&self) -> Attributes {
+                    Attributes::new()$(.with("number", self.$c))?
+                }
+
+                fn kind(&self) -> OpKind {
+                    OpKind::Elementwise
+                }
+
+                fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+                    $(let $c = self.$c;)?
+                    let $x = cx.take(0);
+                    $f
+                }
+
+                fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+                    $(
+                        let $c = self.$c;
+                        let _ = $c; // a sum's rule needs no number
+                    )?
+                    let $g = cx.take_gy();
+                    ($dx).into()
+                }
+
+                fn has_symmetric_jacobian(&self) -> bool {
+                    true
+                }
+            }
+
+            impl<T: Float> Sampled<T> for $op {
+                fn samples() -> Vec<OpSample<T>> {
+                    vec![$(OpSample::new(stringify!($name), |rng| {
+                        let x = draw::tensor(rng, 0.5..2.0);
+                        let f: fn(&Var<T>) -> Var<T> = $sample;
+                        Case::new([x], move |v| f(&v[0]))
+                    })
+                    .elementwise()),+]
+                }
+            }
+            impl<T: Float> Listed<T> for $op {}
+        )*
+        /// The table's part of the list of ops.
+        pub(crate) fn listed<T: Float>() -> Vec<ListedOp<T>> {
+            vec![$(ListedOp::of::<$op>()),*]
+        }
+    };
+}
+
+scalar_table! {
+    AddScalar { c } add_scalar: |x| x + c, |g| g, [|x| x + 1.5, |x| x - 1.5];
+    ScalarSub { c } scalar_sub: |x| c - x, |g| -g, [|x| 1.5 - x];
+    MulScalar { c } mul_scalar: |x| x * c, |g| g * c, [|x| -2.5 * x, |x| 2.5 / x];
+    DivScalar { c } div_scalar: |x| x / c, |g| g / c, [|x| x / 2.5];
+    Negate {} neg: |x| -x, |g| -g, [|x| -x];
 }

@@ -1,7 +1,10 @@
 //! Pooling: a maximum is a gather at saved places, an average a linear map with its adjoint.
 
-use crate::op::op;
-use crate::samples::{Case, OpSample, draw};
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind};
+use crate::ops::listed::{apply, apply_aux};
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Pool2dOptions, Rng, Shape, Tensor, pool2d_shape};
@@ -14,7 +17,7 @@ impl<T: Float> Var<T> {
     /// When the window does not fit.
     #[track_caller]
     pub fn max_pool2d(&self, o: Pool2dOptions) -> Var<T> {
-        self.max_pool2d_with_indices(o).0
+        apply(MaxPool2d(o), &[self])
     }
 
     /// As [`max_pool2d`](Self::max_pool2d), with the place `h · W + w` of each maximum in its plane.
@@ -23,9 +26,7 @@ impl<T: Float> Var<T> {
     /// When the window does not fit.
     #[track_caller]
     pub fn max_pool2d_with_indices(&self, o: Pool2dOptions) -> (Var<T>, Tensor<i32>) {
-        let (y, index) = self.value().max_pool2d(o);
-        let (places, shape) = (index.clone(), self.shape().clone());
-        (op("max_pool2d", [self], y, move |p| [Some(p.gy().pool_scatter(&places, &shape))]), index)
+        apply_aux(MaxPool2d(o), &[self])
     }
 
     /// Picks the pixels of each plane at the places in `index`.
@@ -34,8 +35,7 @@ impl<T: Float> Var<T> {
     /// When the shapes do not belong together.
     #[track_caller]
     pub fn pool_gather(&self, index: &Tensor<i32>) -> Var<T> {
-        let (index, shape) = (index.clone(), self.shape().clone());
-        op("pool_gather", [self], self.value().pool_gather(&index), move |p| [Some(p.gy().pool_scatter(&index, &shape))])
+        apply(PoolGather { index: index.clone() }, &[self])
     }
 
     /// Adds this, at the places in `index`, to zeros of `input_shape`: unpooling.
@@ -44,8 +44,7 @@ impl<T: Float> Var<T> {
     /// When the shapes do not belong together.
     #[track_caller]
     pub fn pool_scatter(&self, index: &Tensor<i32>, input_shape: impl Into<Shape>) -> Var<T> {
-        let index = index.clone();
-        op("pool_scatter", [self], self.value().pool_scatter(&index, input_shape), move |p| [Some(p.gy().pool_gather(&index))])
+        apply(PoolScatter { index: index.clone(), input_shape: input_shape.into() }, &[self])
     }
 
     /// The mean of each window of pictures `[N, C, H, W]`.
@@ -54,8 +53,7 @@ impl<T: Float> Var<T> {
     /// When the window does not fit.
     #[track_caller]
     pub fn avg_pool2d(&self, o: Pool2dOptions) -> Var<T> {
-        let shape = self.shape().clone();
-        op("avg_pool2d", [self], self.value().avg_pool2d(o), move |p| [Some(p.gy().avg_pool2d_grad(&shape, o))])
+        apply(AvgPool2d(o), &[self])
     }
 
     /// The gradient of [`avg_pool2d`](Self::avg_pool2d) with respect to its input, for this gradient of its result.
@@ -64,8 +62,149 @@ impl<T: Float> Var<T> {
     /// When the shapes do not belong together.
     #[track_caller]
     pub fn avg_pool2d_grad(&self, input_shape: impl Into<Shape>, o: Pool2dOptions) -> Var<T> {
-        let y = self.value().avg_pool2d_grad(input_shape, o);
-        op("avg_pool2d_grad", [self], y, move |p| [Some(p.gy().avg_pool2d(o))])
+        apply(AvgPool2dGrad { input_shape: input_shape.into(), o }, &[self])
+    }
+}
+
+fn attributes(o: &Pool2dOptions) -> Attributes {
+    Attributes::new()
+        .with("kernel", o.kernel)
+        .with("stride", o.stride)
+        .with("padding", o.padding)
+        .with("dilation", o.dilation)
+        .with("ceil_mode", o.ceil_mode)
+        .with("count_include_pad", o.count_include_pad)
+}
+
+/// It saves the places of the maxima.
+pub(crate) struct MaxPool2d(Pool2dOptions);
+
+impl<T: Float> Op<T> for MaxPool2d {
+    fn name(&self) -> &'static str {
+        "max_pool2d"
+    }
+
+    fn attributes(&self) -> Attributes {
+        attributes(&self.0)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let (y, index) = cx.input(0).max_pool2d(self.0);
+        cx.save(index.clone());
+        cx.set_aux(index);
+        y
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().pool_scatter(cx.residuals(), cx.shape(0)).into()
+    }
+}
+
+pub(crate) struct PoolGather {
+    index: Tensor<i32>,
+}
+
+impl<T: Float> Op<T> for PoolGather {
+    fn name(&self) -> &'static str {
+        "pool_gather"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("index", &self.index.cast::<i64>())
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).pool_gather(&self.index)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().pool_scatter(&self.index, cx.shape(0)).into()
+    }
+}
+
+pub(crate) struct PoolScatter {
+    index: Tensor<i32>,
+    input_shape: Shape,
+}
+
+impl<T: Float> Op<T> for PoolScatter {
+    fn name(&self) -> &'static str {
+        "pool_scatter"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("index", &self.index.cast::<i64>()).with("input_shape", &self.input_shape)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).pool_scatter(&self.index, &self.input_shape)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().pool_gather(&self.index).into()
+    }
+}
+
+pub(crate) struct AvgPool2d(Pool2dOptions);
+
+impl<T: Float> Op<T> for AvgPool2d {
+    fn name(&self) -> &'static str {
+        "avg_pool2d"
+    }
+
+    fn attributes(&self) -> Attributes {
+        attributes(&self.0)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).avg_pool2d(self.0)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().avg_pool2d_grad(cx.shape(0), self.0).into()
+    }
+}
+
+pub(crate) struct AvgPool2dGrad {
+    input_shape: Shape,
+    o: Pool2dOptions,
+}
+
+impl<T: Float> Op<T> for AvgPool2dGrad {
+    fn name(&self) -> &'static str {
+        "avg_pool2d_grad"
+    }
+
+    fn attributes(&self) -> Attributes {
+        attributes(&self.o).with("input_shape", &self.input_shape)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).avg_pool2d_grad(&self.input_shape, self.o)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().avg_pool2d(self.o).into()
     }
 }
 
@@ -88,31 +227,53 @@ fn problem(rng: &mut Rng, dilated: bool) -> (Tensor<f64>, Shape, Pool2dOptions) 
     }
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![
-        OpSample::new("max_pool2d", |rng| {
-            let (x, _, o) = problem(rng, true);
-            Case::new([x], move |v| v[0].max_pool2d(o))
-        })
-        .without_ties(),
-        OpSample::new("pool_gather", |rng| {
+impl<T: Float> Sampled<T> for MaxPool2d {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![
+            OpSample::new("max_pool2d", |rng| {
+                let (x, _, o) = problem(rng, true);
+                Case::new([x], move |v| v[0].max_pool2d(o))
+            })
+            .without_ties(),
+        ]
+    }
+}
+
+impl<T: Float> Sampled<T> for PoolGather {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("pool_gather", |rng| {
             let (x, _, o) = problem(rng, true);
             let index = x.max_pool2d(o).1;
             Case::new([x], move |v| v[0].pool_gather(&index))
-        }),
-        OpSample::new("pool_scatter", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for PoolScatter {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("pool_scatter", |rng| {
             let (x, y, o) = problem(rng, true);
             let (index, shape) = (x.max_pool2d(o).1, x.shape().clone());
             Case::new([draw::of_shape(rng, y)], move |v| v[0].pool_scatter(&index, &shape))
-        }),
-        OpSample::new("avg_pool2d", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for AvgPool2d {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("avg_pool2d", |rng| {
             let (x, _, o) = problem(rng, false);
             Case::new([x], move |v| v[0].avg_pool2d(o))
-        }),
-        OpSample::new("avg_pool2d_grad", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for AvgPool2dGrad {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("avg_pool2d_grad", |rng| {
             let (x, y, o) = problem(rng, false);
             let shape = x.shape().clone();
             Case::new([draw::of_shape(rng, y)], move |v| v[0].avg_pool2d_grad(&shape, o))
-        }),
-    ]
+        })]
+    }
 }

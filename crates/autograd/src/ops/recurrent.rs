@@ -3,9 +3,12 @@
 //! Plain gradients come from the fused backward pass. Gradients that must be differentiable themselves come from the same
 //! sequence unfolded, step by step, in ops that have derivatives of every order.
 
-use crate::op::op_of_many;
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind, Saves};
+use crate::ops::listed::apply;
 use crate::ops::unfolded::unfolded_gradients;
-use crate::samples::{Case, OpSample, draw};
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, FusedSequence, OrPanic, Rng, Tensor};
@@ -45,15 +48,7 @@ impl<T: Float> Var<T> {
     /// When the shapes do not fit.
     #[track_caller]
     pub fn elman_sequence(&self, weight: &Var<T>, h0: &Var<T>, mask: Option<&Tensor<bool>>, relu: bool) -> Var<T> {
-        let fused = FusedSequence::new("elman_sequence", self.value(), weight.value(), mask, 1).or_panic();
-        let states = fused.elman(h0.value(), relu).or_panic();
-        let (inputs, mask) = ([self, weight, h0].map(Var::clone), mask.cloned());
-        op_of_many("elman_sequence", &[self, weight, h0], states.slice(0, 1..), move |p| {
-            if p.is_differentiable() {
-                return unfolded_gradients(p, &inputs, |v| unfold_elman(v, mask.as_ref(), relu));
-            }
-            fused.elman_grad(&states, p.gy().value(), relu).map(|g| Some(g.into())).to_vec()
-        })
+        apply(ElmanSequence { mask: mask.cloned(), relu }, &[self, weight, h0])
     }
 
     /// The states after each step of long short-term memory, `[T, N, H]`, and the last memory `[N, H]`: with the sums
@@ -65,16 +60,8 @@ impl<T: Float> Var<T> {
     /// When the shapes do not fit.
     #[track_caller]
     pub fn lstm_sequence(&self, weight: &Var<T>, h0: &Var<T>, c0: &Var<T>, mask: Option<&Tensor<bool>>) -> (Var<T>, Var<T>) {
-        let fused = FusedSequence::new("lstm_sequence", self.value(), weight.value(), mask, 4).or_panic();
-        let kept = fused.lstm(h0.value(), c0.value()).or_panic();
-        let (inputs, mask, steps) = ([self, weight, h0, c0].map(Var::clone), mask.cloned(), self.shape()[0]);
-        let all = op_of_many("lstm_sequence", &[self, weight, h0, c0], kept[0].slice(0, 1..), move |p| {
-            if p.is_differentiable() {
-                return unfolded_gradients(p, &inputs, |v| unfold_lstm(v, mask.as_ref()));
-            }
-            let gy = p.gy().value();
-            fused.lstm_grad(&kept, &gy.slice(0, ..steps), &gy.select(0, steps)).map(|g| Some(g.into())).to_vec()
-        });
+        let all = apply(LstmSequence { mask: mask.cloned() }, &[self, weight, h0, c0]);
+        let steps = self.shape()[0];
         (all.slice(0, ..steps), all.select(0, steps))
     }
 
@@ -87,20 +74,9 @@ impl<T: Float> Var<T> {
     /// When the shapes do not fit.
     #[track_caller]
     pub fn gru_sequence(&self, weight: &Var<T>, bias: &Var<T>, h0: &Var<T>, mask: Option<&Tensor<bool>>) -> Var<T> {
-        let fused = FusedSequence::new("gru_sequence", self.value(), weight.value(), mask, 3).or_panic();
-        let kept = fused.gru(bias.value(), h0.value()).or_panic();
-        let (inputs, mask) = ([self, weight, bias, h0].map(Var::clone), mask.cloned());
-        op_of_many("gru_sequence", &[self, weight, bias, h0], kept[0].slice(0, 1..), move |p| {
-            if p.is_differentiable() {
-                return unfolded_gradients(p, &inputs, |v| unfold_gru(v, mask.as_ref()));
-            }
-            fused.gru_grad(&kept, p.gy().value()).map(|g| Some(g.into())).to_vec()
-        })
+        apply(GruSequence { mask: mask.cloned() }, &[self, weight, bias, h0])
     }
-}
 
-#[compiled_once]
-impl<T: Float> Var<T> {
     /// A step of gated recurrent units that reset after the product, by the input's share `p` (this), the state's share with its bias,
     /// `b`, `[N, 3 H]` each, and the state before, `[N, H]`: as in [`gru_sequence`](Self::gru_sequence), one node of the tape. It keeps
     /// no more than its operands.
@@ -117,16 +93,159 @@ impl<T: Float> Var<T> {
     /// ```
     #[track_caller]
     pub fn gru_gates(&self, recurrent: &Var<T>, before: &Var<T>) -> Var<T> {
-        let y = self.value().gru_gates(recurrent.value(), before.value()).or_panic();
-        let inputs = [self, recurrent, before].map(Var::clone);
-        op_of_many("gru_gates", &[self, recurrent, before], y, move |p| {
-            if p.is_differentiable() {
-                return unfolded_gradients(p, &inputs, |v| gru_step(&v[0], &v[1], &v[2]));
-            }
-            let [share, recurrent, before] = inputs.each_ref().map(Var::value);
-            let grads = share.gru_gates_grad(recurrent, before, p.gy().value()).or_panic();
-            grads.map(|g| Some(g.into())).to_vec()
-        })
+        apply(GruGates, &[self, recurrent, before])
+    }
+}
+
+/// Of shares, weights and first state.
+pub(crate) struct ElmanSequence {
+    mask: Option<Tensor<bool>>,
+    relu: bool,
+}
+
+impl<T: Float> Op<T> for ElmanSequence {
+    fn name(&self) -> &'static str {
+        "elman_sequence"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with_some("mask", self.mask.as_ref()).with("relu", self.relu)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Other
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::ALL_INPUTS
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let (share, weight, h0) = (cx.input(0), cx.input(1), cx.input(2));
+        let fused = FusedSequence::new("elman_sequence", share, weight, self.mask.as_ref(), 1).or_panic();
+        let states = fused.elman(h0, self.relu).or_panic();
+        let y = states.slice(0, 1..);
+        cx.save((fused, states));
+        y
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        if cx.is_differentiable() {
+            return unfolded_gradients(cx, |v| unfold_elman(v, self.mask.as_ref(), self.relu));
+        }
+        let (fused, states) = cx.residuals::<(FusedSequence<T>, Tensor<T>)>();
+        fused.elman_grad(states, cx.gy().value(), self.relu).map(Var::constant).into()
+    }
+}
+
+/// Of shares, weights, first state and first memory: the states of all steps, and behind them the last memory.
+pub(crate) struct LstmSequence {
+    mask: Option<Tensor<bool>>,
+}
+
+impl<T: Float> Op<T> for LstmSequence {
+    fn name(&self) -> &'static str {
+        "lstm_sequence"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with_some("mask", self.mask.as_ref())
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Other
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::ALL_INPUTS
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let (share, weight, h0, c0) = (cx.input(0), cx.input(1), cx.input(2), cx.input(3));
+        let fused = FusedSequence::new("lstm_sequence", share, weight, self.mask.as_ref(), 4).or_panic();
+        let kept = fused.lstm(h0, c0).or_panic();
+        let y = kept[0].slice(0, 1..);
+        cx.save((fused, kept));
+        y
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        if cx.is_differentiable() {
+            return unfolded_gradients(cx, |v| unfold_lstm(v, self.mask.as_ref()));
+        }
+        let (fused, kept) = cx.residuals::<(FusedSequence<T>, [Tensor<T>; 3])>();
+        let gy = cx.gy().value();
+        let steps = gy.shape()[0] - 1;
+        fused.lstm_grad(kept, &gy.slice(0, ..steps), &gy.select(0, steps)).map(Var::constant).into()
+    }
+}
+
+/// Of shares, weights, bias and first state.
+pub(crate) struct GruSequence {
+    mask: Option<Tensor<bool>>,
+}
+
+impl<T: Float> Op<T> for GruSequence {
+    fn name(&self) -> &'static str {
+        "gru_sequence"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with_some("mask", self.mask.as_ref())
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Other
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::ALL_INPUTS
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let (share, weight, bias, h0) = (cx.input(0), cx.input(1), cx.input(2), cx.input(3));
+        let fused = FusedSequence::new("gru_sequence", share, weight, self.mask.as_ref(), 3).or_panic();
+        let kept = fused.gru(bias, h0).or_panic();
+        let y = kept[0].slice(0, 1..);
+        cx.save((fused, kept));
+        y
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        if cx.is_differentiable() {
+            return unfolded_gradients(cx, |v| unfold_gru(v, self.mask.as_ref()));
+        }
+        let (fused, kept) = cx.residuals::<(FusedSequence<T>, [Tensor<T>; 2])>();
+        fused.gru_grad(kept, cx.gy().value()).map(Var::constant).into()
+    }
+}
+
+pub(crate) struct GruGates;
+
+impl<T: Float> Op<T> for GruGates {
+    fn name(&self) -> &'static str {
+        "gru_gates"
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Other
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::ALL_INPUTS
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).gru_gates(cx.input(1), cx.input(2)).or_panic()
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        if cx.is_differentiable() {
+            return unfolded_gradients(cx, |v| gru_step(&v[0], &v[1], &v[2]));
+        }
+        let (share, recurrent, before) = (cx.input(0), cx.input(1), cx.input(2));
+        let grads = share.value().gru_gates_grad(recurrent.value(), before.value(), cx.gy().value()).or_panic();
+        grads.map(Var::constant).into()
     }
 }
 
@@ -175,39 +294,50 @@ fn sizes(rng: &mut Rng) -> ([usize; 3], Option<Tensor<bool>>) {
     ([steps, batch, hidden], (rng.below(2) == 0).then_some(mask))
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    let elman = |rng: &mut Rng| {
-        let ([t, n, h], mask) = sizes(rng);
-        let relu = rng.below(2) == 0;
-        let inputs = [draw::of_shape(rng, [t, n, h]), draw::of_shape(rng, [h, h]), draw::of_shape(rng, [n, h])];
-        Case::new(inputs, move |v| v[0].elman_sequence(&v[1], &v[2], mask.as_ref(), relu))
-    };
-    let lstm = |rng: &mut Rng| {
-        let ([t, n, h], mask) = sizes(rng);
-        let states = [draw::of_shape(rng, [n, h]), draw::of_shape(rng, [n, h])];
-        let [h0, c0] = states;
-        Case::new([draw::of_shape(rng, [t, n, 4 * h]), draw::of_shape(rng, [4 * h, h]), h0, c0], move |v| {
-            let (states, memory) = v[0].lstm_sequence(&v[1], &v[2], &v[3], mask.as_ref());
-            Var::concat(&[&states, &memory.unsqueeze(0)], 0)
-        })
-    };
-    let gru = |rng: &mut Rng| {
-        let ([t, n, h], mask) = sizes(rng);
-        let (weight, bias) = (draw::of_shape(rng, [3 * h, h]), draw::of_shape(rng, [3 * h]));
-        Case::new([draw::of_shape(rng, [t, n, 3 * h]), weight, bias, draw::of_shape(rng, [n, h])], move |v| {
-            v[0].gru_sequence(&v[1], &v[2], &v[3], mask.as_ref())
-        })
-    };
-    let gates = |rng: &mut Rng| {
-        let ([_, n, h], _) = sizes(rng);
-        let shares = [draw::of_shape(rng, [n, 3 * h]), draw::of_shape(rng, [n, 3 * h])];
-        let [p, b] = shares;
-        Case::new([p, b, draw::of_shape(rng, [n, h])], |v| v[0].gru_gates(&v[1], &v[2]))
-    };
-    vec![
-        OpSample::new("elman_sequence", elman),
-        OpSample::new("lstm_sequence", lstm),
-        OpSample::new("gru_sequence", gru),
-        OpSample::new("gru_gates", gates),
-    ]
+impl<T: Float> Sampled<T> for ElmanSequence {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("elman_sequence", |rng| {
+            let ([t, n, h], mask) = sizes(rng);
+            let relu = rng.below(2) == 0;
+            let inputs = [draw::of_shape(rng, [t, n, h]), draw::of_shape(rng, [h, h]), draw::of_shape(rng, [n, h])];
+            Case::new(inputs, move |v| v[0].elman_sequence(&v[1], &v[2], mask.as_ref(), relu))
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for LstmSequence {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("lstm_sequence", |rng| {
+            let ([t, n, h], mask) = sizes(rng);
+            let states = [draw::of_shape(rng, [n, h]), draw::of_shape(rng, [n, h])];
+            let [h0, c0] = states;
+            Case::new([draw::of_shape(rng, [t, n, 4 * h]), draw::of_shape(rng, [4 * h, h]), h0, c0], move |v| {
+                let (states, memory) = v[0].lstm_sequence(&v[1], &v[2], &v[3], mask.as_ref());
+                Var::concat(&[&states, &memory.unsqueeze(0)], 0)
+            })
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for GruSequence {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("gru_sequence", |rng| {
+            let ([t, n, h], mask) = sizes(rng);
+            let (weight, bias) = (draw::of_shape(rng, [3 * h, h]), draw::of_shape(rng, [3 * h]));
+            Case::new([draw::of_shape(rng, [t, n, 3 * h]), weight, bias, draw::of_shape(rng, [n, h])], move |v| {
+                v[0].gru_sequence(&v[1], &v[2], &v[3], mask.as_ref())
+            })
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for GruGates {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("gru_gates", |rng| {
+            let ([_, n, h], _) = sizes(rng);
+            let shares = [draw::of_shape(rng, [n, 3 * h]), draw::of_shape(rng, [n, 3 * h])];
+            let [p, b] = shares;
+            Case::new([p, b, draw::of_shape(rng, [n, h])], |v| v[0].gru_gates(&v[1], &v[2]))
+        })]
+    }
 }

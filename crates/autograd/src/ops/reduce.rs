@@ -1,7 +1,10 @@
 //! Reductions. Their adjoints broadcast back; which element a maximum came from is a constant mask.
 
-use crate::op::op;
-use crate::samples::{Case, OpSample, draw};
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind, Saves};
+use crate::ops::listed::apply;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::{Axes, Axis, AxisList, reduced_shape};
@@ -20,14 +23,18 @@ pub(super) fn taken<T: Float>(name: &'static str, x: &Var<T>, axes: impl Axes) -
     Taken { kept: reduced_shape(x.shape(), &axes, true), from: x.shape().clone(), axes }
 }
 
+/// The shape of input 0, with `axes` kept as size 1.
+pub(super) fn kept<T: Float>(cx: &VjpContext<'_, T>, axes: &AxisList) -> Shape {
+    reduced_shape(cx.shape(0), axes, true)
+}
+
 #[compiled_once]
 impl<T: Float> Var<T> {
     /// The sum over `axes`, which go; `..` for all.
     #[track_caller]
     pub fn sum(&self, axes: impl Axes) -> Var<T> {
-        let t = taken("sum", self, axes);
-        let y = self.value().sum(&t.axes);
-        op("sum", [self], y, move |p| [Some(p.gy().reshape(&t.kept).expand(&t.from))])
+        let axes = axes.resolve_all("sum", self.rank()).or_panic();
+        apply(Sum { axes }, &[self])
     }
 
     /// The sum over `axes`, which stay with size 1.
@@ -76,10 +83,8 @@ impl<T: Float> Var<T> {
     /// When a reduced axis has size 0.
     #[track_caller]
     pub fn max(&self, axes: impl Axes) -> Var<T> {
-        let t = taken("max", self, axes);
-        let y = self.value().max(&t.axes);
-        let share = share(self.value(), &y.reshape(&t.kept), &t.axes);
-        op("max", [self], y, move |p| [Some(p.gy().reshape(&t.kept).mul_no_nan(&Var::constant(share.clone())))])
+        let axes = axes.resolve_all("max", self.rank()).or_panic();
+        apply(Max { axes }, &[self])
     }
 
     /// As [`max`](Self::max), the axes staying with size 1.
@@ -95,10 +100,8 @@ impl<T: Float> Var<T> {
     /// When a reduced axis has size 0.
     #[track_caller]
     pub fn min(&self, axes: impl Axes) -> Var<T> {
-        let t = taken("min", self, axes);
-        let y = self.value().min(&t.axes);
-        let share = share(self.value(), &y.reshape(&t.kept), &t.axes);
-        op("min", [self], y, move |p| [Some(p.gy().reshape(&t.kept).mul_no_nan(&Var::constant(share.clone())))])
+        let axes = axes.resolve_all("min", self.rank()).or_panic();
+        apply(Min { axes }, &[self])
     }
 
     /// As [`min`](Self::min), the axes staying with size 1.
@@ -112,20 +115,8 @@ impl<T: Float> Var<T> {
     /// gradient of 0.
     #[track_caller]
     pub fn logsumexp(&self, axes: impl Axes) -> Var<T> {
-        let t = taken("logsumexp", self, axes);
-        let (x, sums) = (self.clone(), self.value().log_sums(&t.axes));
-        let y = (&sums[0] + &sums[1]).reshape(reduced_shape(&t.from, &t.axes, false));
-        op("logsumexp", [self], y, move |p| {
-            let gy = p.gy().reshape(&t.kept);
-            if p.is_differentiable() {
-                // The same for any offset, so its derivatives are those of the softmax with the offset held fixed.
-                let powers = (&x - Var::constant(sums[0].clone())).exp();
-                let total = powers.sum_keep(&t.axes);
-                let none = total.value().eq(0.0);
-                return [Some((powers / total.masked_fill(&none, 1.0)).mul_no_nan(&gy))];
-            }
-            [Some(Var::constant(x.value().logsumexp_grad(&t.axes, &sums, gy.value())))]
-        })
+        let axes = axes.resolve_all("logsumexp", self.rank()).or_panic();
+        apply(LogSumExp { axes }, &[self])
     }
 
     /// As [`logsumexp`](Self::logsumexp), the axes staying with size 1.
@@ -139,41 +130,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn cumsum(&self, axis: impl Axis) -> Var<T> {
         let axis = axis.resolve("cumsum", self.rank()).or_panic();
-        op("cumsum", [self], self.value().cumsum(axis), move |p| [Some(p.gy().flip(axis).cumsum(axis).flip(axis))])
-    }
-
-    /// The product over `axes`, which go; `..` for all. The derivative with respect to an element is the product of
-    /// the others, formed without division, so that zeros are no trouble.
-    #[track_caller]
-    pub fn prod(&self, axes: impl Axes) -> Var<T> {
-        let t = taken("prod", self, axes);
-        if let &[axis] = &t.axes[..] {
-            return self.prod_along(axis);
-        }
-        let order: AxisList = (0..self.rank()).filter(|a| !t.axes.contains(a)).chain(t.axes.iter().copied()).collect();
-        let mut rows = reduced_shape(self.shape(), &t.axes, false);
-        rows.push(t.axes.iter().map(|&a| t.from[a]).product());
-        self.permute(&order).reshape(&rows).prod_along(rows.rank() - 1)
-    }
-
-    /// As [`prod`](Self::prod), the axes staying with size 1.
-    #[track_caller]
-    pub fn prod_keep(&self, axes: impl Axes) -> Var<T> {
-        let t = taken("prod", self, axes);
-        self.prod(&t.axes).reshape(&t.kept)
-    }
-
-    #[track_caller]
-    fn prod_along(&self, axis: usize) -> Var<T> {
-        let x = self.clone();
-        op("prod", [self], self.value().prod(axis), move |p| {
-            let others = if p.is_differentiable() {
-                product_of_others(&x, axis)
-            } else {
-                Var::constant(before_times_after(x.value(), axis))
-            };
-            [Some(others.mul_no_nan(&p.gy().unsqueeze(axis)))]
-        })
+        apply(CumSum { axis }, &[self])
     }
 
     /// The standard deviation over `axes`, which go: `√(Σ (x - mean)² / (n - correction))`. `correction` 1 is PyTorch's default
@@ -193,40 +150,165 @@ impl<T: Float> Var<T> {
     }
 }
 
-/// For each element, the product of the others along `axis`: those before it times those after it, in two scans.
-fn before_times_after<T: Float>(x: &Tensor<T>, axis: usize) -> Tensor<T> {
-    let n = x.shape()[axis];
-    let rows = x.transpose(axis, -1).contiguous();
-    let others = Tensor::build(rows.shape().clone(), |out| {
-        let rows = rows.as_slice().expect("contiguous");
-        for (x, out) in rows.chunks_exact(n.max(1)).zip(out.chunks_exact_mut(n.max(1))) {
-            let mut before = T::one();
-            for (out, &x) in out.iter_mut().zip(x) {
-                *out = before;
-                before *= x;
-            }
-            let mut after = T::one();
-            for (out, &x) in out.iter_mut().zip(x).rev() {
-                *out *= after;
-                after *= x;
-            }
-        }
-    });
-    others.transpose(axis, -1)
+pub(crate) struct Sum {
+    axes: AxisList,
 }
 
-/// The same as a differentiable expression; it takes n² room for an axis of size n.
-fn product_of_others<T: Float>(x: &Var<T>, axis: usize) -> Var<T> {
-    let n = x.shape()[axis];
-    // With an axis of size n in front of `axis`, and ones on the diagonal, the product over `axis` leaves
-    // out one element for each index of the new axis.
-    let mut shape = x.shape().clone();
-    shape.insert(axis, n);
-    let mut diagonal = Shape::from(vec![1; shape.rank()]);
-    diagonal[axis] = n;
-    diagonal[axis + 1] = n;
-    let keep = Tensor::<T>::eye(n).gt(0.5).reshape(&diagonal).expand(&shape);
-    x.unsqueeze(axis).expand(&shape).masked_fill(&keep, 1.0).prod(axis + 1)
+impl<T: Float> Op<T> for Sum {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axes", &self.axes)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).sum(&self.axes)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().reshape(kept(cx, &self.axes)).expand(cx.shape(0)).into()
+    }
+}
+
+pub(crate) struct Max {
+    axes: AxisList,
+}
+
+impl<T: Float> Op<T> for Max {
+    fn name(&self) -> &'static str {
+        "max"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axes", &self.axes)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let (x, axes) = (cx.input(0), &self.axes);
+        let y = x.max(axes);
+        if cx.is_saving() {
+            let share = share(x, &y.reshape(reduced_shape(x.shape(), axes, true)), axes);
+            cx.save(share);
+        }
+        y
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let share = Var::constant(cx.residuals::<Tensor<T>>().clone());
+        cx.gy().reshape(kept(cx, &self.axes)).mul_no_nan(&share).into()
+    }
+}
+
+pub(crate) struct Min {
+    axes: AxisList,
+}
+
+impl<T: Float> Op<T> for Min {
+    fn name(&self) -> &'static str {
+        "min"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axes", &self.axes)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let (x, axes) = (cx.input(0), &self.axes);
+        let y = x.min(axes);
+        if cx.is_saving() {
+            let share = share(x, &y.reshape(reduced_shape(x.shape(), axes, true)), axes);
+            cx.save(share);
+        }
+        y
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let share = Var::constant(cx.residuals::<Tensor<T>>().clone());
+        cx.gy().reshape(kept(cx, &self.axes)).mul_no_nan(&share).into()
+    }
+}
+
+pub(crate) struct LogSumExp {
+    axes: AxisList,
+}
+
+impl<T: Float> Op<T> for LogSumExp {
+    fn name(&self) -> &'static str {
+        "logsumexp"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axes", &self.axes)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0])
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let x = cx.input(0);
+        let sums = x.log_sums(&self.axes);
+        let y = (&sums[0] + &sums[1]).reshape(reduced_shape(x.shape(), &self.axes, false));
+        cx.save(sums);
+        y
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let (axes, x, sums) = (&self.axes, cx.input(0), cx.residuals::<[Tensor<T>; 2]>());
+        let gy = cx.gy().reshape(kept(cx, axes));
+        if cx.is_differentiable() {
+            // The same for any offset, so its derivatives are those of the softmax with the offset held fixed.
+            let powers = (&x - Var::constant(sums[0].clone())).exp();
+            let total = powers.sum_keep(axes);
+            let none = total.value().eq(0.0);
+            return (powers / total.masked_fill(&none, 1.0)).mul_no_nan(&gy).into();
+        }
+        Var::constant(x.value().logsumexp_grad(axes, sums, gy.value())).into()
+    }
+}
+
+pub(crate) struct CumSum {
+    axis: usize,
+}
+
+impl<T: Float> Op<T> for CumSum {
+    fn name(&self) -> &'static str {
+        "cumsum"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).cumsum(self.axis)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().flip(self.axis).cumsum(self.axis).flip(self.axis).into()
+    }
 }
 
 /// For each element, its share in being the extreme: 1 over the number of equals, or 0.
@@ -237,48 +319,57 @@ fn share<T: Float>(x: &Tensor<T>, extreme: &Tensor<T>, axes: &AxisList) -> Tenso
 }
 
 /// Random axes of a tensor; sometimes none, sometimes all.
-fn some_axes(rng: &mut gradus_tensor::Rng, rank: usize) -> AxisList {
+pub(super) fn some_axes(rng: &mut gradus_tensor::Rng, rank: usize) -> AxisList {
     (0..rank).filter(|_| rng.below(2) == 1).collect()
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    macro_rules! sample {
-        ($name:literal, $draw:ident, $f:expr) => {
-            OpSample::new($name, |rng| {
-                let x = draw::$draw(rng, -2.0..2.0);
-                let axes = some_axes(rng, x.rank());
-                let f: fn(&Var<T>, &AxisList) -> Var<T> = $f;
-                Case::new([x], move |v| f(&v[0], &axes))
-            })
-        };
+/// A call of `f` on a tensor and some of its axes.
+macro_rules! of_axes {
+    ($name:literal, $draw:ident, $f:expr) => {
+        OpSample::new($name, |rng| {
+            let x = draw::$draw(rng, -2.0..2.0);
+            let axes = some_axes(rng, x.rank());
+            let f: fn(&Var<T>, &AxisList) -> Var<T> = $f;
+            Case::new([x], move |v| f(&v[0], &axes))
+        })
+    };
+}
+pub(super) use of_axes;
+
+impl<T: Float> Sampled<T> for Sum {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![
+            of_axes!("sum", tensor, |x, axes| x.sum(axes)),
+            of_axes!("sum", tensor, |x, axes| x.sum_keep(axes)),
+            of_axes!("sum", filled, |x, axes| x.mean(axes)),
+            of_axes!("sum", filled, |x, axes| x.var(axes, 0)),
+        ]
     }
-    vec![
-        sample!("sum", tensor, |x, axes| x.sum(axes)),
-        sample!("sum", tensor, |x, axes| x.sum_keep(axes)),
-        sample!("sum", filled, |x, axes| x.mean(axes)),
-        sample!("sum", filled, |x, axes| x.var(axes, 0)),
-        sample!("max", distinct, |x, axes| x.max(axes)).without_ties(),
-        sample!("min", distinct, |x, axes| x.min_keep(axes)).without_ties(),
-        sample!("logsumexp", filled, |x, axes| x.logsumexp(axes)),
-        OpSample::new("cumsum", |rng| {
+}
+
+impl<T: Float> Sampled<T> for Max {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![of_axes!("max", distinct, |x, axes| x.max(axes)).without_ties()]
+    }
+}
+
+impl<T: Float> Sampled<T> for Min {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![of_axes!("min", distinct, |x, axes| x.min_keep(axes)).without_ties()]
+    }
+}
+
+impl<T: Float> Sampled<T> for LogSumExp {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![of_axes!("logsumexp", filled, |x, axes| x.logsumexp(axes))]
+    }
+}
+
+impl<T: Float> Sampled<T> for CumSum {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("cumsum", |rng| {
             let x = draw::tensor_of_rank(rng, 3, -2.0..2.0);
             Case::new([x], |v| v[0].cumsum(1))
-        }),
-        OpSample::new("prod", |rng| {
-            let x = draw::tensor_of_rank(rng, 2, -2.0..2.0);
-            Case::new([x], |v| v[0].prod(-1))
-        }),
-        sample!("prod", tensor, |x, axes| x.prod_keep(axes)),
-        OpSample::new("prod", |rng| {
-            // A zero, and sometimes two.
-            let x = draw::of_shape(rng, [2, 3]) * &Tensor::bernoulli([2, 3], 0.7, rng).to_num();
-            Case::new([x], |v| v[0].prod(1))
-        }),
-        OpSample::new("norm", |rng| {
-            let x = draw::tensor_of_rank(rng, 2, -2.0..2.0);
-            // Elements of their own along the axis, so that no deviation is 0.
-            let x = Tensor::concat(&[&x, &(&x * 0.5 + 3.0)], 0);
-            Case::new([x], |v| v[0].std_keep(0, 1))
-        }),
-    ]
+        })]
+    }
 }

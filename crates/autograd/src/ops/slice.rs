@@ -1,7 +1,10 @@
 //! Parts of a variable, and their adjoints: `slice` and `pad_step`, `diagonal` and `diagonal_embed`.
 
-use crate::op::op;
-use crate::samples::{Case, OpSample, draw};
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind};
+use crate::ops::listed::apply;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::Axis;
@@ -41,14 +44,8 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn slice_step(&self, axis: impl Axis, range: impl RangeBounds<usize>, step: isize) -> Var<T> {
         let axis = axis.resolve("slice", self.rank()).or_panic();
-        let size = self.shape()[axis];
-        let (start, end) = bounds(&range, size);
-        let y = self.value().slice_step(axis, start..end, step);
-        let first = if step > 0 { start } else { end.saturating_sub(1) };
-        op("slice", [self], y, move |p| match p.take_sum(0) {
-            Some(sum) => [Some(sum.into_value().slice_add(axis, first, step, p.gy().value()).into())],
-            None => [Some(p.gy().pad_step(axis, size, first, step))],
-        })
+        let (start, end) = bounds(&range, self.shape()[axis]);
+        apply(Slice { axis, start, end, step }, &[self])
     }
 
     /// Zeros of size `size` along one axis, with this at `start`, `start + step`, …: the adjoint of
@@ -59,15 +56,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn pad_step(&self, axis: impl Axis, size: usize, start: usize, step: isize) -> Var<T> {
         let axis = axis.resolve("pad_step", self.rank()).or_panic();
-        let count = self.shape()[axis];
-        let y = self.value().pad_step(axis, size, start, step);
-        op("pad_step", [self], y, move |p| {
-            if count == 0 {
-                return [Some(p.gy().slice(axis, ..0))];
-            }
-            let last = (start as isize + (count as isize - 1) * step) as usize;
-            [Some(p.gy().slice_step(axis, start.min(last)..=start.max(last), step))]
-        })
+        apply(PadStep { axis, size, start, step }, &[self])
     }
 
     /// One index of an axis; the axis goes.
@@ -90,9 +79,7 @@ impl<T: Float> Var<T> {
     /// When there are fewer than two axes.
     #[track_caller]
     pub fn diagonal(&self, offset: isize) -> Var<T> {
-        let y = self.value().diagonal(offset);
-        let (rows, cols) = (self.shape()[self.rank() - 2], self.shape()[self.rank() - 1]);
-        op("diagonal", [self], y, move |p| [Some(p.gy().diagonal_embed(offset, rows, cols))])
+        apply(Diagonal { offset }, &[self])
     }
 
     /// Matrices of `rows` x `cols` that are zero but for a diagonal, which is this variable's last axis.
@@ -101,8 +88,7 @@ impl<T: Float> Var<T> {
     /// When the last axis has not the diagonal's length.
     #[track_caller]
     pub fn diagonal_embed(&self, offset: isize, rows: usize, cols: usize) -> Var<T> {
-        let y = self.value().diagonal_embed(offset, rows, cols);
-        op("diagonal_embed", [self], y, move |p| [Some(p.gy().diagonal(offset))])
+        apply(DiagonalEmbed { offset, rows, cols }, &[self])
     }
 
     /// The lower triangle of each matrix, with `diagonal` diagonals to the right of the main one; 0 elsewhere.
@@ -135,36 +121,186 @@ fn triangle<T: Float>(x: &Var<T>, op: &'static str, outside: impl Fn(isize, isiz
     Tensor::from_fn([rows, cols], |i| outside(i[0] as isize, i[1] as isize))
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![
-        OpSample::new("slice", |rng| {
-            let x = draw::of_shape(rng, [2, 5, 2]);
-            let (start, end) = (rng.below(3), 3 + rng.below(3));
-            let step = [1, 2, -1, -2][rng.below(4)];
-            Case::new([x], move |v| v[0].slice_step(1, start..end, step))
-        }),
-        OpSample::new("pad_step", |rng| {
+pub(crate) struct Slice {
+    axis: usize,
+    start: usize,
+    end: usize,
+    step: isize,
+}
+
+impl<T: Float> Op<T> for Slice {
+    fn name(&self) -> &'static str {
+        "slice"
+    }
+
+    fn attributes(&self) -> Attributes {
+        let Self { axis, start, end, step } = *self;
+        Attributes::new().with("axis", axis).with("start", start).with("end", end).with("step", step)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).slice_step(self.axis, self.start..self.end, self.step)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let Self { axis, start, end, step } = *self;
+        let first = if step > 0 { start } else { end.saturating_sub(1) };
+        let grad = match cx.take_sum(0) {
+            Some(sum) => sum.into_value().slice_add(axis, first, step, cx.gy().value()).into(),
+            None => cx.gy().pad_step(axis, cx.shape(0)[axis], first, step),
+        };
+        grad.into()
+    }
+}
+
+pub(crate) struct PadStep {
+    axis: usize,
+    size: usize,
+    start: usize,
+    step: isize,
+}
+
+impl<T: Float> Op<T> for PadStep {
+    fn name(&self) -> &'static str {
+        "pad_step"
+    }
+
+    fn attributes(&self) -> Attributes {
+        let Self { axis, size, start, step } = *self;
+        Attributes::new().with("axis", axis).with("size", size).with("start", start).with("step", step)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).pad_step(self.axis, self.size, self.start, self.step)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let Self { axis, start, step, .. } = *self;
+        let count = cx.shape(0)[axis];
+        if count == 0 {
+            return cx.gy().slice(axis, ..0).into();
+        }
+        let last = (start as isize + (count as isize - 1) * step) as usize;
+        cx.gy().slice_step(axis, start.min(last)..=start.max(last), step).into()
+    }
+}
+
+pub(crate) struct Diagonal {
+    offset: isize,
+}
+
+impl<T: Float> Op<T> for Diagonal {
+    fn name(&self) -> &'static str {
+        "diagonal"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("offset", self.offset)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).diagonal(self.offset)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let from = cx.shape(0);
+        let (rows, cols) = (from[from.rank() - 2], from[from.rank() - 1]);
+        cx.gy().diagonal_embed(self.offset, rows, cols).into()
+    }
+}
+
+pub(crate) struct DiagonalEmbed {
+    offset: isize,
+    rows: usize,
+    cols: usize,
+}
+
+impl<T: Float> Op<T> for DiagonalEmbed {
+    fn name(&self) -> &'static str {
+        "diagonal_embed"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("offset", self.offset).with("rows", self.rows).with("cols", self.cols)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).diagonal_embed(self.offset, self.rows, self.cols)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().diagonal(self.offset).into()
+    }
+}
+
+impl<T: Float> Sampled<T> for Slice {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![
+            OpSample::new("slice", |rng| {
+                let x = draw::of_shape(rng, [2, 5, 2]);
+                let (start, end) = (rng.below(3), 3 + rng.below(3));
+                let step = [1, 2, -1, -2][rng.below(4)];
+                Case::new([x], move |v| v[0].slice_step(1, start..end, step))
+            }),
+            OpSample::new("slice", |rng| {
+                let x = draw::of_shape(rng, [3, 2]);
+                let i = rng.below(3);
+                Case::new([x], move |v| v[0].select(0, i))
+            }),
+            OpSample::new("slice", |rng| {
+                let x = draw::of_shape(rng, [5, 2]);
+                Case::new([x], |v| {
+                    let halves = v[0].split(3, 0);
+                    let parts = v[0].split_sizes(&[1, 4], 0);
+                    let thirds = v[0].chunk(3, 0);
+                    &halves[1] * parts[1].slice(0, ..2) + &parts[0] * &thirds[2]
+                })
+            }),
+        ]
+    }
+}
+
+impl<T: Float> Sampled<T> for PadStep {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("pad_step", |rng| {
             let x = draw::of_shape(rng, [2, 3]);
             let (start, step) = [(0, 1), (1, 2), (5, -2), (2, -1)][rng.below(4)];
             Case::new([x], move |v| v[0].pad_step(1, 6, start, step))
-        }),
-        OpSample::new("slice", |rng| {
-            let x = draw::of_shape(rng, [3, 2]);
-            let i = rng.below(3);
-            Case::new([x], move |v| v[0].select(0, i))
-        }),
-        OpSample::new("diagonal", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for Diagonal {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("diagonal", |rng| {
             let (rows, cols) = (1 + rng.below(4), 1 + rng.below(4));
             let (x, offset) = (draw::of_shape(rng, [2, rows, cols]), rng.below(5) as isize - 2);
             Case::new([x], move |v| v[0].diagonal(offset))
-        }),
-        OpSample::new("diagonal_embed", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for DiagonalEmbed {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("diagonal_embed", |rng| {
             let x = draw::of_shape(rng, [2, 3]);
             Case::new([x], |v| v[0].diagonal_embed(1, 3, 4))
-        }),
-        OpSample::new("masked_fill", |rng| {
-            let (x, d) = (draw::of_shape(rng, [2, 3, 3]), rng.below(3) as isize - 1);
-            Case::new([x], move |v| v[0].tril(d) + v[0].triu(d) * 2.0)
-        }),
-    ]
+        })]
+    }
 }

@@ -1,7 +1,9 @@
 //! Straight-through estimators: the value of one thing, the gradient of another.
 
-use crate::op::op;
-use crate::samples::{Case, OpSample, draw};
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind};
+use crate::ops::listed::apply;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
@@ -31,7 +33,7 @@ impl<T: Float> Var<T> {
             let detail = format!("a value of shape {} for a variable of shape {}", hard.shape(), self.shape());
             Err(ShapeError::new("straight_through", detail)).or_panic()
         }
-        op("straight_through", [self], hard, |p| [Some(p.gy().clone())])
+        apply(StraightThrough, &[self, &Var::constant(hard)])
     }
 
     /// The nearest whole number, halves to even, with the gradient of the identity: `dx = dy`.
@@ -104,12 +106,35 @@ impl<T: Float> Var<T> {
     }
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![OpSample::new("straight_through", |rng| {
-        // Where hard and soft differ by a constant, the estimator is the derivative.
-        Case::new([draw::tensor(rng, -2.0..2.0)], |v| {
-            let soft = v[0].tanh();
-            soft.straight_through(soft.value() + 1.0)
-        })
-    })]
+/// The value of input 1, a constant, with the gradient of input 0.
+pub(crate) struct StraightThrough;
+
+impl<T: Float> Op<T> for StraightThrough {
+    fn name(&self) -> &'static str {
+        "straight_through"
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Elementwise
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.take(1)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        [Some(cx.take_gy()), None].into()
+    }
+}
+
+impl<T: Float> Sampled<T> for StraightThrough {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("straight_through", |rng| {
+            // Where hard and soft differ by a constant, the estimator is the derivative.
+            Case::new([draw::tensor(rng, -2.0..2.0)], |v| {
+                let soft = v[0].tanh();
+                soft.straight_through(soft.value() + 1.0)
+            })
+        })]
+    }
 }

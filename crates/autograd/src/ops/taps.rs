@@ -1,11 +1,14 @@
 //! Weighted sums of a few elements along an axis; the adjoint is the same with the transposed taps.
 
-use crate::op::op;
-use crate::samples::{Case, OpSample, draw};
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind};
+use crate::ops::listed::apply;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::Axis;
-use gradus_tensor::{Float, OrPanic, Taps};
+use gradus_tensor::{Float, OrPanic, Taps, Tensor};
 
 #[compiled_once]
 impl<T: Float> Var<T> {
@@ -17,22 +20,56 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn weighted_sums(&self, axis: impl Axis, taps: &Taps<T>) -> Var<T> {
         let axis = axis.resolve("weighted_sums", self.rank()).or_panic();
-        let y = self.value().weighted_sums(axis, taps);
-        let taps = taps.clone();
-        op("weighted_sums", [self], y, move |p| [Some(p.gy().weighted_sums(axis, &taps.transposed()))])
+        apply(WeightedSums { axis, taps: taps.clone() }, &[self])
     }
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![OpSample::new("weighted_sums", |rng| {
-        let x = draw::tensor_of_rank(rng, 3, -2.0..2.0);
-        let axis = rng.below(3);
-        let n = x.shape()[axis];
-        let row = |outputs: usize, rng: &mut gradus_tensor::Rng| {
-            (0..outputs % 3).map(|_| (rng.below(n), T::lit(rng.uniform()))).collect::<Vec<_>>()
-        };
-        let rows: Vec<_> = (0..4).map(|i| row(i + 1, rng)).collect();
-        let taps = Taps::new(n, rows);
-        Case::new([x], move |v| v[0].weighted_sums(axis, &taps))
-    })]
+pub(crate) struct WeightedSums<T: Float> {
+    axis: usize,
+    taps: Taps<T>,
+}
+
+impl<T: Float> WeightedSums<T> {
+    /// The weights as a matrix, `[outputs, inputs]`.
+    fn matrix(&self) -> Tensor<f64> {
+        Tensor::<T>::eye(self.taps.transposed().outputs()).weighted_sums(0, &self.taps).cast()
+    }
+}
+
+impl<T: Float> Op<T> for WeightedSums<T> {
+    fn name(&self) -> &'static str {
+        "weighted_sums"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axis", self.axis).with("weights", self.matrix())
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).weighted_sums(self.axis, &self.taps)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().weighted_sums(self.axis, &self.taps.transposed()).into()
+    }
+}
+
+impl<T: Float> Sampled<T> for WeightedSums<T> {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("weighted_sums", |rng| {
+            let x = draw::tensor_of_rank(rng, 3, -2.0..2.0);
+            let axis = rng.below(3);
+            let n = x.shape()[axis];
+            let row = |outputs: usize, rng: &mut gradus_tensor::Rng| {
+                (0..outputs % 3).map(|_| (rng.below(n), T::lit(rng.uniform()))).collect::<Vec<_>>()
+            };
+            let rows: Vec<_> = (0..4).map(|i| row(i + 1, rng)).collect();
+            let taps = Taps::new(n, rows);
+            Case::new([x], move |v| v[0].weighted_sums(axis, &taps))
+        })]
+    }
 }

@@ -1,38 +1,19 @@
 //! Functions of one element; those made for networks are in `activation.rs`. An entry of the table yields the method, its documentation, the rule for
 //! derivatives of any order, and the samples that it is checked on.
 
+use crate::attributes::Attributes;
 use crate::calculus::{Calculus, Val, clamp, power};
+use crate::context::{ForwardContext, VjpContext};
 use crate::cut::{Cut, End};
-use crate::op::{Pull, op, op_with_output};
+use crate::op::{Gradients, Op, OpKind, Saves};
 use crate::ops::limits;
+use crate::ops::listed::{Listed, apply};
 use crate::ops::no_nan::times_gradient;
-use crate::samples::{Case, OpSample, draw};
+use crate::ops::unary_rule::{Reads, UnaryRule};
+use crate::sampling::{Case, ListedOp, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Real, Tensor};
-
-/// What a derivative formula reads, and so what the tape keeps.
-#[doc(hidden)]
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Reads {
-    Nothing,
-    Input,
-    Output,
-}
-
-/// A differentiable function of one element: the value, and the derivative in terms of the input or the
-/// output. Apply it with [`Var::apply`].
-pub trait UnaryRule: Copy + Send + Sync + 'static {
-    /// The op's name on the tape.
-    const NAME: &'static str;
-    #[doc(hidden)]
-    const READS: Reads = Reads::Input;
-    /// `y = f(x)`.
-    fn f<S: Real>(self, x: S) -> S;
-    /// `dy/dx` at the input `x`, whose output is `y`. Only what `READS` names is handed over; the other is
-    /// the same value once more.
-    fn d<S: Calculus>(self, x: &S, y: &S) -> S;
-}
 
 #[compiled_once]
 impl<T: Float> Var<T> {
@@ -59,28 +40,59 @@ impl<T: Float> Var<T> {
     /// ```
     #[track_caller]
     pub fn apply<R: UnaryRule>(&self, rule: R) -> Var<T> {
-        let y = self.value().map(move |v| rule.f(v));
-        let y = match R::READS {
-            Reads::Nothing => op(R::NAME, [self], y, move |p| {
-                let d = rule.d(&Val(T::zero()), &Val(T::zero())).0;
-                [Some(p.take_gy() * d.to_f64())]
-            }),
-            Reads::Input => {
-                let x = self.clone();
-                op(R::NAME, [self], y, move |p| [Some(pull(rule, p, &x))])
+        crate::apply::apply(Unary(rule), &[self])
+    }
+}
+
+/// A function of one element, as an op.
+pub(crate) struct Unary<R>(pub(super) R);
+
+impl<T: Float, R: UnaryRule> Op<T> for Unary<R> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.0.attributes()
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Elementwise
+    }
+
+    fn saves(&self) -> Saves {
+        match R::READS {
+            Reads::Nothing => Saves::NOTHING,
+            Reads::Input => Saves::inputs(&[0]),
+            Reads::Output => Saves::OUTPUT,
+        }
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let rule = self.0;
+        cx.input(0).map(move |v| rule.f(v))
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let read = match R::READS {
+            Reads::Nothing => {
+                let d = self.0.d(&Val(T::zero()), &Val(T::zero())).0;
+                return (cx.take_gy() * d.to_f64()).into();
             }
-            Reads::Output => op_with_output(R::NAME, [self], y, move |p| {
-                let y = p.y();
-                [Some(pull(rule, p, &y))]
-            }),
+            Reads::Input => cx.input(0),
+            Reads::Output => cx.y(),
         };
-        y.symmetric()
+        pull(self.0, cx, &read).into()
+    }
+
+    fn has_symmetric_jacobian(&self) -> bool {
+        true
     }
 }
 
 /// `gy * d(read)`, and 0 where `gy` is 0 whatever the slope: one fused loop over numbers, or differentiable ops over
 /// variables.
-fn pull<R: UnaryRule, T: Float>(rule: R, p: &mut Pull<'_, T>, read: &Var<T>) -> Var<T> {
+fn pull<R: UnaryRule, T: Float>(rule: R, p: &mut VjpContext<'_, T>, read: &Var<T>) -> Var<T> {
     if p.is_differentiable() {
         let slope = rule.d(read, read);
         let product = slope.mul_no_nan(p.gy());
@@ -187,6 +199,9 @@ macro_rules! unary {
                 impl UnaryRule for Rule {
                     const NAME: &'static str = stringify!($name);
                     const READS: Reads = reads!($x, $y);
+                    $(fn attributes(self) -> Attributes {
+                        Attributes::new()$(.with(stringify!($p), self.$p))+
+                    })?
                     #[inline(always)]
                     fn f<S: Real>(self, $v: S) -> S {
                         $(let Self { $($p),+ } = self;)?
@@ -208,18 +223,26 @@ macro_rules! unary {
             $(#[$doc])*
             #[track_caller]
             pub fn $name(&self $($(, $p: $pt)+)?) -> Var<T> {
-                self.apply($name::Rule { $($($p),+)? })
+                apply(Unary($name::Rule { $($($p),+)? }), &[self])
             }
         )*}
-        pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-            vec![$(
-                OpSample::new(stringify!($name), |rng| {
-                    let domains = [$($domain),+];
-                    let domain = domains[rng.below(domains.len())].clone();
-                    Case::new([draw::tensor(rng, domain)], |v| v[0].$name($($($sample),+)?))
-                        .with_dual(|x| $name::Rule { $($($p: $sample),+)? }.f(x))
-                }),
-            )*]
+        $(
+            impl<T: Float> Sampled<T> for Unary<$name::Rule> {
+                fn samples() -> Vec<OpSample<T>> {
+                    vec![OpSample::new(stringify!($name), |rng| {
+                        let domains = [$($domain),+];
+                        let domain = domains[rng.below(domains.len())].clone();
+                        Case::new([draw::tensor(rng, domain)], |v| v[0].$name($($($sample),+)?))
+                            .with_dual(|x| $name::Rule { $($($p: $sample),+)? }.f(x))
+                    })
+                    .elementwise()]
+                }
+            }
+            impl<T: Float> Listed<T> for Unary<$name::Rule> {}
+        )*
+        /// The table's part of the list of ops.
+        pub(crate) fn listed<T: Float>() -> Vec<ListedOp<T>> {
+            vec![$(ListedOp::of::<Unary<$name::Rule>>()),*]
         }
     };
 }

@@ -1,8 +1,11 @@
 //! Other shapes over the same elements, and their adjoints: `expand` and `sum_to`, `slice` and
 //! `pad_step`, `diagonal` and `diagonal_embed`.
 
-use crate::op::op;
-use crate::samples::{Case, OpSample, draw};
+use crate::attributes::Attributes;
+use crate::context::{ForwardContext, VjpContext};
+use crate::op::{Gradients, Op, OpKind};
+use crate::ops::listed::apply;
+use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::{Axes, Axis, AxisList, Dims};
@@ -16,8 +19,8 @@ impl<T: Float> Var<T> {
     /// When the number of elements would change.
     #[track_caller]
     pub fn reshape(&self, dims: impl Dims) -> Var<T> {
-        let from = self.shape().clone();
-        op("reshape", [self], self.value().reshape(dims), move |p| [Some(p.gy().reshape(&from))])
+        let shape = dims.resolve_dims(self.shape()).or_panic();
+        apply(Reshape { shape }, &[self])
     }
 
     /// Axes `start` and onward become one: `flatten(1)` turns `[N, C, H, W]` into `[N, C·H·W]`.
@@ -38,12 +41,15 @@ impl<T: Float> Var<T> {
     /// When `axes` does not name every axis exactly once.
     #[track_caller]
     pub fn permute<A: Axis>(&self, axes: impl AsRef<[A]>) -> Var<T> {
-        let y = self.value().permute(axes.as_ref());
-        let mut inverse = vec![0usize; self.rank()];
-        for (i, a) in axes.as_ref().iter().enumerate() {
-            inverse[a.resolve("permute", self.rank()).or_panic()] = i;
+        let axes = axes.as_ref();
+        let mut order = AxisList::new();
+        for axis in axes {
+            match axis.resolve("permute", self.rank()) {
+                Ok(axis) => order.push(axis),
+                Err(error) => Err(error).or_panic(),
+            }
         }
-        op("permute", [self], y, move |p| [Some(p.gy().permute(&inverse))])
+        apply(Permute { order }, &[self])
     }
 
     /// Two axes exchanged.
@@ -54,7 +60,7 @@ impl<T: Float> Var<T> {
     pub fn transpose(&self, a: impl Axis, b: impl Axis) -> Var<T> {
         let a = a.resolve("transpose", self.rank()).or_panic();
         let b = b.resolve("transpose", self.rank()).or_panic();
-        op("transpose", [self], self.value().transpose(a, b), move |p| [Some(p.gy().transpose(a, b))])
+        apply(Transpose { a, b }, &[self])
     }
 
     /// The last two axes exchanged.
@@ -72,11 +78,11 @@ impl<T: Float> Var<T> {
     /// When an axis would change that is not of size 1.
     #[track_caller]
     pub fn expand(&self, shape: impl Into<Shape>) -> Var<T> {
-        let from = self.shape().clone();
-        if shape == from {
+        let shape = shape.into();
+        if shape == *self.shape() {
             return self.clone();
         }
-        op("expand", [self], self.value().expand(shape), move |p| [Some(p.gy().sum_to(&from))])
+        apply(Expand { shape }, &[self])
     }
 
     /// Summed down to `shape`, from which this shape would be broadcast.
@@ -85,11 +91,11 @@ impl<T: Float> Var<T> {
     /// When `shape` does not broadcast to this one.
     #[track_caller]
     pub fn sum_to(&self, shape: impl Into<Shape>) -> Var<T> {
-        let from = self.shape().clone();
-        if shape == from {
+        let shape = shape.into();
+        if shape == *self.shape() {
             return self.clone();
         }
-        op("sum_to", [self], self.value().sum_to(shape), move |p| [Some(p.gy().expand(&from))])
+        apply(SumTo { shape }, &[self])
     }
 
     /// Drops axes of size 1; `..` drops all of them.
@@ -119,80 +125,230 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn flip(&self, axes: impl Axes) -> Var<T> {
         let axes: AxisList = axes.resolve_all("flip", self.rank()).or_panic();
-        op("flip", [self], self.value().flip(&axes), move |p| [Some(p.gy().flip(&axes))]).symmetric()
-    }
-
-    /// `fill` where `mask` is true, which broadcasts to this shape; the gradient is 0 there.
-    ///
-    /// # Panics
-    /// When the mask does not broadcast to this shape.
-    #[track_caller]
-    pub fn masked_fill(&self, mask: &Tensor<bool>, fill: f64) -> Var<T> {
-        let mask = mask.expand(self.shape());
-        let y = mask.select_where(&Tensor::scalar(T::lit(fill)), self.value());
-        op("masked_fill", [self], y, move |p| [Some(p.gy().masked_fill(&mask, 0.0))]).symmetric()
-    }
-
-    /// This where `mask` is true, `other` elsewhere; all three broadcast. Neither side's NaN or infinity
-    /// leaks into the other's gradient.
-    ///
-    /// # Panics
-    /// When the shapes do not broadcast.
-    #[track_caller]
-    pub fn where_(&self, mask: &Tensor<bool>, other: &Var<T>) -> Var<T> {
-        let y = mask.select_where(self.value(), other.value());
-        let mask = mask.expand(y.shape());
-        let (sa, sb) = (self.shape().clone(), other.shape().clone());
-        op("where", [self, other], y, move |p| {
-            [
-                p.needs(0).then(|| p.gy().masked_fill(&mask.not(), 0.0).sum_to(&sa)),
-                p.needs(1).then(|| p.gy().masked_fill(&mask, 0.0).sum_to(&sb)),
-            ]
-        })
+        apply(Flip { axes }, &[self])
     }
 }
 
-pub(crate) fn samples<T: Float>() -> Vec<OpSample<T>> {
-    vec![
-        OpSample::new("reshape", |rng| {
+pub(crate) struct Reshape {
+    shape: Shape,
+}
+
+impl<T: Float> Op<T> for Reshape {
+    fn name(&self) -> &'static str {
+        "reshape"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("shape", &self.shape)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).reshape(&self.shape)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().reshape(cx.shape(0)).into()
+    }
+}
+
+pub(crate) struct Permute {
+    order: AxisList,
+}
+
+impl<T: Float> Op<T> for Permute {
+    fn name(&self) -> &'static str {
+        "permute"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("order", &self.order)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).permute(&self.order)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let mut inverse = self.order.clone();
+        for (i, &axis) in self.order.iter().enumerate() {
+            inverse[axis] = i;
+        }
+        cx.gy().permute(&inverse).into()
+    }
+}
+
+pub(crate) struct Transpose {
+    a: usize,
+    b: usize,
+}
+
+impl<T: Float> Op<T> for Transpose {
+    fn name(&self) -> &'static str {
+        "transpose"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("a", self.a).with("b", self.b)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).transpose(self.a, self.b)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().transpose(self.a, self.b).into()
+    }
+}
+
+pub(crate) struct Expand {
+    shape: Shape,
+}
+
+impl<T: Float> Op<T> for Expand {
+    fn name(&self) -> &'static str {
+        "expand"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("shape", &self.shape)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).expand(&self.shape)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().sum_to(cx.shape(0)).into()
+    }
+}
+
+pub(crate) struct SumTo {
+    shape: Shape,
+}
+
+impl<T: Float> Op<T> for SumTo {
+    fn name(&self) -> &'static str {
+        "sum_to"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("shape", &self.shape)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).sum_to(&self.shape)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().expand(cx.shape(0)).into()
+    }
+}
+
+pub(crate) struct Flip {
+    axes: AxisList,
+}
+
+impl<T: Float> Op<T> for Flip {
+    fn name(&self) -> &'static str {
+        "flip"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axes", &self.axes)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).flip(&self.axes)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        cx.gy().flip(&self.axes).into()
+    }
+
+    fn has_symmetric_jacobian(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Float> Sampled<T> for Reshape {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("reshape", |rng| {
             let x = draw::tensor(rng, -2.0..2.0);
             Case::new([x], |v| v[0].reshape([-1]))
-        }),
-        OpSample::new("permute", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for Permute {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("permute", |rng| {
             let x = draw::tensor(rng, -2.0..2.0);
             let order = rng.permutation(x.rank());
             Case::new([x], move |v| v[0].permute(&order))
-        }),
-        OpSample::new("transpose", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for Transpose {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("transpose", |rng| {
             let x = draw::tensor_of_rank(rng, 3, -2.0..2.0);
             Case::new([x], |v| v[0].transpose(0, -1))
-        }),
-        OpSample::new("expand", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for Expand {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("expand", |rng| {
             let (a, b) = draw::broadcast_pair(rng, -2.0..2.0, -2.0..2.0);
             let shape = gradus_tensor::shape::broadcast_shapes("expand", a.shape(), b.shape()).or_panic();
             // One more axis in front, so that something is always expanded.
             let shape: Shape = [2].into_iter().chain(shape.iter().copied()).collect();
             Case::new([a], move |v| v[0].expand(&shape))
-        }),
-        OpSample::new("sum_to", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for SumTo {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("sum_to", |rng| {
             let x = draw::tensor_of_rank(rng, 3, -2.0..2.0);
             let n = x.size(1);
             Case::new([x], move |v| v[0].sum_to([n, 1]))
-        }),
-        OpSample::new("flip", |rng| {
+        })]
+    }
+}
+
+impl<T: Float> Sampled<T> for Flip {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("flip", |rng| {
             let x = draw::tensor_of_rank(rng, 3, -2.0..2.0);
             Case::new([x], |v| v[0].flip([0, -1]))
-        }),
-        OpSample::new("masked_fill", |rng| {
-            let x = draw::tensor(rng, -2.0..2.0);
-            let mask = Tensor::bernoulli(x.shape().clone(), 0.5, rng);
-            Case::new([x], move |v| v[0].masked_fill(&mask, 3.0))
-        }),
-        OpSample::new("where", |rng| {
-            let (a, b) = draw::broadcast_pair(rng, -2.0..2.0, -2.0..2.0);
-            let shape = gradus_tensor::shape::broadcast_shapes("where", a.shape(), b.shape()).or_panic();
-            let mask = Tensor::bernoulli(shape, 0.5, rng);
-            Case::new([a, b], move |v| v[0].where_(&mask, &v[1]))
-        }),
-    ]
+        })]
+    }
 }

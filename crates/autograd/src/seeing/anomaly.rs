@@ -1,9 +1,7 @@
 //! Finding the op that makes the first NaN or infinity.
 
-use super::Seeing;
-use crate::tape::Node;
-use crate::var::Var;
-use gradus_tensor::{Float, Shape, Tensor};
+use crate::observe::{Observer, Seen, Site, with_observer};
+use gradus_tensor::Shape;
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::Location;
@@ -28,16 +26,16 @@ pub struct ValueRange {
 }
 
 impl ValueRange {
-    fn of<T: Float>(x: &Tensor<T>) -> Self {
+    fn of(x: &dyn Seen) -> Self {
         let mut range = Self { shape: x.shape().clone(), min: f64::INFINITY, max: f64::NEG_INFINITY, nans: 0, infinities: 0 };
-        for &v in x.contiguous().as_slice().unwrap_or_default() {
+        for v in x.numbers() {
             if v.is_nan() {
                 range.nans += 1;
             } else if !v.is_finite() {
                 range.infinities += 1;
             } else {
-                range.min = range.min.min(v.to_f64());
-                range.max = range.max.max(v.to_f64());
+                range.min = range.min.min(v);
+                range.max = range.max.max(v);
             }
         }
         range
@@ -138,7 +136,7 @@ impl Drop for Restore {
 /// ```
 pub fn detect_anomaly<R>(f: impl FnOnce() -> R) -> Result<R, Box<Anomaly>> {
     let restore = Restore(FIRST.take());
-    let result = Seeing::ANOMALIES.switched(true, f);
+    let result = with_observer(&Anomalies, f);
     let found = FIRST.take();
     drop(restore);
     match found {
@@ -147,28 +145,31 @@ pub fn detect_anomaly<R>(f: impl FnOnce() -> R) -> Result<R, Box<Anomaly>> {
     }
 }
 
-fn is_finite<T: Float>(x: &Tensor<T>) -> bool {
-    x.contiguous().as_slice().unwrap_or_default().iter().all(|v| v.is_finite())
-}
+/// Looks for the first.
+struct Anomalies;
 
-/// Looks at an op's result.
-pub(crate) fn see_forward<T: Float>(op: &'static str, inputs: &[&Var<T>], y: &Tensor<T>, at: &'static Location<'static>) {
-    if is_finite(y) || FIRST.with_borrow(Option::is_some) {
-        return;
+impl Observer for Anomalies {
+    fn reads_values(&self) -> bool {
+        true
     }
-    let operands = inputs.iter().map(|x| ValueRange::of(x.value())).collect();
-    FIRST.set(Some(Anomaly { op, at, pass: Pass::Forward, result: ValueRange::of(y), operands }));
-}
 
-/// Looks at the gradients that a rule gave.
-pub(crate) fn see_backward<T: Float>(node: &Node<T>, gy: &Var<T>, grads: &[Option<Var<T>>]) {
-    if FIRST.with_borrow(Option::is_some) {
-        return;
+    fn op_ran(&self, site: Site, operands: &[&dyn Seen], y: &dyn Seen) {
+        if y.is_finite() || FIRST.with_borrow(Option::is_some) {
+            return;
+        }
+        let operands = operands.iter().map(|x| ValueRange::of(*x)).collect();
+        let Site { op, at } = site;
+        FIRST.set(Some(Anomaly { op, at, pass: Pass::Forward, result: ValueRange::of(y), operands }));
     }
-    let bad = |g: &Option<Var<T>>| g.as_ref().is_some_and(|g| !is_finite(g.value()));
-    if let Some(i) = grads.iter().position(bad) {
-        let result = ValueRange::of(grads[i].as_ref().expect("found just now").value());
-        let operands = vec![ValueRange::of(gy.value())];
-        FIRST.set(Some(Anomaly { op: node.name, at: node.at, pass: Pass::Backward(i), result, operands }));
+
+    fn rule_ran(&self, site: Site, gy: &dyn Seen, grads: &[Option<&dyn Seen>]) {
+        if FIRST.with_borrow(Option::is_some) {
+            return;
+        }
+        let bad = grads.iter().enumerate().find_map(|(i, g)| Some((i, g.filter(|g| !g.is_finite())?)));
+        if let Some((i, g)) = bad {
+            let (Site { op, at }, operands) = (site, vec![ValueRange::of(gy)]);
+            FIRST.set(Some(Anomaly { op, at, pass: Pass::Backward(i), result: ValueRange::of(g), operands }));
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The tape in Graphviz' language.
 
-use super::kind::Kind;
 use super::table::short_place;
 use super::tape::Tape;
 use std::fmt::Write;
@@ -21,7 +20,7 @@ impl Tape {
     pub fn to_dot(&self) -> String {
         let mut dot = String::from("digraph tape {\n  node [shape=box, style=\"filled,rounded\", fontname=\"Helvetica\"];\n");
         for e in self {
-            let (fill, border) = Kind::of(e.name).colours();
+            let (fill, border) = e.kind.colours();
             let mut label = format!("{}\n{}", e.label(), e.shape);
             if !e.is_leaf() {
                 label = format!("{label}\n{}", short_place(e.at));

@@ -1,8 +1,7 @@
 //! Where a computation's time and memory go.
 
-use super::Seeing;
-use super::recorder::{self, Event, OUTSIDE, Site, Sums};
-use crate::mode::MODE;
+use super::recorder::{self, Event, OUTSIDE, Profiler, Sums};
+use crate::observe::{Site, is_observed_by, with_observer};
 use std::collections::HashMap;
 use std::panic::Location;
 use std::time::Duration;
@@ -103,7 +102,7 @@ pub fn profile<R>(f: impl FnOnce() -> R) -> (R, Profile) {
     }
     recorder::begin();
     let running = Running;
-    let result = Seeing::COSTS.switched(true, f);
+    let result = with_observer(&Profiler, f);
     std::mem::forget(running);
     let profile = recorder::end().map(|(run, sites)| Profile::new(run, sites));
     (result, profile.expect("the recording that was begun above"))
@@ -120,7 +119,7 @@ pub fn profile<R>(f: impl FnOnce() -> R) -> (R, Profile) {
 #[track_caller]
 pub fn record_function<R>(name: &'static str, f: impl FnOnce() -> R) -> R {
     let at = Location::caller();
-    if !MODE.get().seeing.has(Seeing::COSTS) {
+    if !is_observed_by::<Profiler>() {
         return f();
     }
     recorder::rules_end();
@@ -137,7 +136,7 @@ impl Profile {
         let entries = sites.iter().enumerate().filter_map(|(i, &site)| {
             let owner = OUTSIDE + 1 + i;
             let Sums { calls, forward, rules, backward } = *run.sums.get(owner)?;
-            let name = site.0.to_string();
+            let name = site.op.to_string();
             let row = ProfileRow { name, calls, forward, backward_calls: rules, backward, bytes_at_peak: bytes(owner) };
             (calls + rules > 0).then_some((site, row))
         });
@@ -168,12 +167,12 @@ impl Profile {
 
     /// By the name of the op, that of the longest time first.
     pub fn by_op(&self) -> Vec<ProfileRow> {
-        self.grouped(|(op, _)| op.to_string())
+        self.grouped(|site| site.op.to_string())
     }
 
     /// By the line that called the ops, `file:line`, that of the longest time first.
     pub fn by_line(&self) -> Vec<ProfileRow> {
-        self.grouped(|(_, at)| format!("{}:{}", at.file(), at.line()))
+        self.grouped(|site| format!("{}:{}", site.at.file(), site.at.line()))
     }
 
     fn grouped(&self, name: impl Fn(&Site) -> String) -> Vec<ProfileRow> {

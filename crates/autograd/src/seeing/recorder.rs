@@ -4,29 +4,20 @@
 //! says whose it was; what buffers the stretch made are the same owner's, as long as they live.
 
 use super::memory::Account;
+use crate::observe::{Cost, Observer, Seen, Site};
 use gradus_tensor::{BufferEvent, BufferObserver, observe_buffers};
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// The owner of buffers of a stretch that has not ended.
 const PENDING: usize = 0;
 /// The owner of what belongs to no op.
 pub(super) const OUTSIDE: usize = 1;
-
-/// An op at a line of the program.
-pub(super) type Site = (&'static str, &'static Location<'static>);
-
-/// What an op took that ran inside a profile.
-pub(crate) struct Cost {
-    /// Of the computation, forward.
-    pub time: Duration,
-    /// Bytes of the buffers that it made and that are alive.
-    pub kept: AtomicUsize,
-}
 
 /// What an op at a line came to.
 #[derive(Clone, Copy, Default)]
@@ -139,39 +130,49 @@ pub(super) fn end() -> Option<(Run, Vec<Site>)> {
     Some((run, sites))
 }
 
-/// An op has its value.
-pub(super) fn op_ran(name: &'static str, at: &'static Location<'static>) {
-    with(|r| {
-        let owner = r.owner(name, at);
-        let time = r.last.elapsed();
-        let cost = Arc::new(Cost { time, kept: AtomicUsize::new(0) });
-        r.end_of(owner, Stretch::Op, time, Some(&cost));
-        r.walking = None;
-        r.cost = Some(cost);
-        r.last = Instant::now();
-    });
-}
+/// Notes for the profiles of a thread.
+pub(super) struct Profiler;
 
-/// The cost of the op that ran last, for its node.
-pub(super) fn take_cost() -> Option<Arc<Cost>> {
-    with(|r| r.cost.take()).flatten()
-}
+impl Observer for Profiler {
+    fn op_ran(&self, site: Site, _: &[&dyn Seen], _: &dyn Seen) {
+        with(|r| {
+            let owner = r.owner(site);
+            let time = r.last.elapsed();
+            let cost = Arc::new(Cost { time, kept: AtomicUsize::new(0) });
+            r.end_of(owner, Stretch::Op, time, Some(&cost));
+            r.walking = None;
+            r.cost = Some(cost);
+            r.last = Instant::now();
+        });
+    }
 
-pub(super) fn rule_begins(name: &'static str, at: &'static Location<'static>) {
-    with(|r| {
-        r.end_of_unknown();
-        r.walking = Some(r.owner(name, at));
-        r.last = Instant::now();
-    });
-}
+    fn op_recorded(&self, _: &dyn Fn() -> Box<dyn Any>, cost: &OnceLock<Arc<Cost>>) {
+        if let Some(new) = with(|r| r.cost.take()).flatten() {
+            // A new node has none yet.
+            let _ = cost.set(new);
+        }
+    }
 
-pub(super) fn rule_ran(name: &'static str, at: &'static Location<'static>) {
-    with(|r| {
-        let owner = r.owner(name, at);
-        r.end_of(owner, Stretch::Rule, r.last.elapsed(), None);
-        r.walking = Some(owner);
-        r.last = Instant::now();
-    });
+    fn rule_begins(&self, site: Site) {
+        with(|r| {
+            r.end_of_unknown();
+            r.walking = Some(r.owner(site));
+            r.last = Instant::now();
+        });
+    }
+
+    fn rule_ran(&self, site: Site, _: &dyn Seen, _: &[Option<&dyn Seen>]) {
+        with(|r| {
+            let owner = r.owner(site);
+            r.end_of(owner, Stretch::Rule, r.last.elapsed(), None);
+            r.walking = Some(owner);
+            r.last = Instant::now();
+        });
+    }
+
+    fn walk_ended(&self) {
+        rules_end();
+    }
 }
 
 /// What comes now is no rule's: a walk is over, or a [`record_function`](crate::record_function) begins.
@@ -186,7 +187,7 @@ pub(super) fn rules_end() {
 /// What was in no op of a [`record_function`](crate::record_function) is the function's.
 pub(super) fn function_ran(name: &'static str, at: &'static Location<'static>) {
     with(|r| {
-        let owner = r.owner(name, at);
+        let owner = r.owner(Site { op: name, at });
         r.end_of(owner, Stretch::Op, r.last.elapsed(), None);
         r.walking = None;
         r.last = Instant::now();
@@ -213,10 +214,10 @@ impl Recorder {
         }
     }
 
-    fn owner(&mut self, name: &'static str, at: &'static Location<'static>) -> usize {
+    fn owner(&mut self, site: Site) -> usize {
         let sites = &mut self.sites;
-        *self.owners.entry((name, std::ptr::from_ref(at).addr())).or_insert_with(|| {
-            sites.push((name, at));
+        *self.owners.entry((site.op, std::ptr::from_ref(site.at).addr())).or_insert_with(|| {
+            sites.push(site);
             OUTSIDE + sites.len()
         })
     }

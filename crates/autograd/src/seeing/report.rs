@@ -3,6 +3,7 @@
 use super::profile::{Profile, ProfileRow};
 use super::recorder::{OUTSIDE, Stretch};
 use super::table::{self, Table};
+use crate::observe::Site;
 use gradus_tensor::thousands;
 use serde_json::{Value, json};
 use std::fmt;
@@ -60,11 +61,11 @@ impl Profile {
     /// The figures by op and line, times in nanoseconds: `{"wall_ns", "outside_ns", "peak_bytes", "outside_bytes_at_peak",
     /// "ops": [{"op", "file", "line", "calls", "forward_ns", "backward_calls", "backward_ns", "bytes_at_peak"}]}`.
     pub fn to_json(&self) -> String {
-        let op = |(site, row): &(super::recorder::Site, ProfileRow)| {
+        let op = |(site, row): &(Site, ProfileRow)| {
             json!({
-                "op": site.0,
-                "file": site.1.file(),
-                "line": site.1.line(),
+                "op": site.op,
+                "file": site.at.file(),
+                "line": site.at.line(),
                 "calls": row.calls,
                 "forward_ns": nanoseconds(row.forward),
                 "backward_calls": row.backward_calls,
@@ -87,7 +88,7 @@ impl Profile {
     pub fn to_chrome_trace(&self) -> String {
         let mut events = Vec::new();
         for e in self.trace.events.iter().filter(|e| e.owner > OUTSIDE) {
-            let (op, at) = self.trace.sites[e.owner - OUTSIDE - 1];
+            let Site { op, at } = self.trace.sites[e.owner - OUTSIDE - 1];
             let category = match e.stretch {
                 Stretch::Op => "forward",
                 Stretch::Rule => "backward",

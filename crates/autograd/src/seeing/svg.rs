@@ -1,9 +1,9 @@
 //! The tape as a picture.
 
-use super::kind::Kind;
 use super::layout::{Layout, Link, Rect, layout};
 use super::table::{self, short_place};
 use super::tape::{Tape, TapeEntry};
+use crate::op::OpKind;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::{self, Display, Write};
 use std::time::Duration;
@@ -110,7 +110,7 @@ impl Tape {
     }
 
     fn write_svg(&self, svg: &mut String, picture: &Layout) -> fmt::Result {
-        let kinds: BTreeSet<Kind> = self.iter().map(|e| Kind::of(e.name)).collect();
+        let kinds: BTreeSet<OpKind> = self.iter().map(|e| e.kind).collect();
         let title = self.summary();
         let legend: f64 = kinds.iter().map(|k| legend_width(*k)).sum();
         let inner = picture.width.max(width(&title, TITLE, true)).max(legend);
@@ -138,11 +138,11 @@ impl Tape {
     }
 }
 
-fn legend_width(kind: Kind) -> f64 {
+fn legend_width(kind: OpKind) -> f64 {
     width(kind.label(), SMALL, false) + 34.0
 }
 
-fn write_legend(svg: &mut String, kinds: &BTreeSet<Kind>) -> fmt::Result {
+fn write_legend(svg: &mut String, kinds: &BTreeSet<OpKind>) -> fmt::Result {
     let (mut x, y) = (MARGIN, MARGIN + 32.0);
     for &kind in kinds {
         let (fill, border) = kind.colours();
@@ -165,7 +165,7 @@ fn write_link(svg: &mut String, link: &Link, leaf: bool) -> fmt::Result {
 }
 
 fn write_box(svg: &mut String, e: &TapeEntry, rect: &Rect, longest: Duration) -> fmt::Result {
-    let (fill, border) = Kind::of(e.name).colours();
+    let (fill, border) = e.kind.colours();
     let Rect { x, y, w, h } = *rect;
     let round = if e.is_leaf() { 16.0 } else { 7.0 };
     writeln!(svg, r#"<g class="node"><title>{}</title>"#, Escaped(&tip(e)))?;
@@ -198,5 +198,6 @@ fn tip(e: &TapeEntry) -> String {
         (Some(time), Some(kept)) => format!("\n{}, keeps {}", table::time(time), table::bytes(kept)),
         _ => String::new(),
     };
-    format!("{}: {}{from}\nshape {}, {}{cost}\n{}", e.id, e.label(), e.shape, table::bytes(e.bytes), e.at)
+    let attributes = if e.attributes.is_empty() { String::new() } else { format!("\n{}", e.attributes) };
+    format!("{}: {}{from}{attributes}\nshape {}, {}{cost}\n{}", e.id, e.label(), e.shape, table::bytes(e.bytes), e.at)
 }

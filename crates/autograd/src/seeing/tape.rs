@@ -1,8 +1,10 @@
 //! The tape as a list to print and to draw.
 
 use super::table::{self, Table, count, short_place};
+use crate::attributes::Attributes;
 use crate::module::Module;
-use crate::tape::Node;
+use crate::node::Node;
+use crate::op::OpKind;
 use crate::var::Var;
 use gradus_tensor::thousands;
 use gradus_tensor::{Float, Shape};
@@ -41,6 +43,10 @@ pub struct TapeEntry {
     pub id: u64,
     /// The op's name; `leaf` for a leaf.
     pub name: &'static str,
+    /// What sort of work it is.
+    pub kind: OpKind,
+    /// What decides its result besides its inputs.
+    pub attributes: Attributes,
     /// A parameter's path in its model, when [`Tape::named`] told.
     pub path: Option<String>,
     /// The result's shape.
@@ -64,7 +70,9 @@ impl TapeEntry {
         let cost = node.cost();
         Self {
             id: node.id,
-            name: node.name,
+            name: node.name(),
+            kind: node.op().map_or(OpKind::Leaf, |op| op.kind()),
+            attributes: node.op().map_or_else(Attributes::new, |op| op.attributes()),
             path: None,
             shape: node.shape.clone(),
             at: node.at,
@@ -77,7 +85,7 @@ impl TapeEntry {
 
     /// Whether this is a leaf and no operation.
     pub fn is_leaf(&self) -> bool {
-        self.name == "leaf"
+        self.kind == OpKind::Leaf
     }
 
     /// The parameter's path if it is known, else the op's name.

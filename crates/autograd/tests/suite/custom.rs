@@ -1,7 +1,9 @@
 //! Rules of one's own: whole computations under one rule, rules that refuse a second derivative, straight-through
 //! estimators.
 
-use gradus_autograd::{GradMode, Var, custom_op, custom_vjp, grad, grad_with, no_grad, op, op_of_many};
+use gradus_autograd::{
+    ForwardContext, GradMode, Gradients, Op, Saves, Var, VjpContext, apply, custom_op, custom_vjp, grad, grad_with, no_grad, op,
+};
 use gradus_check::check;
 use gradus_tensor::{Rng, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -143,16 +145,29 @@ fn a_second_derivative_beside_a_once_differentiable_rule_is_right() {
     assert_eq!(second[0].item(), 12.0);
 }
 
+/// A product whose rule computes on plain tensors.
+struct Pair;
+
+impl Op<f64> for Pair {
+    fn name(&self) -> &'static str {
+        "pair"
+    }
+    fn saves(&self) -> Saves {
+        Saves::ALL_INPUTS
+    }
+    fn forward(&self, cx: &mut ForwardContext<'_, f64>) -> Tensor<f64> {
+        cx.input(0) * cx.input(1)
+    }
+    fn vjp(&self, cx: &mut VjpContext<'_, f64>) -> Gradients<f64> {
+        let side = |other: Var<f64>| Some(Var::constant(cx.gy().value() * other.value()));
+        cx.once_differentiable(|| [side(cx.input(1)), side(cx.input(0))]).into()
+    }
+}
+
 #[test]
 fn once_differentiable_serves_every_way_to_make_an_op() {
     let (a, b) = (leaf([2.0]), leaf([3.0]));
-    let y = op_of_many("pair", &[&a, &b], a.value() * b.value(), {
-        let (a, b) = (a.value().clone(), b.value().clone());
-        move |p| {
-            let side = |other: &Tensor<f64>| Some(Var::constant(p.gy().value() * other));
-            p.once_differentiable(|| vec![side(&b), side(&a)])
-        }
-    });
+    let y = apply(Pair, &[&a, &b]);
     let gs = grad(&y, &[&a, &b], GradMode::Differentiable).unwrap();
     assert_eq!((gs[0].item(), gs[1].item()), (3.0, 2.0));
     assert!(grad(&gs[0], &[&b], GradMode::Plain).is_err());
@@ -225,7 +240,7 @@ fn an_op_of_ones_own_computes_its_value_from_its_inputs() {
 #[test]
 fn a_value_that_is_read_beside_the_inputs_is_refused() {
     let (x, w) = (leaf([1.0, 2.0]), leaf([3.0, 4.0]));
-    let rule = |p: &mut gradus_autograd::Pull<'_, f64>| [Some(p.gy().clone())];
+    let rule = |p: &mut VjpContext<'_, f64>| [Some(p.gy().clone())];
     let refused = |message: String, kind: &str, line: u32| {
         let place = format!("`f` at {}:{line}:", file!());
         assert!(message.starts_with(&place), "`{message}` does not start with `{place}`");
@@ -254,7 +269,7 @@ fn a_value_that_is_read_beside_the_inputs_is_refused() {
 #[test]
 fn what_is_an_input_or_a_constant_or_its_own_may_be_read() {
     let (x, w) = (leaf([1.0, 2.0]), leaf([3.0, 4.0]));
-    let rule = |p: &mut gradus_autograd::Pull<'_, f64>| [Some(p.gy().clone())];
+    let rule = |p: &mut VjpContext<'_, f64>| [Some(p.gy().clone())];
     let detached = custom_op("f", [&x], |[x]| x * w.detach().value(), rule);
     let captured = custom_op("f", [&x], |_| x.value() * 3.0, rule);
     let own = custom_op(

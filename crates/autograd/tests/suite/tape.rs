@@ -1,6 +1,8 @@
 //! The tape's promises: order, ownership, hooks, errors.
 
-use gradus_autograd::{GradMode, Var, enable_grad, grad, grad_with, is_grad_enabled, no_grad, op, op_of_many};
+use gradus_autograd::{
+    ForwardContext, GradMode, Gradients, Op, Var, VjpContext, apply, enable_grad, grad, grad_with, is_grad_enabled, no_grad, op,
+};
 use gradus_check::check;
 use gradus_tensor::{Rng, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -175,12 +177,27 @@ fn the_tape_names_the_users_lines() {
 
 #[test]
 fn many_inputs_with_one_op() {
+    /// The sum of its operands, of so many of which the rule says nothing.
+    struct Total(usize);
+    impl Op<f64> for Total {
+        fn name(&self) -> &'static str {
+            "total"
+        }
+        fn forward(&self, cx: &mut ForwardContext<'_, f64>) -> Tensor<f64> {
+            cx.inputs().into_iter().fold(Tensor::scalar(0.0), |sum, x| sum + x)
+        }
+        fn vjp(&self, cx: &mut VjpContext<'_, f64>) -> Gradients<f64> {
+            (0..cx.len() - self.0).map(|_| Some(cx.gy().clone())).collect()
+        }
+    }
     let xs: Vec<Var<f64>> = (1..=5).map(|i| leaf([i as f64])).collect();
     let refs: Vec<&Var<f64>> = xs.iter().collect();
-    let total = Tensor::from([15.0]);
-    let y = op_of_many("total", &refs, total, |p| (0..5).map(|_| Some(p.gy().clone())).collect());
+    let y = apply(Total(0), &refs);
+    assert_eq!(y.item(), 15.0);
     let grads = y.backward();
     assert!(xs.iter().all(|x| grads[x].item() == 1.0));
+    let message = panic_of(|| apply(Total(1), &refs).backward());
+    assert!(message.contains("`total`") && message.contains("gave 4 gradients for 5 inputs"), "{message}");
 }
 
 #[test]

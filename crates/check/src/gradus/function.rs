@@ -147,11 +147,11 @@ pub(super) fn reached(y: &Var<f64>, xs: &[&Var<f64>]) -> Vec<bool> {
     xs.iter().map(|x| x.tape().iter().any(|leaf| on_tape.contains(&leaf.id))).collect()
 }
 
-/// A rule may have no derivative to give (`Pull::once_differentiable`), or none that forward mode could use, and say so:
+/// A rule may have no derivative to give (`VjpContext::once_differentiable`), or none that forward mode could use, and say so:
 /// that is no mistake, and leaves a question unanswered.
 fn unless_refused<R>(answer: Result<R, String>) -> Option<Result<R, String>> {
     match answer {
-        Err(why) if why.contains("once_differentiable") || why.contains("with_jvp") => None,
+        Err(why) if why.contains("once_differentiable") || why.contains("Op::jvp") => None,
         answer => Some(answer),
     }
 }

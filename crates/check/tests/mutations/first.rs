@@ -1,7 +1,6 @@
 //! Rules that are wrong to first order.
 
-use crate::{Tally, differ, mapped, random_like, try_on_op};
-use gradus_autograd::samples::op_samples;
+use crate::{Tally, differ, mapped, op_samples, random_like, try_on_op};
 use gradus_check::{Array, Function};
 use gradus_tensor::Rng;
 

@@ -45,6 +45,11 @@ impl fmt::Display for Tally {
     }
 }
 
+/// The samples of the ops of all crates.
+fn op_samples() -> Vec<OpSample> {
+    gradus_autograd::samples::op_samples().into_iter().chain(gradus_nn::samples::op_samples()).collect()
+}
+
 /// How many calls of each op a kind of mistake is tried in, of those where it makes a difference.
 const CASES: usize = 3;
 

@@ -1,7 +1,6 @@
 //! Rules that are right to first order and wrong to second.
 
-use crate::{Tally, differ, random_like, try_on_op};
-use gradus_autograd::samples::op_samples;
+use crate::{Tally, differ, op_samples, random_like, try_on_op};
 use gradus_autograd::{Var, op};
 use gradus_check::{Array, Checker, Function};
 use gradus_tensor::{Rng, Tensor};

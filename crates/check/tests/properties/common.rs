@@ -1,12 +1,17 @@
 //! Running an op's samples: values, gradients, and their bits.
 
-use gradus_autograd::samples::{Case, OpSample, op_samples};
+use gradus_autograd::samples::{Case, OpSample};
 use gradus_autograd::{GradMode, Var, grad_with};
 use gradus_tensor::{Float, Rng, Tensor};
 
 /// Random calls of each sample: `n`, or what `GRADUS_CHECK_CASES` says.
 pub fn cases(n: u64) -> u64 {
     std::env::var("GRADUS_CHECK_CASES").map_or(n, |n| n.parse().expect("GRADUS_CHECK_CASES is a number"))
+}
+
+/// The samples of the ops of all crates.
+pub fn op_samples<T: Float>() -> Vec<OpSample<T>> {
+    gradus_autograd::samples::op_samples().into_iter().chain(gradus_nn::samples::op_samples()).collect()
 }
 
 /// Calls `f` with every sample, and `n` random cases of each.

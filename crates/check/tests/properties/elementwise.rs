@@ -1,7 +1,6 @@
 //! Elementwise functions on shapes of rank 0 to 5, empty ones among them, through views of every kind.
 
-use crate::common::{cases, values};
-use gradus_autograd::samples::op_samples;
+use crate::common::{cases, op_samples, values};
 use gradus_autograd::{GradMode, Var, grad_with};
 use gradus_check::strategies::{arrays, arrays_of, broadcast_arrays, scales, signed_zeros, ties, viewed};
 use gradus_check::{Array, Checker, Function, GradusFunction, tensor_of};
@@ -34,13 +33,10 @@ struct Elementwise {
 
 /// The elementwise functions of the table with so many operands; the domains are what their samples draw from.
 fn functions(operands: usize) -> Vec<Elementwise> {
-    const BINARY: [&str; 9] = ["add", "sub", "mul", "mul_no_nan", "div", "pow", "atan2", "maximum", "minimum"];
-    const SCALAR: [&str; 5] = ["add_scalar", "scalar_sub", "mul_scalar", "div_scalar", "neg"];
     let samples = op_samples::<f64>().into_iter().filter_map(|sample| {
         let draw = |seed| (sample.case)(&mut Rng::seed(seed));
         let case = draw(0);
-        let unary = case.dual.is_some() || SCALAR.contains(&sample.name);
-        let wanted = if operands == 1 { unary } else { BINARY.contains(&sample.name) };
+        let wanted = sample.elementwise && case.inputs.len() == operands;
         let domain = |i: usize| (0..60).flat_map(|seed| draw(seed).inputs[i].to_vec()).collect();
         wanted.then(|| Elementwise { name: sample.name, apply: case.apply, domains: (0..operands).map(domain).collect() })
     });

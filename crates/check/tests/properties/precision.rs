@@ -1,7 +1,6 @@
 //! `f32` against `f64`: the same formula, at another precision.
 
-use crate::common::{cases, run};
-use gradus_autograd::samples::op_samples;
+use crate::common::{cases, op_samples, run};
 use gradus_tensor::{Rng, Tensor};
 
 /// How far `f32` may be off: so many units of its precision, of the largest element or of 1.

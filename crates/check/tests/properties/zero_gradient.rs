@@ -1,8 +1,8 @@
 //! A gradient that comes in as 0 gives 0, even at points where the slope is infinite or NaN: what `where` left out does
 //! not come back as `0 · ∞`.
 
-use crate::common::{each_case, gradients, leaves, values};
-use gradus_autograd::samples::{Case, op_samples};
+use crate::common::{each_case, gradients, leaves, op_samples, values};
+use gradus_autograd::samples::Case;
 use gradus_autograd::{GradMode, Var, grad_with};
 use gradus_tensor::{Float, Rng, Tensor};
 
@@ -11,9 +11,8 @@ const SPECIAL: [f64; 13] =
 
 /// Elementwise ops of one operand and of two, by name.
 fn elementwise<T: Float>(operands: usize) -> Vec<(&'static str, Case<T>)> {
-    let binary = ["add", "sub", "mul", "mul_no_nan", "div", "pow", "atan2", "maximum", "minimum"];
-    let samples = op_samples::<T>().into_iter().map(|s| (s.name, (s.case)(&mut Rng::seed(1))));
-    samples.filter(|(name, case)| if operands == 1 { case.dual.is_some() } else { binary.contains(name) }).collect()
+    let samples = op_samples::<T>().into_iter().filter(|s| s.elementwise).map(|s| (s.name, (s.case)(&mut Rng::seed(1))));
+    samples.filter(|(_, case)| case.inputs.len() == operands).collect()
 }
 
 /// All special values, or all pairs of them.

@@ -217,7 +217,7 @@ fn a_finding_at_order_two_names_both_places_the_mistake_and_the_op() {
     };
     let failure = check(severed, [Tensor::from([0.4, 1.3])]).unwrap_err();
     assert!(
-        failure.report().hints()[0].contains("`Pull::y` of `op_with_output`")
+        failure.report().hints()[0].contains("`VjpContext::y` of `op_with_output`")
             && failure.report().hints()[1].contains("`severed`")
     );
 }

@@ -7,3 +7,4 @@ mod findings;
 mod layers;
 mod ops;
 mod optimizers;
+mod page;

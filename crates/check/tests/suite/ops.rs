@@ -1,6 +1,6 @@
 //! The toolkit turned on ourselves: every op of the table, on random shapes, values and layouts.
 
-use gradus_autograd::samples::{Case, OpSample, op_samples};
+use gradus_autograd::samples::{Case, OpSample};
 use gradus_check::{Array, Checker, Function, GradusFunction, View};
 use gradus_tensor::Rng;
 
@@ -44,6 +44,11 @@ fn failure_of(sample: &OpSample) -> Option<String> {
         let failure = checker.check(&f as &dyn Function, &inputs).err()?;
         Some(format!("op `{}`, case {seed}:\n{failure}", sample.name))
     })
+}
+
+/// The samples of the ops of all crates.
+fn op_samples() -> Vec<OpSample> {
+    gradus_autograd::samples::op_samples().into_iter().chain(gradus_nn::samples::op_samples()).collect()
 }
 
 #[test]

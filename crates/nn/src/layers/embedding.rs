@@ -2,7 +2,9 @@
 
 use crate::init;
 use crate::refuse::refuse;
-use gradus_autograd::{Param, Var, op};
+use crate::samples::apply;
+use gradus_autograd::samples::{Case, OpSample, Sampled, draw};
+use gradus_autograd::{Attributes, ForwardContext, Gradients, Op, OpKind, Param, Var, VjpContext};
 use gradus_derive::Module;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Rng, Shape, Tensor};
@@ -67,19 +69,52 @@ impl<T: Float> Embedding<T> {
         if let Some((place, index)) = outside(&flat, rows) {
             refuse("Embedding", format!("expected indices from 0 to {}, got {index} at position {place}", rows as i64 - 1))
         }
-        let y = self.weight.value().index_select(0, &flat);
-        let padding = self.padding.map(|index| flat.eq(index as i64).unsqueeze(1));
-        let y = op("embedding", [&*self.weight], y, move |p| {
-            let gy = match &padding {
-                Some(mask) => p.gy().masked_fill(mask, 0.0),
-                None => p.gy().clone(),
-            };
-            match p.take_sum(0) {
-                Some(sum) => [Some(sum.into_value().index_add(0, &flat, gy.value()).into())],
-                None => [Some(Var::constant(Tensor::zeros([rows, width])).index_add(0, &flat, &gy))],
-            }
-        });
-        y.reshape(&shape)
+        apply(Lookup { index: flat, padding: self.padding }, &[&self.weight]).reshape(&shape)
+    }
+}
+
+/// The rows of a table at a vector of indices. The row `padding` gets no gradient.
+pub(crate) struct Lookup {
+    index: Tensor<i64>,
+    padding: Option<usize>,
+}
+
+impl<T: Float> Op<T> for Lookup {
+    fn name(&self) -> &'static str {
+        "embedding"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("index", &self.index).with_some("padding", self.padding)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Shape
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).index_select(0, &self.index)
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let gy = match self.padding {
+            Some(padding) => cx.gy().masked_fill(&self.index.eq(padding as i64).unsqueeze(1), 0.0),
+            None => cx.gy().clone(),
+        };
+        let grad = match cx.take_sum(0) {
+            Some(sum) => sum.into_value().index_add(0, &self.index, gy.value()).into(),
+            None => Var::constant(Tensor::zeros(cx.shape(0).clone())).index_add(0, &self.index, &gy),
+        };
+        grad.into()
+    }
+}
+
+impl<T: Float> Sampled<T> for Lookup {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("embedding", |rng| {
+            let (table, index) = (draw::of_shape(rng, [4, 2]), Tensor::randint([5], 0, 4, rng));
+            Case::new([table], move |v| apply(Lookup { index: index.clone(), padding: None }, &[&v[0]]))
+        })]
     }
 }
 

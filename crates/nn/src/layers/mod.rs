@@ -24,7 +24,9 @@ pub use conv::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTra
 pub use conv::{Padding, PerAxis, SeparableConv2d};
 pub use dropout::{Dropout, Dropout1d, Dropout2d, Dropout3d};
 pub use embedding::Embedding;
+pub(crate) use embedding::Lookup;
 pub use linear::Linear;
+pub(crate) use norm::Standardize;
 pub use norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d};
 pub use norm::{LayerNorm, RMSNorm};
 pub use pad::{CircularPad1d, CircularPad2d, CircularPad3d, ReflectionPad1d, ReflectionPad2d, ReflectionPad3d};

@@ -2,10 +2,12 @@
 
 use super::{BatchWeight, Loss, OutputKind, Reduction, check_same_shape};
 use crate::output_kind::check_probabilities;
-use gradus_autograd::{Var, op};
+use crate::samples::apply;
+use gradus_autograd::samples::{Case, OpSample, Sampled, draw};
+use gradus_autograd::{ForwardContext, Gradients, Op, OpKind, Saves, Var, VjpContext};
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::broadcast_shapes;
-use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
 
 /// Binary cross-entropy, elementwise: `-w (p t ln σ(x) + (1 - t) ln(1 - σ(x)))` with targets `t` in 0 to 1, computed without
 /// overflow or cancellation: the loss of logits and its slope are exact however small they are.
@@ -154,14 +156,49 @@ impl BinaryCrossEntropy {
 /// taken of a number near 1, and a weight of 0 takes nothing from an infinite logit.
 #[track_caller]
 fn weighted_softplus<T: Float>(x: &Var<T>, a: Tensor<T>, b: Tensor<T>) -> Var<T> {
-    let times = |weight: T, v: T| if weight == T::zero() { T::zero() } else { weight * v };
-    // Both softplus are max(±x, 0) + ln(1 + e^-|x|).
-    let common = x.value().map(|x| (-x.abs()).exp().ln_1p()) * &(&a + &b);
-    let negative = x.value().zip_map("binary_cross_entropy", &a, move |x, a| times(a, (-x).maximum(T::zero())));
-    let positive = x.value().zip_map("binary_cross_entropy", &b, move |x, b| times(b, x.maximum(T::zero())));
-    let from = x.clone();
-    op("binary_cross_entropy", [x], common + &negative + &positive, move |p| {
-        let slope = Var::constant(b.clone()) * from.sigmoid() - Var::constant(a.clone()) * (-&from).sigmoid();
-        [Some(slope.mul_no_nan(p.gy()))]
-    })
+    apply(WeightedSoftplus, &[x, &Var::constant(a), &Var::constant(b)])
+}
+
+/// [`weighted_softplus`] of logits and two constants.
+pub(crate) struct WeightedSoftplus;
+
+impl<T: Float> Op<T> for WeightedSoftplus {
+    fn name(&self) -> &'static str {
+        "binary_cross_entropy"
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Loss
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::ALL_INPUTS
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let (x, a, b) = (cx.input(0), cx.input(1), cx.input(2));
+        let times = |weight: T, v: T| if weight == T::zero() { T::zero() } else { weight * v };
+        // Both softplus are max(±x, 0) + ln(1 + e^-|x|).
+        let common = x.map(|x| (-x.abs()).exp().ln_1p()) * &(a + b);
+        let negative = x.zip_map("binary_cross_entropy", a, move |x, a| times(a, (-x).maximum(T::zero())));
+        let positive = x.zip_map("binary_cross_entropy", b, move |x, b| times(b, x.maximum(T::zero())));
+        common + &negative + &positive
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let (x, a, b) = (cx.input(0), cx.input(1), cx.input(2));
+        let slope = b * x.sigmoid() - a * (-&x).sigmoid();
+        [Some(slope.mul_no_nan(cx.gy())), None, None].into()
+    }
+}
+
+impl<T: Float> Sampled<T> for WeightedSoftplus {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("binary_cross_entropy", |rng| {
+            let x = draw::tensor(rng, -2.0..2.0);
+            let weights = |rng: &mut Rng| Tensor::<f64>::uniform(x.shape().clone(), 0.0, 2.0, rng);
+            let (a, b) = (weights(rng), weights(rng));
+            Case::new([x], move |v| weighted_softplus(&v[0], a.cast(), b.cast()))
+        })]
+    }
 }

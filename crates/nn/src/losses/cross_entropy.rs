@@ -3,7 +3,9 @@
 use super::labels::{check_target, divisor, shares};
 use super::{BatchWeight, Loss, OutputKind, Reduction};
 use crate::output_kind::check_probabilities;
-use gradus_autograd::{Var, op};
+use crate::samples::apply;
+use gradus_autograd::samples::{Case, OpSample, Sampled, draw};
+use gradus_autograd::{Attributes, ForwardContext, Gradients, Op, OpKind, Saves, Var, VjpContext};
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
@@ -182,16 +184,55 @@ fn rows<T: Float>(x: &Var<T>) -> Var<T> {
 /// `dx = dy (softmax(x) - one_hot(label))`.
 #[track_caller]
 fn softmax_cross_entropy<T: Float>(x: &Var<T>, labels: &Tensor<i64>) -> Var<T> {
-    let (y, sums) = x.value().cross_entropy(labels).or_panic();
-    let (kept, labels) = (x.clone(), labels.clone());
-    op("softmax_cross_entropy", [x], y, move |p| {
-        let gy = p.gy();
-        if p.is_differentiable() {
-            let classes = kept.shape()[1];
-            return [Some((kept.softmax(1) - Var::constant(labels.one_hot(classes))).mul_no_nan(&gy.unsqueeze(1)))];
+    apply(SoftmaxCrossEntropy { labels: labels.clone() }, &[x])
+}
+
+pub(crate) struct SoftmaxCrossEntropy {
+    labels: Tensor<i64>,
+}
+
+impl<T: Float> Op<T> for SoftmaxCrossEntropy {
+    fn name(&self) -> &'static str {
+        "softmax_cross_entropy"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("labels", &self.labels)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Loss
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0])
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let (y, sums) = cx.input(0).cross_entropy(&self.labels).or_panic();
+        cx.save(sums);
+        y
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let (x, gy) = (cx.input(0), cx.gy());
+        if cx.is_differentiable() {
+            let hit = Var::constant(self.labels.one_hot(x.shape()[1]));
+            return (x.softmax(1) - hit).mul_no_nan(&gy.unsqueeze(1)).into();
         }
-        [Some(Var::constant(kept.value().cross_entropy_grad(&labels, &sums, gy.value()).or_panic()))]
-    })
+        let sums = cx.residuals::<[Tensor<T>; 2]>();
+        Var::constant(x.value().cross_entropy_grad(&self.labels, sums, gy.value()).or_panic()).into()
+    }
+}
+
+impl<T: Float> Sampled<T> for SoftmaxCrossEntropy {
+    fn samples() -> Vec<OpSample<T>> {
+        vec![OpSample::new("softmax_cross_entropy", |rng| {
+            let (rows, classes) = (1 + rng.below(3), 1 + rng.below(4));
+            let (x, labels) = (draw::of_shape(rng, [rows, classes]), Tensor::randint([rows], 0, classes as i64, rng));
+            Case::new([x], move |v| softmax_cross_entropy(&v[0], &labels))
+        })]
+    }
 }
 
 /// The losses of class indices, already reduced.

@@ -20,6 +20,8 @@ mod regression;
 mod sample_weighted;
 
 pub use binary::BinaryCrossEntropy;
+pub(crate) use binary::WeightedSoftplus;
+pub(crate) use cross_entropy::SoftmaxCrossEntropy;
 pub use cross_entropy::{CrossEntropy, Nll};
 pub use ctc::Ctc;
 pub use divergence::KlDivergence;

@@ -14,6 +14,7 @@ mod magnitudes;
 mod masked_attention;
 mod messages;
 mod metrics;
+mod ops;
 mod patterns;
 mod penalty;
 mod pytorch;

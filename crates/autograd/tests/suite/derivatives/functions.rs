@@ -2,8 +2,9 @@
 
 use super::{assert_near, constant, random};
 use gradus_autograd::{
-    Module, Param, Var, directional_derivative, functional_call, gauss_newton_product, hessian, hvp, jacfwd, jacobian, jacrev,
-    jvp, no_grad, nth_derivative, op, per_example_grads, value_and_grad, vjp,
+    ForwardContext, Gradients, JvpContext, Module, Op, Param, Saves, Var, VjpContext, apply, directional_derivative,
+    functional_call, gauss_newton_product, hessian, hvp, jacfwd, jacobian, jacrev, jvp, no_grad, nth_derivative, op,
+    per_example_grads, value_and_grad, vjp,
 };
 use gradus_check::check;
 use gradus_tensor::{Float, Tensor};
@@ -191,20 +192,62 @@ fn per_example_gradients_are_those_of_each_example_alone() {
     assert_eq!(*per_example_grads(loss, &w, 0)[0].shape(), [0, 5, 2]);
 }
 
+/// The cube, with a forward rule. The reverse rule is on purpose of first order only: forward mode must not need it.
+struct Cube;
+
+impl<T: Float> Op<T> for Cube {
+    fn name(&self) -> &'static str {
+        "cube"
+    }
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0])
+    }
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        cx.input(0).powf(3.0)
+    }
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        Var::constant(cx.gy().value() * &(cx.input(0).value().square() * 3.0)).into()
+    }
+    fn jvp(&self, cx: &JvpContext<'_, T>) -> Option<Var<T>> {
+        Some(cx.input(0).square() * 3.0 * cx.tangent(0)?)
+    }
+}
+
+/// The operand itself, with what it says of its derivatives.
+struct Same {
+    tangent: fn(&JvpContext<'_, f64>) -> Option<Var<f64>>,
+    symmetric: bool,
+}
+
+impl Op<f64> for Same {
+    fn name(&self) -> &'static str {
+        "same"
+    }
+    fn forward(&self, cx: &mut ForwardContext<'_, f64>) -> Tensor<f64> {
+        cx.input(0).reshape([-1])
+    }
+    fn vjp(&self, cx: &mut VjpContext<'_, f64>) -> Gradients<f64> {
+        cx.gy().reshape(cx.shape(0)).into()
+    }
+    fn jvp(&self, cx: &JvpContext<'_, f64>) -> Option<Var<f64>> {
+        (self.tangent)(cx)
+    }
+    fn has_symmetric_jacobian(&self) -> bool {
+        self.symmetric
+    }
+}
+
 #[test]
-fn a_forward_rule_of_ones_own_is_used_and_differentiable() {
+fn a_forward_rule_is_used_and_differentiable() {
     fn cube<T: Float>(x: &Var<T>) -> Var<T> {
-        let (a, b) = (x.clone(), x.clone());
-        // The pullback is on purpose of first order only: forward mode must not need it.
-        op("cube", [x], x.value().powf(3.0), move |p| [Some(Var::constant(p.gy().value() * &(a.value() * a.value() * 3.0)))])
-            .with_jvp(move |p| b.square() * 3.0 * p.tangent(0).expect("the only input moves"))
+        apply(Cube, &[x])
     }
     let x = constant([2.0, -1.0]);
     assert_eq!(nth_derivative(cube, &x, 1).value().to_vec(), [12.0, 3.0]);
     assert_eq!(nth_derivative(cube, &x, 2).value().to_vec(), [12.0, -6.0]);
     assert_eq!(nth_derivative(cube, &x, 3).value().to_vec(), [6.0, 6.0]);
-    let wrong = |x: &Var<f64>| x.exp().with_jvp(|p| p.tangent(0).unwrap().sum(..));
-    assert!(panic_of(|| jvp(wrong, &x, &x)).contains("forward rule of `exp`"));
+    let wrong = |x: &Var<f64>| apply(Same { tangent: |cx| Some(cx.tangent(0)?.sum(..)), symmetric: false }, &[x]);
+    assert!(panic_of(|| jvp(wrong, &x, &x)).contains("forward rule of `same`"));
 }
 
 #[test]
@@ -237,16 +280,17 @@ fn a_rule_that_cannot_be_differentiated_says_so() {
     let frozen = |x: &Var<f64>| op("frozen", [x], x.value().clone(), |p| [Some(p.gy().detach())]);
     let x = constant([2.0]);
     let message = panic_of(|| jvp(frozen, &x, &x));
-    assert!(message.contains("`frozen`") && message.contains("functions.rs") && message.contains("with_jvp"), "{message}");
+    assert!(message.contains("`frozen`") && message.contains("functions.rs") && message.contains("Op::jvp"), "{message}");
 }
 
 #[test]
-fn an_op_can_be_marked_as_symmetric_if_it_may_be() {
-    let mirror = |x: &Var<f64>| op("mirror", [x], x.value().flip(0), |p| [Some(p.gy().flip(0))]).with_symmetric_jacobian();
+fn an_op_says_that_it_is_symmetric_only_if_it_may_be() {
+    let same = |x: &Var<f64>| apply(Same { tangent: |_| None, symmetric: true }, &[x]);
     let (x, u) = (random([3], 18), constant([1.0, 2.0, 3.0]));
-    assert_eq!(jvp(mirror, &x, &u).1.value().to_vec(), [3.0, 2.0, 1.0]);
-    let leaf = Var::leaf(Tensor::from([1.0, 2.0]));
-    assert!(panic_of(|| leaf.sum(..).with_symmetric_jacobian()).contains("`sum`"));
+    assert_eq!(jvp(same, &x, &u).1.value().to_vec(), [1.0, 2.0, 3.0]);
+    let x = random([2, 2], 19);
+    let message = panic_of(|| jvp(same, &x, &x));
+    assert!(message.contains("`same`") && message.contains("Jacobian is symmetric") && message.contains("[4]"), "{message}");
 }
 
 #[test]

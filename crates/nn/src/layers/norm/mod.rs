@@ -11,7 +11,9 @@ pub use instance::{InstanceNorm1d, InstanceNorm2d, InstanceNorm3d};
 pub use layer::{LayerNorm, RMSNorm};
 
 use crate::refuse::refuse;
-use gradus_autograd::{Buffer, Var, op_with_output};
+use crate::samples::apply_aux;
+use gradus_autograd::samples::{Case, OpSample, Sampled, draw};
+use gradus_autograd::{Attributes, Buffer, ForwardContext, Gradients, Op, OpKind, Saves, Var, VjpContext};
 use gradus_tensor::shape::AxisList;
 use gradus_tensor::{Float, Shape, Tensor};
 
@@ -28,50 +30,115 @@ fn affine<T: Float>(y: Var<T>, weight: Option<&Var<T>>, bias: Option<&Var<T>>, s
     }
 }
 
-/// `y = (x - mean) / √(var + eps)` with the mean and (biased) variance of `x` over `axes`, and those two, the axes kept:
-/// `dx = (dy - mean(dy) - y mean(dy y)) / √(var + eps)`.
+/// `(x - mean) / √(var + eps)` with the mean and (biased) variance of `x` over `axes`, and those two, the axes kept.
 #[track_caller]
 fn standardize<T: Float>(x: &Var<T>, axes: AxisList, eps: f64) -> (Var<T>, Tensor<T>, Tensor<T>) {
-    let mean = x.value().mean_keep(&axes);
-    let centred = x.value() - &mean;
-    let var = centred.square().mean_keep(&axes);
-    if let Some(unit) = units(x.value(), &var, &axes, eps) {
-        return standardize_in_units(x, axes, eps, unit);
-    }
-    let scale = var.map(move |v| (v + T::lit(eps)).sqrt().recip());
-    let (y, from) = (centred * &scale, x.clone());
-    let y = op_with_output("standardize", [x], y, move |p| {
-        let scale =
-            if p.is_differentiable() { (from.var_keep(&axes, 0) + eps).sqrt().recip() } else { Var::constant(scale.clone()) };
-        let (gy, y) = (p.gy(), p.y());
-        let along = (gy * &y).mean_keep(&axes);
-        [Some((gy - gy.mean_keep(&axes) - y * along) * scale)]
-    });
+    let (y, [mean, var]) = apply_aux(Standardize { axes, eps }, &[x]);
     (y, mean, var)
 }
 
-/// As [`standardize`], of `x` over `unit`: the same formulas with `eps / unit²` in the place of `eps`.
-#[track_caller]
-fn standardize_in_units<T: Float>(x: &Var<T>, axes: AxisList, eps: f64, unit: Tensor<T>) -> (Var<T>, Tensor<T>, Tensor<T>) {
-    let scaled = x.value() / &unit;
-    let mean = scaled.mean_keep(&axes);
-    let centred = scaled - &mean;
-    let var = centred.square().mean_keep(&axes);
-    let eps = in_units(eps, &unit);
-    let scale = (&var + &eps).map(|v| v.sqrt().recip());
-    let (y, from) = (centred * &scale, x.clone());
-    let results = (mean * &unit, var * &unit * &unit);
-    let y = op_with_output("standardize", [x], y, move |p| {
-        let unit = Var::constant(unit.clone());
-        let scale = match p.is_differentiable() {
-            true => ((&from / &unit).var_keep(&axes, 0) + Var::constant(eps.clone())).sqrt().recip(),
-            false => Var::constant(scale.clone()),
+/// `y = (x - mean) / √(var + eps)` with the mean and (biased) variance of `x` over `axes`:
+/// `dx = (dy - mean(dy) - y mean(dy y)) / √(var + eps)`. By-product: mean and variance.
+pub(crate) struct Standardize {
+    axes: AxisList,
+    eps: f64,
+}
+
+/// What the rule of [`Standardize`] reads: `1 / √(var + eps)`, and the units in which that is, with `eps` in them, if any.
+struct Scale<T: Float> {
+    scale: Tensor<T>,
+    units: Option<[Tensor<T>; 2]>,
+}
+
+impl Standardize {
+    /// The same formulas of `x` over `unit`, with `eps / unit²` in the place of `eps`.
+    fn in_units<T: Float>(&self, cx: &mut ForwardContext<'_, T>, unit: Tensor<T>) -> Tensor<T> {
+        let scaled = cx.input(0) / &unit;
+        let mean = scaled.mean_keep(&self.axes);
+        let centred = scaled - &mean;
+        let var = centred.square().mean_keep(&self.axes);
+        let eps = in_units(self.eps, &unit);
+        let scale = (&var + &eps).map(|v| v.sqrt().recip());
+        let y = centred * &scale;
+        cx.set_aux([mean * &unit, var * &unit * &unit]);
+        cx.save(Scale { scale, units: Some([unit, eps]) });
+        y
+    }
+}
+
+impl<T: Float> Op<T> for Standardize {
+    fn name(&self) -> &'static str {
+        "standardize"
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::new().with("axes", &self.axes).with("eps", self.eps)
+    }
+
+    fn kind(&self) -> OpKind {
+        OpKind::Reduction
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::inputs(&[0]).and_output()
+    }
+
+    fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
+        let (x, axes, eps) = (cx.input(0), &self.axes, self.eps);
+        let mean = x.mean_keep(axes);
+        let centred = x - &mean;
+        let var = centred.square().mean_keep(axes);
+        if let Some(unit) = units(x, &var, axes, eps) {
+            return self.in_units(cx, unit);
+        }
+        let scale = var.map(move |v| (v + T::lit(eps)).sqrt().recip());
+        let y = centred * &scale;
+        cx.set_aux([mean, var]);
+        cx.save(Scale { scale, units: None });
+        y
+    }
+
+    fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
+        let (axes, Scale { scale, units }) = (&self.axes, cx.residuals());
+        let units = units.as_ref().map(|units| units.each_ref().map(|t| Var::constant(t.clone())));
+        let scale = match &units {
+            _ if !cx.is_differentiable() => Var::constant(scale.clone()),
+            Some([unit, eps]) => ((cx.input(0) / unit).var_keep(axes, 0) + eps).sqrt().recip(),
+            None => (cx.input(0).var_keep(axes, 0) + self.eps).sqrt().recip(),
         };
-        let (gy, y) = (p.gy(), p.y());
-        let along = (gy * &y).mean_keep(&axes);
-        [Some((gy - gy.mean_keep(&axes) - y * along) * scale / unit)]
-    });
-    (y, results.0, results.1)
+        let (gy, y) = (cx.gy(), cx.y());
+        let along = (gy * &y).mean_keep(axes);
+        let dx = (gy - gy.mean_keep(axes) - y * along) * scale;
+        match units {
+            Some([unit, _]) => (dx / unit).into(),
+            None => dx.into(),
+        }
+    }
+}
+
+impl<T: Float> Sampled<T> for Standardize {
+    fn samples() -> Vec<OpSample<T>> {
+        /// Elements of their own along the axis, so that no variance is near 0.
+        fn spread(rng: &mut gradus_tensor::Rng) -> Tensor<f64> {
+            let x = draw::tensor_of_rank(rng, 2, -2.0..2.0);
+            Tensor::concat(&[&x, &(&x * 0.5 + 3.0)], 0)
+        }
+        fn along<T: Float>(x: &Var<T>) -> Var<T> {
+            standardize(x, [0].into_iter().collect(), 0.1).0
+        }
+        vec![
+            OpSample::new("standardize", |rng| Case::new([spread(rng)], |v| along(&v[0]))),
+            // Squares that overflow, in units.
+            OpSample::new("standardize", |rng| {
+                Case::new([spread(rng)], |v| {
+                    let size = T::MAX.to_f64().sqrt() * 4.0;
+                    along(&(&v[0] * size))
+                })
+            })
+            // Between equals there is nothing but `eps`, which is lost beside such squares.
+            .without_ties(),
+        ]
+    }
 }
 
 /// What to divide the elements of `x` by before they are squared, the axes kept, if mean squares over `axes` overflowed or are

@@ -1,8 +1,12 @@
-//! The table of ops as the table of tests: sample inputs for every op.
+//! The list of ops as the list of tests: sample inputs for every op.
 
+use crate::attributes::Attributes;
 use crate::dual::Dual;
+use crate::op::{Op, OpKind};
+use crate::seeing::recorded::recorded_ops;
 use crate::var::Var;
 use gradus_tensor::{Float, Rng, Tensor};
+use std::any::{Any, TypeId, type_name};
 
 type Apply<T> = Box<dyn Fn(&[Var<T>]) -> Var<T> + Send + Sync>;
 
@@ -36,12 +40,19 @@ pub struct OpSample<T: Float = f64> {
     pub case: fn(&mut Rng) -> Case<T>,
     /// Whether operands may hold equal elements; not where ties are kinks.
     pub ties: bool,
+    /// Whether the call is a function of single elements, which takes operands of any shapes that broadcast.
+    pub elementwise: bool,
 }
 
 impl<T: Float> OpSample<T> {
     /// Samples of the op `name`.
     pub fn new(name: &'static str, case: fn(&mut Rng) -> Case<T>) -> Self {
-        Self { name, case, ties: true }
+        Self { name, case, ties: true, elementwise: false }
+    }
+
+    /// For functions of single elements.
+    pub fn elementwise(self) -> Self {
+        Self { elementwise: true, ..self }
     }
 
     /// For ops that have a kink where elements are equal.
@@ -50,9 +61,64 @@ impl<T: Float> OpSample<T> {
     }
 }
 
-/// The samples of every built-in op, for operands of one element type; those for another draw the same.
-pub fn op_samples<T: Float>() -> Vec<OpSample<T>> {
-    crate::ops::samples()
+/// An op with samples, as every op of a list has: its gradient checks, property tests and mutations are made from them.
+pub trait Sampled<T: Float>: Op<T> + Sized {
+    /// Random calls.
+    fn samples() -> Vec<OpSample<T>>;
+}
+
+/// A type of op on a list ([`op_list!`](crate::op_list)).
+pub struct ListedOp<T: Float = f64> {
+    /// The type.
+    pub type_id: TypeId,
+    /// Its name in the source.
+    pub type_name: &'static str,
+    /// Its samples.
+    pub samples: fn() -> Vec<OpSample<T>>,
+}
+
+impl<T: Float> ListedOp<T> {
+    /// The entry of the type `O`.
+    pub fn of<O: Sampled<T>>() -> Self {
+        Self { type_id: TypeId::of::<O>(), type_name: type_name::<O>(), samples: O::samples }
+    }
+
+    /// What a call of `sample` records of this type, under the sample's name; `None` if it never does.
+    pub fn recorded_by(&self, sample: &OpSample<T>) -> Option<Described> {
+        let is_it = |op: &&dyn Op<T>| (*op as &dyn Any).type_id() == self.type_id && op.name() == sample.name;
+        // Some of its calls may find nothing to do, as on empty operands.
+        (0..20).find_map(|seed| {
+            let case = (sample.case)(&mut Rng::seed(seed));
+            let xs: Vec<_> = case.inputs.iter().map(|x| Var::leaf(x.cast())).collect();
+            let (y, ops) = recorded_ops::<T, _>(|| (case.apply)(&xs));
+            let op = ops.iter().chain([&y]).filter_map(Var::op).find(is_it)?;
+            Some(Described { kind: op.kind(), attributes: op.attributes() })
+        })
+    }
+}
+
+/// What an op says of itself.
+pub struct Described {
+    /// What sort of work it is.
+    pub kind: OpKind,
+    /// What decides its result besides its inputs.
+    pub attributes: Attributes,
+}
+
+/// Makes a crate's list of ops: the function of this name, and the implementations of the crate's own trait for the listed types and no
+/// others. The crate's methods apply ops that implement it, so an op that is not on the list, or has no samples, does not compile.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! op_list {
+    ($(#[$doc:meta])* impl $listed:ident; pub fn $name:ident; tables: [$($table:path),* $(,)?]; ops: [$($op:ty),* $(,)?]) => {
+        $(impl<T: Float> $listed<T> for $op {})*
+        $(#[$doc])*
+        pub fn $name<T: Float>() -> Vec<$crate::samples::ListedOp<T>> {
+            let mut all = vec![$($crate::samples::ListedOp::of::<$op>()),*];
+            $(all.extend($table());)*
+            all
+        }
+    };
 }
 
 /// Random operands.
