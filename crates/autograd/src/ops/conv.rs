@@ -53,7 +53,7 @@ impl<T: Float> Var<T> {
     /// When the shapes do not belong to one convolution.
     #[track_caller]
     pub fn conv2d_input_grad(&self, w: &Var<T>, input_shape: impl Into<Shape>, o: Conv2dOptions) -> Var<T> {
-        apply(Conv2dInputGrad { input_shape: input_shape.into(), o }, &[self, w])
+        apply(Conv2dInputGrad { input_shape, o }, &[self, w])
     }
 
     /// The gradient of [`conv2d`](Self::conv2d) of this input with respect to the filters, for a gradient `gy` of its
@@ -63,7 +63,7 @@ impl<T: Float> Var<T> {
     /// When the shapes do not belong to one convolution.
     #[track_caller]
     pub fn conv2d_weight_grad(&self, gy: &Var<T>, weight_shape: impl Into<Shape>, o: Conv2dOptions) -> Var<T> {
-        apply(Conv2dWeightGrad { weight_shape: weight_shape.into(), o }, &[self, gy])
+        apply(Conv2dWeightGrad { weight_shape, o }, &[self, gy])
     }
 }
 

@@ -44,7 +44,7 @@ impl<T: Float> Var<T> {
     /// When the shapes do not belong together.
     #[track_caller]
     pub fn pool_scatter(&self, index: &Tensor<i32>, input_shape: impl Into<Shape>) -> Var<T> {
-        apply(PoolScatter { index: index.clone(), input_shape: input_shape.into() }, &[self])
+        apply(PoolScatter { index: index.clone(), input_shape }, &[self])
     }
 
     /// The mean of each window of pictures `[N, C, H, W]`.
@@ -62,7 +62,7 @@ impl<T: Float> Var<T> {
     /// When the shapes do not belong together.
     #[track_caller]
     pub fn avg_pool2d_grad(&self, input_shape: impl Into<Shape>, o: Pool2dOptions) -> Var<T> {
-        apply(AvgPool2dGrad { input_shape: input_shape.into(), o }, &[self])
+        apply(AvgPool2dGrad { input_shape, o }, &[self])
     }
 }
 

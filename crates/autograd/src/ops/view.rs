@@ -78,7 +78,6 @@ impl<T: Float> Var<T> {
     /// When an axis would change that is not of size 1.
     #[track_caller]
     pub fn expand(&self, shape: impl Into<Shape>) -> Var<T> {
-        let shape = shape.into();
         if shape == *self.shape() {
             return self.clone();
         }
@@ -91,7 +90,6 @@ impl<T: Float> Var<T> {
     /// When `shape` does not broadcast to this one.
     #[track_caller]
     pub fn sum_to(&self, shape: impl Into<Shape>) -> Var<T> {
-        let shape = shape.into();
         if shape == *self.shape() {
             return self.clone();
         }
