@@ -128,9 +128,9 @@ impl<T: Float> Sampled<T> for Standardize {
         }
         vec![
             OpSample::new("standardize", |rng| Case::new([spread(rng)], |v| along(&v[0]))),
-            // Squares that overflow, in units.
+            // Squares that overflow, in units. Of two values the result would be 1 and -1, whatever they are.
             OpSample::new("standardize", |rng| {
-                Case::new([spread(rng)], |v| {
+                Case::new([draw::spread(rng, [4, 2].into(), -2.0..2.0)], |v| {
                     let size = T::MAX.to_f64().sqrt() * 4.0;
                     along(&(&v[0] * size))
                 })
