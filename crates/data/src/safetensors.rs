@@ -34,7 +34,10 @@ pub type Metadata = BTreeMap<String, String>;
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
 pub fn read(path: impl AsRef<Path>) -> Result<(BTreeMap<String, Array>, Metadata), DataError> {
-    let path = path.as_ref();
+    read_file(path.as_ref())
+}
+
+fn read_file(path: &Path) -> Result<(BTreeMap<String, Array>, Metadata), DataError> {
     let file = std::fs::read(path).map_err(|e| DataError::io(path, "read", e))?;
     let damaged = |e| DataError::in_file(path, "", format!("not a whole safetensors file: {e}"));
     let parsed = SafeTensors::deserialize(&file).map_err(damaged)?;
@@ -55,7 +58,10 @@ pub fn read(path: impl AsRef<Path>) -> Result<(BTreeMap<String, Array>, Metadata
 /// # Errors
 /// When the file cannot be written, or `metadata` and names take more than the 100 MB that a header may have.
 pub fn write(path: impl AsRef<Path>, tensors: &BTreeMap<String, Array>, metadata: &Metadata) -> Result<(), DataError> {
-    let path = path.as_ref();
+    write_file(path.as_ref(), tensors, metadata)
+}
+
+fn write_file(path: &Path, tensors: &BTreeMap<String, Array>, metadata: &Metadata) -> Result<(), DataError> {
     let mut order: Vec<(&String, &Array)> = tensors.iter().collect();
     // Stable: within a type, the names stay sorted.
     order.sort_by_key(|(_, array)| std::cmp::Reverse(dtype(array)));

@@ -36,7 +36,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
 pub fn atomic_write(path: impl AsRef<Path>, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), DataError> {
-    let path = path.as_ref();
+    let mut write = Some(write);
+    write_whole(path.as_ref(), &mut |file| write.take().expect("called once")(file))
+}
+
+fn write_whole(path: &Path, write: &mut dyn FnMut(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), DataError> {
     let target = followed(path).map_err(|e| DataError::io(path, "follow the link", e))?;
     let replaced = fs::metadata(&target).ok();
     if replaced.as_ref().is_some_and(|m| !m.is_file() && !m.is_dir()) {

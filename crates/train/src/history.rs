@@ -155,7 +155,7 @@ impl History {
     /// # Errors
     /// When the file cannot be written.
     pub fn save_csv(&self, path: impl AsRef<Path>) -> Result<(), TrainError> {
-        Ok(atomic_write(path, |file| file.write_all(self.to_csv().as_bytes()))?)
+        write_text(path.as_ref(), &self.to_csv())
     }
 
     /// Writes epochs and steps as JSON.
@@ -163,7 +163,7 @@ impl History {
     /// # Errors
     /// When the file cannot be written.
     pub fn save_json(&self, path: impl AsRef<Path>) -> Result<(), TrainError> {
-        Ok(atomic_write(path, |file| file.write_all(self.to_json().as_bytes()))?)
+        write_text(path.as_ref(), &self.to_json())
     }
 
     /// Draws the curves over epochs, each quantity of training beside its validation's: loss and metrics side by side,
@@ -172,6 +172,10 @@ impl History {
     /// # Errors
     /// When there is no epoch, the extension is another, or the file cannot be written.
     pub fn plot(&self, path: impl AsRef<Path>) -> Result<(), TrainError> {
+        self.draw(path.as_ref())
+    }
+
+    fn draw(&self, path: &Path) -> Result<(), TrainError> {
         if self.epochs.is_empty() {
             return Err(TrainError::new("plot: the history has no epoch"));
         }
@@ -225,4 +229,8 @@ fn long_name(name: &str) -> &str {
         "acc" => "accuracy",
         other => other,
     }
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), TrainError> {
+    Ok(atomic_write(path, |file| file.write_all(text.as_bytes()))?)
 }

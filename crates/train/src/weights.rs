@@ -59,7 +59,7 @@ pub fn load_tensors<T: Float>(path: impl AsRef<Path>) -> Result<(BTreeMap<String
 /// # Ok::<(), gradus_train::TrainError>(())
 /// ```
 pub fn save_weights<T: Float, M: Module<T>>(module: &M, path: impl AsRef<Path>) -> Result<(), TrainError> {
-    save_tensors(path, &module.state_dict(), &BTreeMap::new())
+    save_tensors(path.as_ref(), &module.state_dict(), &BTreeMap::new())
 }
 
 /// Sets a module's parameters and buffers from a safetensors file, of this library's or of PyTorch's.
@@ -71,9 +71,12 @@ pub fn save_weights<T: Float, M: Module<T>>(module: &M, path: impl AsRef<Path>) 
 /// When the file cannot be read; when it does not fit: missing, left-over and mis-shaped entries are named by path, and the
 /// module is left as it was; or when values would be rounded, as those of `f64` in a module of `f32`.
 pub fn load_weights<T: Float, M: Module<T>>(module: &mut M, path: impl AsRef<Path>) -> Result<(), TrainError> {
-    let path = path.as_ref();
+    load_into(module, path.as_ref())
+}
+
+fn load_into<T: Float>(mut module: &mut dyn Module<T>, path: &Path) -> Result<(), TrainError> {
     let (stored, _) = safetensors::read(path)?;
     let places = module.state_dict();
     let state = state_for(path, &stored, |name| places.contains_key(name), false)?;
-    module.load_state_dict(&state).map_err(|e| TrainError::in_file(path, e.to_string()))
+    Module::load_state_dict(&mut module, &state).map_err(|e| TrainError::in_file(path, e.to_string()))
 }

@@ -265,14 +265,14 @@ impl Draw for SideBySide<'_> {
 /// # Errors
 /// When there is none, the extension is another, or the file cannot be written.
 pub fn save_charts(path: impl AsRef<Path>, charts: &[Chart]) -> Result<(), TrainError> {
+    draw_charts(path.as_ref(), charts)
+}
+
+fn draw_charts(path: &Path, charts: &[Chart]) -> Result<(), TrainError> {
     if charts.is_empty() {
         return Err(TrainError::new("plot: there is no chart to draw"));
     }
     let columns = charts.len().min(2) as u32;
     let rows = charts.len().div_ceil(2) as u32;
-    save(
-        path.as_ref(),
-        (if columns == 1 { 760 } else { 620 * columns }, if columns == 1 { 560 } else { 430 * rows }),
-        &SideBySide(charts),
-    )
+    save(path, (if columns == 1 { 760 } else { 620 * columns }, if columns == 1 { 560 } else { 430 * rows }), &SideBySide(charts))
 }

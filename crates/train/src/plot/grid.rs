@@ -52,6 +52,10 @@ impl Draw for Grid<'_> {
 /// # Errors
 /// When the shape is another, there is not one caption a picture, or the file cannot be written.
 pub fn image_grid(path: impl AsRef<Path>, images: &Tensor<f32>, captions: &[String], columns: usize) -> Result<(), TrainError> {
+    draw_grid(path.as_ref(), images, captions, columns)
+}
+
+fn draw_grid(path: &Path, images: &Tensor<f32>, captions: &[String], columns: usize) -> Result<(), TrainError> {
     let fits = images.rank() == 4 && matches!(images.size(1), 1 | 3) && images.numel() > 0 && columns > 0;
     if !fits || !(captions.is_empty() || captions.len() == images.size(0)) {
         return Err(TrainError::new(format!(
@@ -66,5 +70,5 @@ pub fn image_grid(path: impl AsRef<Path>, images: &Tensor<f32>, captions: &[Stri
     let (width, height) = grid.cell();
     let rows = images.size(0).div_ceil(grid.columns);
     let pixels = |cells: usize, each: usize| u32::try_from(cells.saturating_mul(each)).unwrap_or(u32::MAX);
-    save(path.as_ref(), (pixels(grid.columns, width), pixels(rows, height)), &grid)
+    save(path, (pixels(grid.columns, width), pixels(rows, height)), &grid)
 }

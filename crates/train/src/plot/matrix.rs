@@ -68,6 +68,16 @@ pub fn heatmap(
     labels: (&[String], &[String]),
     axes: (&str, &str),
 ) -> Result<(), TrainError> {
+    draw_heatmap(path.as_ref(), title, values, labels, axes)
+}
+
+fn draw_heatmap(
+    path: &Path,
+    title: &str,
+    values: &Tensor<f64>,
+    labels: (&[String], &[String]),
+    axes: (&str, &str),
+) -> Result<(), TrainError> {
     if values.rank() != 2 || labels.0.len() != values.size(0) || labels.1.len() != values.size(1) {
         return Err(TrainError::new(format!(
             "heatmap: values {}, {} row labels, {} column labels; wanted a matrix and a label a row and column",
@@ -77,5 +87,5 @@ pub fn heatmap(
         )));
     }
     let size = (EDGE.0 + CELL * values.size(1) as i32 + 20, EDGE.1 + CELL * values.size(0) as i32 + 20);
-    save(path.as_ref(), (size.0 as u32, size.1 as u32), &Heatmap { title, values, labels, axes })
+    save(path, (size.0 as u32, size.1 as u32), &Heatmap { title, values, labels, axes })
 }
