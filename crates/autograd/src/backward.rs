@@ -244,6 +244,7 @@ pub(crate) fn check_count<T: Float>(node: &Node<T>, grads: &[Option<Var<T>>]) {
 }
 
 /// The gradient that a rule gave for an input that needs one: present, and of the input's shape.
+#[inline]
 pub(crate) fn checked<T: Float>(node: &Node<T>, input: &Node<T>, g: Option<Var<T>>) -> Var<T> {
     let Some(g) = g else {
         panic!(

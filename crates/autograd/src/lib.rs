@@ -11,7 +11,7 @@
 //! assert_eq!(*grads[&w].shape(), [2, 2]);
 //! ```
 // Not forbidden, for the macro that makes a `SmallBox` of a trait object allows what it does itself.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod apply;

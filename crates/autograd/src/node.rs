@@ -7,8 +7,6 @@ use crate::tape;
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::{Float, Shape, Tensor};
-use smallbox::space::S2;
-use smallbox::{SmallBox, smallbox};
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::panic::Location;
@@ -21,12 +19,12 @@ pub(crate) type Inputs<T> = tape::Inputs<Recorded<T>>;
 pub(crate) type Hook<T> = Box<dyn Fn(&Var<T>) -> Option<Var<T>> + Send + Sync>;
 /// What the forward pass of an op found that its rule reads, of a type that the op chooses.
 pub(crate) type Residuals = Box<dyn Any + Send + Sync>;
-/// An op; up to two words of attributes, as those of an op with a number, lie in the node.
-pub(crate) type OpBox<T> = SmallBox<dyn Op<T>, S2>;
+/// An op; one without attributes takes no memory.
+pub(crate) type OpBox<T> = Box<dyn Op<T>>;
 
 #[inline]
 pub(crate) fn boxed<T: Float>(op: impl Op<T>) -> OpBox<T> {
-    smallbox!(op)
+    Box::new(op)
 }
 
 /// A leaf, or the result of an op.
@@ -96,10 +94,12 @@ impl<T: Float> Recorded<T> {
     }
 
     /// The op's name, `leaf` for a leaf.
+    #[inline]
     pub fn name(&self) -> &'static str {
         self.op().map_or("leaf", |op| op.name())
     }
 
+    #[inline]
     pub fn is_leaf(&self) -> bool {
         self.op.is_none()
     }
@@ -125,6 +125,7 @@ impl<T: Float> Recorded<T> {
         self.extras.get().and_then(|extras| extras.ends.get()).map_or(&[], Vec::as_slice)
     }
 
+    #[inline]
     pub fn retains_grad(&self) -> bool {
         self.extras.get().is_some_and(|e| e.retain.load(Ordering::Relaxed))
     }

@@ -3,7 +3,6 @@
 use crate::node::{Node, Nodes};
 use crate::var::Var;
 use gradus_tensor::Float;
-use gradus_tensor::once::compiled_once;
 use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -52,13 +51,13 @@ pub(crate) struct Queue<T: Float> {
     older: BTreeMap<u64, (Arc<Node<T>>, Var<T>)>,
 }
 
-#[compiled_once]
 impl<T: Float> Queue<T> {
     /// With the node that a walk begins at, and its gradient.
     pub fn new(root: Arc<Node<T>>, seed: Var<T>) -> Self {
         Self { newest: Some((root, seed)), older: BTreeMap::new() }
     }
 
+    #[inline]
     pub fn pop_newest(&mut self) -> Option<(Arc<Node<T>>, Var<T>)> {
         self.newest.take().or_else(|| self.older.pop_last().map(|(_, entry)| entry))
     }
@@ -70,6 +69,7 @@ impl<T: Float> Queue<T> {
     }
 
     /// Adds to the sum of a node.
+    #[inline]
     pub fn add(&mut self, node: &Arc<Node<T>>, g: Var<T>) {
         let newest = self.newest.as_ref().map(|(n, _)| n.id).or_else(|| self.older.last_key_value().map(|(&id, _)| id));
         if newest.is_none_or(|newest| newest < node.id) {
