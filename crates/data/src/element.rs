@@ -2,7 +2,6 @@
 
 use crate::stored::{Array, Endian, Stored};
 use gradus_tensor::{DType, Tensor};
-use half::{bf16, f16};
 
 /// A type of elements in a file. Half precision is widened to `f32`, integers to the next size that holds them all.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,8 +77,8 @@ impl ElementType {
         match self {
             Self::F64 => flat(f64::decode(bytes, order)),
             Self::F32 => flat(f32::decode(bytes, order)),
-            Self::F16 => flat(words().map(|w| f16::from_bits(w).to_f32()).collect()),
-            Self::BF16 => flat(words().map(|w| bf16::from_bits(w).to_f32()).collect()),
+            Self::F16 => flat(words().map(f32_of_f16).collect()),
+            Self::BF16 => flat(words().map(f32_of_bf16).collect()),
             Self::I64 => flat(i64::decode(bytes, order)),
             Self::I32 => flat(i32::decode(bytes, order)),
             Self::I16 => flat(words().map(|w| i32::from(w.cast_signed())).collect()),
@@ -91,6 +90,39 @@ impl ElementType {
             Self::U16 => flat(words().map(i32::from).collect()),
             Self::U8 => flat(bytes),
             Self::Bool => flat(bool::decode(bytes, order)),
+        }
+    }
+}
+
+/// The number of half precision (IEEE 754 binary16) with these bits. A NaN becomes a quiet one.
+fn f32_of_f16(bits: u16) -> f32 {
+    let sign = u32::from(bits >> 15) << 31;
+    let (exponent, mantissa) = (u32::from(bits >> 10) & 0x1F, u32::from(bits & 0x3FF));
+    let magnitude = match (exponent, mantissa) {
+        // Zero and subnormal numbers: multiples of 2⁻²⁴.
+        (0, _) => (mantissa as f32 / (1u32 << 24) as f32).to_bits(),
+        (0x1F, 0) => f32::INFINITY.to_bits(),
+        (0x1F, _) => 0x7FC0_0000 | mantissa << 13,
+        _ => exponent + (127 - 15) << 23 | mantissa << 13,
+    };
+    f32::from_bits(sign | magnitude)
+}
+
+/// The `bfloat16` with these bits, the upper half of an `f32`. A NaN becomes a quiet one.
+fn f32_of_bf16(bits: u16) -> f32 {
+    let quiet = if bits & 0x7FFF > 0x7F80 { 0x40 } else { 0 };
+    f32::from_bits(u32::from(bits | quiet) << 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_precision_is_widened_as_the_half_library_widens_it() {
+        for bits in 0..=u16::MAX {
+            assert_eq!(f32_of_f16(bits).to_bits(), half::f16::from_bits(bits).to_f32().to_bits(), "f16 {bits:#06x}");
+            assert_eq!(f32_of_bf16(bits).to_bits(), half::bf16::from_bits(bits).to_f32().to_bits(), "bf16 {bits:#06x}");
         }
     }
 }

@@ -12,12 +12,11 @@
 
 use crate::element::ElementType;
 use crate::error::DataError;
+use crate::gzip;
 use crate::limit::MemoryLimit;
 use crate::source::{Source, checked_numel};
 use crate::stored::{Endian, Stored, type_name};
 use crate::write::atomic_write;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use gradus_tensor::{Shape, Tensor};
 use std::io::{self, Write};
 use std::path::Path;
@@ -41,7 +40,7 @@ impl IdxElement for f64 {
     const CODE: u8 = 0x0E;
 }
 
-/// Reads a file, plain or gzipped, whose elements are of type `T`.
+/// Reads a file, plain or, with the feature `gzip`, gzipped, whose elements are of type `T`.
 ///
 /// # Errors
 /// When the file cannot be read, is no IDX file, holds another element type, is shorter or longer
@@ -101,7 +100,7 @@ fn name_of(code: u8) -> &'static str {
     }
 }
 
-/// Writes a tensor, gzipped if the path ends in `.gz`; [atomically](crate::atomic_write).
+/// Writes a tensor, gzipped if the path ends in `.gz` (with the feature `gzip`); [atomically](crate::atomic_write).
 ///
 /// # Errors
 /// When the file cannot be written, or the tensor has more than 255 axes or an axis of 2³² or more.
@@ -114,15 +113,12 @@ pub fn write<T: IdxElement>(path: impl AsRef<Path>, tensor: &Tensor<T>) -> Resul
         out.write_all(&header)?;
         T::encode(data, Endian::Big, out)
     };
-    atomic_write(path, |file| {
-        if path.extension().is_some_and(|e| e == "gz") {
-            let mut gzip = GzEncoder::new(file, Compression::default());
-            content(&mut gzip)?;
-            gzip.finish().map(drop)
-        } else {
-            content(file)
-        }
-    })
+    atomic_write(
+        path,
+        |file| {
+            if path.extension().is_some_and(|e| e == "gz") { gzip::write(file, content) } else { content(file) }
+        },
+    )
 }
 
 fn header<T: IdxElement>(tensor: &Tensor<T>) -> Result<Vec<u8>, String> {

@@ -3,6 +3,7 @@
 use crate::dataset::{Dataset, check_indices};
 use crate::error::DataError;
 use crate::image_file::Image;
+use crate::labelled::Labelled;
 use crate::limit::MemoryLimit;
 use crate::transforms::{resize, to_grayscale};
 use gradus_tensor::Tensor;
@@ -129,6 +130,15 @@ impl Dataset for ImageFolder {
         done.into_iter().collect::<Result<(), _>>()?;
         let labels: Vec<i64> = indices.iter().map(|&i| self.files[i].1).collect();
         Ok((Tensor::from_vec(pixels, shape), Tensor::from(labels)))
+    }
+}
+
+impl Labelled for ImageFolder {
+    fn labels(&self) -> Tensor<i64> {
+        Tensor::from(self.files.iter().map(|(_, label)| *label).collect::<Vec<_>>())
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
     }
 }
 

@@ -4,7 +4,6 @@
 use crate::adaptors::Subset;
 use crate::dataset::{Dataset, Part};
 use crate::error::DataError;
-use crate::image_folder::ImageFolder;
 use crate::images::{ImageDataset, wrong_label};
 use crate::rows::Rows;
 use gradus_tensor::{Rng, Tensor};
@@ -182,16 +181,6 @@ impl Labelled for ImageDataset {
     }
     fn classes(&self) -> &[String] {
         ImageDataset::classes(self)
-    }
-}
-
-impl Labelled for ImageFolder {
-    fn labels(&self) -> Tensor<i64> {
-        let labels: Vec<i64> = (0..self.len()).filter_map(|i| self.file(i)).map(|(_, label)| label).collect();
-        Tensor::from(labels)
-    }
-    fn classes(&self) -> &[String] {
-        ImageFolder::classes(self)
     }
 }
 

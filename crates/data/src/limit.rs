@@ -19,12 +19,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A file that is trusted and larger is read with another limit, by the functions that end in `_with`:
 ///
 /// ```
+/// # #[cfg(feature = "images")] {
 /// use gradus_data::{MemoryLimit, read_image_with};
 /// # let dir = tempfile::tempdir().unwrap();
 /// # let path = dir.path().join("scan.png");
 /// # assert!(read_image_with(&path, MemoryLimit::default()).is_err());
 /// let scan = read_image_with(&path, MemoryLimit::bytes(4 << 30));
 /// # assert!(scan.is_err());
+/// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryLimit(Option<u64>);
@@ -49,6 +51,7 @@ pub(crate) struct Plausible {
 }
 
 /// A blank page of 40 million pixels takes few bytes.
+#[cfg(feature = "images")]
 pub(crate) const IMAGE: Plausible = Plausible { floor: 512 << 20, each: 64 };
 /// Arrays of zeros unpack to a thousand times their size.
 pub(crate) const COMPRESSED: Plausible = Plausible { floor: 64 << 20, each: 64 };
@@ -69,6 +72,7 @@ impl Budget {
     }
 
     /// How many bytes may be taken in all.
+    #[cfg(any(feature = "hdf5", feature = "images"))]
     pub fn most(&self) -> u64 {
         self.most
     }

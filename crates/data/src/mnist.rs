@@ -13,12 +13,14 @@ const TEST: [&str; 2] = ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 /// Handwritten digits, by Yann LeCun, Corinna Cortes and Christopher Burges.
 ///
 /// ```
+/// # #[cfg(feature = "gzip")] {
 /// use gradus_data::{Dataset, Mnist};
 /// let train = Mnist::embedded()?.train();
 /// assert_eq!(train.len(), 60_000);
 /// let (images, labels) = train.batches(32).next().unwrap()?;
 /// assert_eq!(*images.shape(), [32, 1, 28, 28]);
 /// assert_eq!(labels.to_vec()[..5], [5, 0, 4, 1, 9]);
+/// # }
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
 pub enum Mnist {}
@@ -31,6 +33,7 @@ impl Mnist {
     ///
     /// # Errors
     /// When the folder is not there, as in a crate from a registry, or a file in it is damaged.
+    #[cfg(feature = "gzip")]
     pub fn embedded() -> Result<TrainTest, DataError> {
         embedded_in(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/mnist")))
     }
@@ -136,6 +139,7 @@ impl FashionMnist {
     }
 }
 
+#[cfg(feature = "gzip")]
 fn embedded_in(dir: &Path) -> Result<TrainTest, DataError> {
     if !dir.is_dir() {
         let reason = "the repository's copy of MNIST is not here. A clone of the repository carries it, a crate from a registry \

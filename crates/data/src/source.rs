@@ -2,9 +2,9 @@
 
 use crate::element::ElementType;
 use crate::error::DataError;
+use crate::gzip;
 use crate::limit::{self, Budget, MemoryLimit};
 use crate::stored::{Array, Endian};
-use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -37,16 +37,18 @@ impl<'a> Source<'a> {
             file.seek(SeekFrom::Start(0))
         };
         peek(&mut file).map_err(|e| DataError::io(path, "read", e))?;
-        let gzip = start == GZIP;
-        let reader: Box<dyn Read + 'a> = match gzip {
-            true => Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file))),
-            false => Box::new(BufReader::with_capacity(1 << 16, file)),
+        let gzipped = start == GZIP;
+        let file = BufReader::with_capacity(1 << 16, file);
+        let reader: Box<dyn Read + 'a> = match gzipped {
+            true => gzip::reader(file).map_err(|e| DataError::io(path, "read", e))?,
+            false => Box::new(file),
         };
-        let budget = Budget::new(limit, if gzip { limit::COMPRESSED } else { limit::PLAIN }, meta.len());
-        Ok(Self { path: path.to_owned(), entry: None, reader, at: 0, length: (!gzip).then_some(meta.len()), budget })
+        let budget = Budget::new(limit, if gzipped { limit::COMPRESSED } else { limit::PLAIN }, meta.len());
+        Ok(Self { path: path.to_owned(), entry: None, reader, at: 0, length: (!gzipped).then_some(meta.len()), budget })
     }
 
     /// Reads an entry of the archive at `path`, whose length is not to be trusted.
+    #[cfg(feature = "zip")]
     pub fn of_entry(path: &Path, entry: &str, reader: Box<dyn Read + 'a>, budget: Budget) -> Self {
         Self { path: path.to_owned(), entry: Some(entry.to_owned()), reader, at: 0, length: None, budget }
     }

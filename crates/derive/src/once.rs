@@ -4,8 +4,8 @@ use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Error, FnArg, GenericParam, Generics, ImplItem, ImplItemFn, ItemImpl, Lifetime, Pat, PatType, Result, ReturnType,
-    Signature, Type, TypeImplTrait, TypeParamBound, parse_quote,
+    Attribute, Error, FnArg, GenericParam, Generics, ImplItem, ImplItemFn, ItemImpl, Lifetime, Pat, PatType, Receiver,
+    ReceiverKind, Result, ReturnType, Signature, Type, TypeImplTrait, TypeParamBound, parse_quote,
 };
 
 /// How many arguments a method may have, its receiver included.
@@ -129,10 +129,10 @@ fn split(method: &ImplItemFn, element: &Element, this: &Type, of_trait: bool) ->
         match arg {
             FnArg::Receiver(receiver) => {
                 let mut plain = receiver.clone();
-                plain.mutability = receiver.reference.is_some().then_some(receiver.mutability).flatten();
+                plain.mutability = None;
                 outer.push(FnArg::Receiver(plain));
                 inner.push(arg.clone());
-                types.push((*receiver.ty).clone());
+                types.push(type_of(receiver));
                 given.push(receiver.self_token.to_token_stream());
             }
             FnArg::Typed(typed) => {
@@ -167,14 +167,23 @@ fn split(method: &ImplItemFn, element: &Element, this: &Type, of_trait: bool) ->
     Ok((forward(method, element, outer, &given, &once), body))
 }
 
+/// The type of `self`.
+fn type_of(receiver: &Receiver) -> Type {
+    match &receiver.kind {
+        ReceiverKind::Reference(_, lifetime, mutability) => parse_quote!(& #lifetime #mutability Self),
+        ReceiverKind::Typed(_, ty) => (**ty).clone(),
+        _ => parse_quote!(Self),
+    }
+}
+
 /// A method of a trait as a function.
 fn inner_function(mut method: ImplItemFn, element: &Element, this: &Type) -> ImplItemFn {
     let by = Element { name: format_ident!("self"), bound: element.bound.clone() };
     method.block = syn::parse2(by.replaced(method.block.to_token_stream(), &quote!(__self))).expect("a block as before");
     for arg in &mut method.sig.inputs {
         if let FnArg::Receiver(receiver) = arg {
-            let mutability = receiver.reference.is_none().then_some(receiver.mutability).flatten();
-            let ty = without_self(receiver.ty.to_token_stream(), this);
+            let mutability = receiver.mutability;
+            let ty = without_self(type_of(receiver).to_token_stream(), this);
             *arg = parse_quote!(#mutability __self: #ty);
         }
     }
@@ -300,7 +309,7 @@ impl VisitMut for Written<'_> {
                 *ty = self.this.clone();
                 self.visit_type_mut(ty);
             }
-            Type::BareFn(_) => {}
+            Type::FnPtr(_) => {}
             Type::Reference(reference) => {
                 if reference.lifetime.as_ref().is_none_or(|lifetime| lifetime.ident != "static") {
                     reference.lifetime = Some(parse_quote!('a));

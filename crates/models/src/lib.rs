@@ -21,6 +21,7 @@
 //! let y = net.forward(&Tensor::ones([1, 3, 64, 64]).into(), &mut Mode::Eval);
 //! assert_eq!(*y.shape(), [1, 10]);
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

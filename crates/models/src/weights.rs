@@ -2,8 +2,9 @@
 
 use crate::keras;
 use gradus_autograd::Module;
-use gradus_data::npz::Npz;
-use gradus_data::{Array, DataError, MemoryLimit, pth, safetensors, state_for};
+use gradus_data::{Array, DataError, MemoryLimit, safetensors, state_for};
+#[cfg(feature = "zip")]
+use gradus_data::{npz::Npz, pth};
 use gradus_tensor::Float;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,8 +36,8 @@ impl fmt::Debug for Weights {
 }
 
 impl Weights {
-    /// Reads a file by its extension: PyTorch's `.pth`, `.pt` and `.bin`, `.safetensors`, NumPy's `.npz`, and with the
-    /// feature `hdf5` Keras' `.h5` and `.keras`.
+    /// Reads a file by its extension: `.safetensors`; with the feature `zip`, which is on by default, PyTorch's `.pth`, `.pt`
+    /// and `.bin` and NumPy's `.npz`; and with the feature `hdf5` Keras' `.h5` and `.keras`.
     ///
     /// # Errors
     /// When the file cannot be read, is damaged, asks for more memory than is plausible, or has another extension.
@@ -48,22 +49,23 @@ impl Weights {
     ///
     /// # Errors
     /// As for [`open`](Self::open).
+    #[cfg_attr(not(feature = "zip"), expect(unused_variables, reason = "safetensors files cannot unpack"))]
     pub fn open_with(path: impl AsRef<Path>, limit: MemoryLimit) -> Result<Self, DataError> {
         let path = path.as_ref();
         let extension = path.extension().map(|e| e.to_ascii_lowercase());
         let arrays = match extension.as_ref().and_then(|e| e.to_str()) {
+            #[cfg(feature = "zip")]
             Some("pth" | "pt" | "bin") => pth::read_with(path, limit)?,
             Some("safetensors") => safetensors::read(path)?.0,
+            #[cfg(feature = "zip")]
             Some("npz") => Npz::open_with(path, limit)?.read_all()?,
             #[cfg(feature = "hdf5")]
             Some("h5" | "hdf5" | "keras") => gradus_data::hdf5::read_with(path, limit)?,
-            #[cfg(not(feature = "hdf5"))]
-            Some("h5" | "hdf5" | "keras") => return Err(DataError::in_file(path, "", "is read with the feature `hdf5` only")),
             _ => {
                 return Err(DataError::in_file(
                     path,
                     "",
-                    "of no known kind; wanted .pth, .pt, .bin, .safetensors, .npz, .h5 or .keras",
+                    "expected .safetensors, .npz, .pth, .pt or .bin (with the feature `zip`), .h5 or .keras (with the feature `hdf5`)",
                 ));
             }
         };

@@ -1,7 +1,6 @@
 //! What training has come to, epoch by epoch and step by step.
 
 use crate::error::TrainError;
-use crate::plot::{Chart, Series, save_charts};
 use gradus_data::atomic_write;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -165,37 +164,6 @@ impl History {
     pub fn save_json(&self, path: impl AsRef<Path>) -> Result<(), TrainError> {
         write_text(path.as_ref(), &self.to_json())
     }
-
-    /// Draws the curves over epochs, each quantity of training beside its validation's: loss and metrics side by side,
-    /// as SVG or PNG by the path's extension.
-    ///
-    /// # Errors
-    /// When there is no epoch, the extension is another, or the file cannot be written.
-    pub fn plot(&self, path: impl AsRef<Path>) -> Result<(), TrainError> {
-        self.draw(path.as_ref())
-    }
-
-    fn draw(&self, path: &Path) -> Result<(), TrainError> {
-        if self.epochs.is_empty() {
-            return Err(TrainError::new("plot: the history has no epoch"));
-        }
-        let names = self.names();
-        let mut charts = Vec::new();
-        for name in names.iter().filter(|n| !n.starts_with("val_") && **n != "lr") {
-            let mut chart = Chart::new(long_name(name), "epoch", "").series(self.curve("training", name));
-            let validation = format!("val_{name}");
-            if names.contains(&validation.as_str()) {
-                chart = chart.series(self.curve("validation", &validation));
-            }
-            charts.push(chart);
-        }
-        save_charts(path, &charts)
-    }
-
-    fn curve(&self, label: &str, name: &str) -> Series {
-        let points = self.epochs.iter().filter_map(|e| Some((e.epoch as f64, e.get(name)?))).collect();
-        Series::new(label, points).with_points()
-    }
 }
 
 /// A number, or the name of one that JSON has none for, as in the JSON of protocol buffers.
@@ -222,13 +190,6 @@ fn number_of(value: &Value) -> Option<f64> {
 /// Quoted if need be (RFC 4180).
 fn csv_field(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")).into() } else { text.into() }
-}
-
-fn long_name(name: &str) -> &str {
-    match name {
-        "acc" => "accuracy",
-        other => other,
-    }
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), TrainError> {

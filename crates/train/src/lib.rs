@@ -12,12 +12,21 @@
 //!     .metric(Accuracy::new())
 //!     .callback(EarlyStopping::on("val_loss").patience(3))
 //!     .fit(&mnist.train(), &mnist.test(), Fit::epochs(5).batch(128))?;
+//! # #[cfg(feature = "plots")]
 //! history.plot("curves.svg")?;
 //! # Ok::<(), gradus_train::TrainError>(())
 //! ```
+//!
+//! # Features
+//! | feature | on by default | adds | built on |
+//! |---|---|---|---|
+//! | `plots` | yes | [`plot`], [`History::plot`] | plotters, png |
+//! | `progress` | yes | a bar on a terminal while an epoch runs ([`Verbosity`]) | indicatif |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod bar;
 mod best;
 mod callbacks;
 mod checkpoint;
@@ -29,6 +38,7 @@ mod fit;
 mod history;
 mod learner;
 mod objective;
+#[cfg(feature = "plots")]
 pub mod plot;
 mod progress;
 mod resume;

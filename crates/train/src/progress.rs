@@ -1,7 +1,7 @@
 //! Progress as users of Keras know it: a bar that fills on a terminal, one line an epoch elsewhere.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{IsTerminal, Write};
+use crate::bar::Bar;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// How much a training says of itself.
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 pub enum Verbosity {
     /// Nothing.
     Silent,
-    /// A bar on a terminal, one line an epoch elsewhere.
+    /// A bar on a terminal (with the feature `progress`), one line an epoch elsewhere.
     #[default]
     Auto,
 }
 
 /// One epoch's bar.
 pub(crate) struct EpochProgress {
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
     verbosity: Verbosity,
     head: String,
     steps: u64,
@@ -31,12 +31,7 @@ const WIDTH: usize = 30;
 impl EpochProgress {
     /// Epoch `epoch` of `epochs`.
     pub fn start(verbosity: Verbosity, (epoch, epochs): (usize, usize)) -> Self {
-        let on_terminal = verbosity == Verbosity::Auto && std::io::stdout().is_terminal();
-        let bar = on_terminal.then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout_with_hz(8));
-            bar.set_style(ProgressStyle::with_template("{msg}").expect("a valid template"));
-            bar
-        });
+        let bar = if verbosity == Verbosity::Auto { Bar::on_terminal() } else { None };
         let head = format!("Epoch {epoch}/{epochs}");
         Self { bar, verbosity, head, steps: 0, done: 0, first: 0, start: Instant::now(), shown: None }
     }
@@ -51,7 +46,7 @@ impl EpochProgress {
         self.done += 1;
         let due = self.shown.is_none_or(|t| t.elapsed() > Duration::from_millis(100));
         if let (Some(bar), true) = (&self.bar, due) {
-            bar.set_message(line(&self.head, self.done, self.steps, self.start.elapsed(), self.done - self.first, &values()));
+            bar.show(line(&self.head, self.done, self.steps, self.start.elapsed(), self.done - self.first, &values()));
             self.shown = Some(Instant::now());
         }
     }
@@ -60,7 +55,7 @@ impl EpochProgress {
     pub fn finish(self, values: &[(String, f64)]) {
         let text = line(&self.head, self.done, self.steps, self.start.elapsed(), self.done - self.first, values);
         if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+            bar.clear();
         }
         if self.verbosity == Verbosity::Auto {
             // Nobody may be listening at the other end of the pipe; training goes on all the same.

@@ -5,4 +5,5 @@ mod explain;
 mod keras;
 mod messages;
 mod references;
+#[cfg(feature = "zip")]
 mod weights;

@@ -2,6 +2,7 @@
 //! crate carries, so that no font need be installed.
 
 mod chart;
+mod curves;
 mod grid;
 mod matrix;
 mod smooth;

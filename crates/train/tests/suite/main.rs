@@ -13,6 +13,7 @@ mod mistakes;
 mod monitor;
 mod objectives;
 mod phases;
+#[cfg(feature = "plots")]
 mod plots;
 mod resume;
 mod turns;
