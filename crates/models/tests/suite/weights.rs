@@ -86,7 +86,8 @@ fn bad_files_and_names_are_refused() {
     assert!(weights().within("d").unwrap_err().to_string().contains("no weights under `d.`"));
     assert!(weights().unflatten("a.weight", [3, 1, 1]).unwrap_err().to_string().contains("wanted [out, 3]"));
     assert_eq!(weights().within("a").unwrap().names().collect::<Vec<_>>(), ["weight"]);
-    for (name, reason) in [("weights.txt", "wanted .pth, .pt"), ("none.pth", "cannot open"), ("none.safetensors", "cannot read")]
+    for (name, reason) in
+        [("weights.txt", "expected .safetensors, .npz, .pth"), ("none.pth", "cannot open"), ("none.safetensors", "cannot read")]
     {
         let text = Weights::open(dir.path().join(name)).unwrap_err().to_string();
         assert!(text.contains(reason) && text.contains(name), "{text}");
