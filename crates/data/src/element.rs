@@ -102,8 +102,8 @@ fn f32_of_f16(bits: u16) -> f32 {
         // Zero and subnormal numbers: multiples of 2⁻²⁴.
         (0, _) => (mantissa as f32 / (1u32 << 24) as f32).to_bits(),
         (0x1F, 0) => f32::INFINITY.to_bits(),
-        (0x1F, _) => 0x7FC0_0000 | mantissa << 13,
-        _ => exponent + (127 - 15) << 23 | mantissa << 13,
+        (0x1F, _) => 0x7FC0_0000 | (mantissa << 13),
+        _ => ((exponent + (127 - 15)) << 23) | (mantissa << 13),
     };
     f32::from_bits(sign | magnitude)
 }

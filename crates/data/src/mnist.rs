@@ -182,7 +182,7 @@ fn find(dir: &Path, name: &str) -> Result<PathBuf, DataError> {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "gzip"))]
 mod tests {
     use super::*;
 
