@@ -30,10 +30,10 @@ fn main() {
 
     println!("-- Matrix products, also of views and batches");
     println!("x xᵀ:\n{}", x.matmul(&x.t()));
-    println!("the same by einsum: {}\n", einsum("ik,jk->ij", &[&x, &x]) == x.matmul(&x.t()));
+    println!("the same by einsum: {}\n", Tensor::einsum("ik,jk->ij", &[&x, &x]) == x.matmul(&x.t()));
 
     println!("-- Choosing");
-    println!("x where x > 5, else 0:\n{}", x.gt(5.0).select_where(&x, &Tensor::scalar(0.0)));
+    println!("x where x > 5, else 0:\n{}", x.where_(&x.gt(5.0), &Tensor::scalar(0.0)));
     println!("columns 3 and 0:\n{}\n", x.index_select(1, &Tensor::from([3i64, 0])));
 
     println!("-- Random numbers: the same seed gives the same numbers on every machine");

@@ -35,5 +35,5 @@ fn main() {
 }
 
 fn max_pooled(x: &Tensor) -> Tensor {
-    x.max_pool2d(Pool2dOptions::new(2)).0
+    x.max_pool2d(Pool2dOptions::new(2))
 }

@@ -1,6 +1,6 @@
 //! The arithmetic in which derivatives are written, once for numbers and for variables.
 
-use gradus_tensor::{Float, Real};
+use gradus_tensor::{Float, functions};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// What a derivative formula may use. Numbers ([`Val`]) implement it, and so do variables
@@ -106,7 +106,7 @@ impl<T: Float> Calculus for Val<T> {
     }
     #[inline(always)]
     fn powf(&self, p: f64) -> Self {
-        Val(power(self.0, p))
+        Val(functions::powf(self.0, p))
     }
     #[inline(always)]
     fn within(&self, low: f64, high: f64) -> Self {
@@ -122,19 +122,6 @@ impl<T: Float> Calculus for Val<T> {
     }
     #[inline(always)]
     fn clamp(&self, low: f64, high: f64) -> Self {
-        Val(clamp(self.0, low, high))
+        Val(functions::clamp(self.0, low, high))
     }
-}
-
-/// `min(max(x, low), high)`; NaN stays.
-#[inline(always)]
-pub(crate) fn clamp<T: Real>(x: T, low: f64, high: f64) -> T {
-    let x = if x < T::lit(low) { T::lit(low) } else { x };
-    if x > T::lit(high) { T::lit(high) } else { x }
-}
-
-/// `x^p`; whole powers by multiplication, so that they hold for negative `x` too.
-#[inline(always)]
-pub(crate) fn power<T: Real>(x: T, p: f64) -> T {
-    if p.fract() == 0.0 && p.abs() <= 64.0 { x.powi(p as i32) } else { x.powf(T::lit(p)) }
 }

@@ -199,7 +199,7 @@ impl<T: Float> VjpContext<'_, T> {
     /// fn pick<T: Float>(x: &Var<T>, i: usize) -> Var<T> {
     ///     let n = x.shape()[0];
     ///     op("pick", [x], x.value().slice(0, i..=i), move |p| match p.take_sum(0) {
-    ///         Some(sum) => [Some(sum.into_value().slice_add(0, i, 1, p.gy().value()).into())],
+    ///         Some(sum) => [Some(sum.into_value().slice_add_into(0, i, 1, p.gy().value()).into())],
     ///         None => [Some(p.gy().pad_step(0, n, i, 1))],
     ///     })
     /// }

@@ -1,7 +1,7 @@
 //! Dual numbers: a value and its derivative, carried forward together.
 
-use crate::calculus::{Calculus, clamp, power};
-use gradus_tensor::Real;
+use crate::calculus::Calculus;
+use gradus_tensor::{Real, functions};
 use num_traits::{One, Zero};
 use std::cmp::Ordering;
 use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
@@ -188,7 +188,7 @@ impl Calculus for Dual {
         *self * *self
     }
     fn powf(&self, p: f64) -> Self {
-        power(*self, p)
+        functions::powf(*self, p)
     }
     fn sign(&self) -> Self {
         Real::lit(Real::sign(self.value))
@@ -203,7 +203,7 @@ impl Calculus for Dual {
         Real::lit(if self.value > 0.0 { 1.0 } else { 0.0 })
     }
     fn clamp(&self, low: f64, high: f64) -> Self {
-        clamp(*self, low, high)
+        functions::clamp(*self, low, high)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::cut::{Cut, End};
 use crate::mode::MODE;
 use crate::node::{Hook, Inputs, Node, Recorded};
 use gradus_tensor::once::compiled_once;
+use gradus_tensor::shape::Axis;
 use gradus_tensor::{Element, Float, Shape, Tensor};
 use std::fmt;
 use std::panic::Location;
@@ -108,6 +109,21 @@ impl<T: Float> Var<T> {
     /// How many axes there are.
     pub fn rank(&self) -> usize {
         self.value.rank()
+    }
+
+    /// How many elements there are.
+    #[inline]
+    pub fn numel(&self) -> usize {
+        self.value.numel()
+    }
+
+    /// The size of one axis.
+    ///
+    /// # Panics
+    /// When there is no such axis.
+    #[track_caller]
+    pub fn size(&self, axis: impl Axis) -> usize {
+        self.value.size(axis)
     }
 
     /// The only element of a value that has just one.

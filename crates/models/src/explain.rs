@@ -91,7 +91,7 @@ pub fn occlusion<T: Float>(
             (top..top + patch).contains(&i[2]) && (left..left + patch).contains(&i[3])
         });
         let covered = covered.expand([n, channels, height, width]);
-        falls.push(&whole - &score(covered.select_where(&Tensor::full(pictures.shape(), T::lit(fill)), pictures)));
+        falls.push(&whole - &score(pictures.masked_fill(&covered, fill)));
     }
     Tensor::stack(&falls.iter().collect::<Vec<_>>(), 1).reshape([n, rows, columns])
 }

@@ -26,6 +26,7 @@ mod instances;
 #[doc(hidden)]
 #[allow(unsafe_code)] // the kernels are the one place that may: raw pointers and processor features
 pub mod kernels;
+mod number;
 #[doc(hidden)]
 pub mod once;
 mod ops;
@@ -47,11 +48,13 @@ pub use error::{OrPanic, ShapeError, catch_shape_errors};
 pub use float::Float;
 pub use kernels::parallel;
 pub use kernels::simd::{Simd, simd};
+pub use number::Number;
 pub use ops::compare::Rhs;
 pub use ops::conv::{Conv2dOptions, ConvAlgorithm, ConvOptions, conv2d_shape, same_padding, window_reach};
-pub use ops::einsum::{EinsumPlan, Label, Labels, einsum, einsum_plan};
+pub use ops::einsum::{EinsumPlan, Label, Labels, einsum_plan};
+pub use ops::functions;
 pub use ops::linalg::{LinalgError, Lu, solve_shape};
-pub use ops::matmul::matmul_shape;
+pub use ops::matmul::{dense_shape, matmul_shape};
 pub use ops::pool::{Pool2dOptions, PoolOptions, pool2d_shape};
 pub use ops::recurrent::FusedSequence;
 pub use ops::taps::Taps;

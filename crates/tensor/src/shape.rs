@@ -612,3 +612,13 @@ pub fn reduced_shape(shape: &[usize], axes: &[usize], keep: bool) -> Shape {
         })
         .collect()
 }
+
+/// `shape` with the axes from `start` on as one; that of a scalar is of size 1.
+///
+/// # Errors
+/// When there is no such axis, or the shape is too large for a tensor; the error is one of the operation `op`.
+pub fn flattened(op: &'static str, shape: &[usize], start: impl Axis) -> Result<Shape, ShapeError> {
+    let start = start.resolve(op, shape.len().max(1))?;
+    let joined = shape[start..].iter().fold(1, |product: usize, &n| product.saturating_mul(n));
+    shape[..start].iter().copied().chain([joined]).collect::<Shape>().checked(op)
+}

@@ -3,7 +3,7 @@
 use crate::element::Element;
 use crate::error::{OrPanic, ShapeError};
 use crate::once::compiled_once;
-use crate::shape::{Axes, Axis, Dims, Shape, Strides, broadcast_shapes};
+use crate::shape::{Axes, Axis, Dims, Shape, Strides, broadcast_shapes, flattened};
 use crate::tensor::Tensor;
 use std::ops::{Bound, RangeBounds};
 
@@ -42,10 +42,21 @@ impl<T: Element> Tensor<T> {
         }
     }
 
-    /// All elements along one axis.
+    /// Axes `start` and onward become one: `flatten(0)` gives a vector, `flatten(1)` turns `[N, C, H, W]` into `[N, C·H·W]`.
+    ///
+    /// # Panics
+    /// When there is no such axis; `flatten(0)` always does, and gives a scalar its only axis.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let x = Tensor::<f32>::zeros([2, 3, 4]);
+    /// assert_eq!(*x.flatten(0).shape(), [24]);
+    /// assert_eq!(*x.flatten(1).shape(), [2, 12]);
+    /// ```
+    #[doc(alias = "ravel")]
     #[track_caller]
-    pub fn flatten(&self) -> Self {
-        self.reshape([-1])
+    pub fn flatten(&self, start: impl Axis) -> Self {
+        self.reshaped("flatten", flattened("flatten", &self.shape, start).or_panic())
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this.

@@ -100,7 +100,7 @@ impl<T: Float> Op<T> for Gather {
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
         let grad = match cx.take_sum(0) {
-            Some(sum) => sum.into_value().scatter_add(self.axis, &self.index, cx.gy().value()).into(),
+            Some(sum) => sum.into_value().scatter_add_into(self.axis, &self.index, cx.gy().value()).into(),
             None => zeros(cx.shape(0)).scatter_add(self.axis, &self.index, cx.gy()),
         };
         grad.into()
@@ -126,7 +126,7 @@ impl<T: Float> Op<T> for ScatterAdd {
     }
 
     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
-        cx.take(0).scatter_add(self.axis, &self.index, cx.input(1))
+        cx.take(0).scatter_add_into(self.axis, &self.index, cx.input(1))
     }
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
@@ -158,7 +158,7 @@ impl<T: Float> Op<T> for IndexSelect {
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
         let grad = match cx.take_sum(0) {
-            Some(sum) => sum.into_value().index_add(self.axis, &self.index, cx.gy().value()).into(),
+            Some(sum) => sum.into_value().index_add_into(self.axis, &self.index, cx.gy().value()).into(),
             None => zeros(cx.shape(0)).index_add(self.axis, &self.index, cx.gy()),
         };
         grad.into()
@@ -184,7 +184,7 @@ impl<T: Float> Op<T> for IndexAdd {
     }
 
     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
-        cx.take(0).index_add(self.axis, &self.index, cx.input(1))
+        cx.take(0).index_add_into(self.axis, &self.index, cx.input(1))
     }
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {

@@ -8,7 +8,7 @@ use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::Axis;
-use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+use gradus_tensor::{Float, Number, OrPanic, ShapeError, Tensor};
 
 #[compiled_once]
 impl<T: Float> Var<T> {
@@ -106,8 +106,8 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// When there is not one pair an axis.
     #[track_caller]
-    pub fn pad(&self, pads: &[[usize; 2]], value: f64) -> Var<T> {
-        apply(Pad { pads: pads.to_vec(), value }, &[self])
+    pub fn pad(&self, pads: &[[usize; 2]], value: impl Number) -> Var<T> {
+        apply(Pad { pads: pads.to_vec(), value: value.float() }, &[self])
     }
 
     /// The whole repeated `reps[i]` times along axis `i`.
@@ -196,7 +196,7 @@ impl<T: Float> Op<T> for Pad {
     }
 
     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
-        cx.input(0).pad(&self.pads, T::lit(self.value))
+        cx.input(0).pad(&self.pads, self.value)
     }
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {

@@ -65,8 +65,8 @@ pub(super) fn slope<T: Float>(gy: &Var<T>, y: &Var<T>, at: &Tensor<bool>) -> Opt
     let expected = found.value() * &weights;
     let alone = |a: T, b: T| (a - b).abs() <= T::lit(1e-3) * b.abs();
     let alone = weighted.value().zip_map("limit", &expected, alone);
-    let value = alone.select_where(found.value(), &Tensor::scalar(T::NAN));
-    let value = at.select_where(&value, &Tensor::scalar(T::zero()));
+    let value = found.value().where_(&alone, &Tensor::scalar(T::NAN));
+    let value = value.where_(at, &Tensor::scalar(T::zero()));
     if value.eq(0.0).all() {
         return None;
     }

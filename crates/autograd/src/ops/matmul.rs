@@ -9,7 +9,7 @@ use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::AxisList;
-use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
+use gradus_tensor::{Float, OrPanic, ShapeError, Tensor, dense_shape};
 
 #[compiled_once]
 impl<T: Float> Var<T> {
@@ -31,25 +31,21 @@ impl<T: Float> Var<T> {
         }
     }
 
-    /// `x wᵀ + b` for `x` of `[.., in]` and `w` of `[out, in]`: a dense layer.
+    /// `x wᵀ + b` for `x` of `[.., in]`, `w` of `[out, in]` and `b` of `[out]`, if there is one: a dense layer.
     ///
     /// # Panics
     /// When the shapes do not fit.
     #[track_caller]
     pub fn linear(&self, w: &Var<T>, b: Option<&Var<T>>) -> Var<T> {
+        dense_shape("linear", self.shape(), w.shape(), b.map(|b| &b.shape()[..])).or_panic();
         match b {
-            Some(b) if self.is_dense(w, b) => self.dense(w, b, false),
+            Some(b) if self.rank() > 1 => self.dense(w, b, false),
             Some(b) => self.matmul(&w.t()) + b,
             None => self.matmul(&w.t()),
         }
     }
 
-    /// Whether these are inputs, weights and bias of a dense layer, as one op knows them.
-    fn is_dense(&self, w: &Var<T>, b: &Var<T>) -> bool {
-        self.rank() > 1 && w.rank() == 2 && self.shape().last() == Some(&w.shape()[1]) && *b.shape() == [w.shape()[0]]
-    }
-
-    /// A dense layer, of what `is_dense`. Rows are one axis, for the product and for its gradients: what is
+    /// A dense layer of a matrix of inputs, or more axes. Rows are one axis, for the product and for its gradients: what is
     /// not next to each other in memory is copied once.
     #[track_caller]
     fn dense(&self, w: &Var<T>, b: &Var<T>, relu: bool) -> Var<T> {
@@ -79,8 +75,9 @@ impl<T: Float> Var<T> {
     /// ```
     #[track_caller]
     pub fn linear_relu(&self, w: &Var<T>, b: Option<&Var<T>>) -> Var<T> {
+        dense_shape("linear_relu", self.shape(), w.shape(), b.map(|b| &b.shape()[..])).or_panic();
         match b {
-            Some(b) if self.is_dense(w, b) => self.dense(w, b, true),
+            Some(b) if self.rank() > 1 => self.dense(w, b, true),
             _ => self.linear(w, b).relu(),
         }
     }
@@ -162,7 +159,8 @@ impl<T: Float> Op<T> for Linear {
     }
 
     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
-        cx.input(0).linear(cx.input(1), cx.input(2), self.relu)
+        let (x, w, b) = (cx.input(0), cx.input(1), Some(cx.input(2)));
+        if self.relu { x.linear_relu(w, b) } else { x.linear(w, b) }
     }
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
@@ -176,7 +174,7 @@ impl<T: Float> Op<T> for Linear {
 /// place.
 fn gradient_of_weights<T: Float>(p: &mut VjpContext<'_, T>, g: &Var<T>, x: &Var<T>) -> Option<Var<T>> {
     match p.take_sum(1) {
-        Some(sum) => Some(Var::constant(sum.into_value().addmm(g.t().value(), x.value()))),
+        Some(sum) => Some(Var::constant(sum.into_value().addmm_into(g.t().value(), x.value()))),
         None => p.needs(1).then(|| g.t().matmul(x)),
     }
 }

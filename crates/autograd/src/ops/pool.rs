@@ -93,7 +93,7 @@ impl<T: Float> Op<T> for MaxPool2d {
     }
 
     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
-        let (y, index) = cx.input(0).max_pool2d(self.0);
+        let (y, index) = cx.input(0).max_pool2d_with_indices(self.0);
         cx.save(index.clone());
         cx.set_aux(index);
         y
@@ -243,7 +243,7 @@ impl<T: Float> Sampled<T> for PoolGather {
     fn samples() -> Vec<OpSample<T>> {
         vec![OpSample::new("pool_gather", |rng| {
             let (x, _, o) = problem(rng, true);
-            let index = x.max_pool2d(o).1;
+            let index = x.max_pool2d_with_indices(o).1;
             Case::new([x], move |v| v[0].pool_gather(&index))
         })]
     }
@@ -253,7 +253,7 @@ impl<T: Float> Sampled<T> for PoolScatter {
     fn samples() -> Vec<OpSample<T>> {
         vec![OpSample::new("pool_scatter", |rng| {
             let (x, y, o) = problem(rng, true);
-            let (index, shape) = (x.max_pool2d(o).1, x.shape().clone());
+            let (index, shape) = (x.max_pool2d_with_indices(o).1, x.shape().clone());
             Case::new([draw::of_shape(rng, y)], move |v| v[0].pool_scatter(&index, &shape))
         })]
     }

@@ -236,7 +236,7 @@ impl<T: Float> Op<T> for GruGates {
     }
 
     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
-        cx.input(0).gru_gates(cx.input(1), cx.input(2)).or_panic()
+        cx.input(0).gru_gates(cx.input(1), cx.input(2))
     }
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
@@ -244,7 +244,7 @@ impl<T: Float> Op<T> for GruGates {
             return unfolded_gradients(cx, |v| gru_step(&v[0], &v[1], &v[2]));
         }
         let (share, recurrent, before) = (cx.input(0), cx.input(1), cx.input(2));
-        let grads = share.value().gru_gates_grad(recurrent.value(), before.value(), cx.gy().value()).or_panic();
+        let grads = share.value().gru_gates_grad(recurrent.value(), before.value(), cx.gy().value());
         grads.map(Var::constant).into()
     }
 }

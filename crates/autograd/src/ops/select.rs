@@ -8,17 +8,17 @@ use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
 use gradus_tensor::shape::broadcast_shapes;
-use gradus_tensor::{Float, OrPanic, Tensor};
+use gradus_tensor::{Float, Number, OrPanic, Tensor};
 
 #[compiled_once]
 impl<T: Float> Var<T> {
-    /// `fill` where `mask` is true, which broadcasts to this shape; the gradient is 0 there.
+    /// `value` where `mask` is true, which broadcasts to this shape; the gradient is 0 there.
     ///
     /// # Panics
     /// When the mask does not broadcast to this shape.
     #[track_caller]
-    pub fn masked_fill(&self, mask: &Tensor<bool>, fill: f64) -> Var<T> {
-        apply(MaskedFill { mask: mask.expand(self.shape()), fill }, &[self])
+    pub fn masked_fill(&self, mask: &Tensor<bool>, value: impl Number) -> Var<T> {
+        apply(MaskedFill { mask: mask.expand(self.shape()), value: value.float() }, &[self])
     }
 
     /// This where `mask` is true, `other` elsewhere; all three broadcast. Neither side's NaN or infinity
@@ -34,7 +34,7 @@ impl<T: Float> Var<T> {
 
 pub(crate) struct MaskedFill {
     mask: Tensor<bool>,
-    fill: f64,
+    value: f64,
 }
 
 impl<T: Float> Op<T> for MaskedFill {
@@ -43,7 +43,7 @@ impl<T: Float> Op<T> for MaskedFill {
     }
 
     fn attributes(&self) -> Attributes {
-        Attributes::new().with("mask", &self.mask).with("fill", self.fill)
+        Attributes::new().with("mask", &self.mask).with("value", self.value)
     }
 
     fn kind(&self) -> OpKind {
@@ -51,7 +51,7 @@ impl<T: Float> Op<T> for MaskedFill {
     }
 
     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
-        self.mask.select_where(&Tensor::scalar(T::lit(self.fill)), cx.input(0))
+        cx.input(0).masked_fill(&self.mask, self.value)
     }
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
@@ -81,7 +81,7 @@ impl<T: Float> Op<T> for Where {
     }
 
     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
-        self.mask.select_where(cx.input(0), cx.input(1))
+        cx.input(0).where_(&self.mask, cx.input(1))
     }
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {

@@ -150,7 +150,7 @@ impl<T: Float> Op<T> for Slice {
         let Self { axis, start, end, step } = *self;
         let first = if step > 0 { start } else { end.saturating_sub(1) };
         let grad = match cx.take_sum(0) {
-            Some(sum) => sum.into_value().slice_add(axis, first, step, cx.gy().value()).into(),
+            Some(sum) => sum.into_value().slice_add_into(axis, first, step, cx.gy().value()).into(),
             None => cx.gy().pad_step(axis, cx.shape(0)[axis], first, step),
         };
         grad.into()

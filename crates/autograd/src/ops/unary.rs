@@ -2,7 +2,7 @@
 //! derivatives of any order, and the samples that it is checked on.
 
 use crate::attributes::Attributes;
-use crate::calculus::{Calculus, Val, clamp, power};
+use crate::calculus::{Calculus, Val};
 use crate::context::{ForwardContext, VjpContext};
 use crate::cut::{Cut, End};
 use crate::op::{Gradients, Op, OpKind, Saves};
@@ -13,7 +13,7 @@ use crate::ops::unary_rule::{Reads, UnaryRule};
 use crate::sampling::{Case, ListedOp, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
-use gradus_tensor::{Float, Real, Tensor};
+use gradus_tensor::{Float, Real, Tensor, functions};
 
 #[compiled_once]
 impl<T: Float> Var<T> {
@@ -69,8 +69,7 @@ impl<T: Float, R: UnaryRule> Op<T> for Unary<R> {
     }
 
     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
-        let rule = self.0;
-        cx.input(0).map(move |v| rule.f(v))
+        self.0.value(cx.input(0))
     }
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
@@ -183,11 +182,12 @@ macro_rules! reads {
 }
 pub(crate) use reads;
 
-/// `name(parameters: type) on low..high = |v| value, d(x, y) = derivative;`
+/// `name(parameter: type = sample) on low..high => d(x, y) = derivative;` The value is [`gradus_tensor::functions`]' function of this
+/// name, and the tensor's method.
 macro_rules! unary {
     ($(
         $(#[$doc:meta])*
-        $name:ident $(($($p:ident: $pt:ty = $sample:expr),+))? on $($domain:expr),+ => |$v:ident| $f:expr, d($x:tt, $y:tt) = $d:expr;
+        $name:ident $(($($p:ident: $pt:ty = $sample:expr),+))? on $($domain:expr),+ => d($x:tt, $y:tt) = $d:expr;
     )*) => {
         $(
             mod $name {
@@ -203,9 +203,12 @@ macro_rules! unary {
                         Attributes::new()$(.with(stringify!($p), self.$p))+
                     })?
                     #[inline(always)]
-                    fn f<S: Real>(self, $v: S) -> S {
-                        $(let Self { $($p),+ } = self;)?
-                        $f
+                    fn f<S: Real>(self, x: S) -> S {
+                        functions::$name(x $($(, self.$p)+)?)
+                    }
+                    #[track_caller]
+                    fn value<T: Float>(self, x: &Tensor<T>) -> Tensor<T> {
+                        x.$name($($(self.$p),+)?)
                     }
                     #[inline(always)]
                     fn d<S: Calculus>(self, $x: &S, $y: &S) -> S {
@@ -260,57 +263,64 @@ fn complement<S: Calculus>(x: &S) -> S {
 
 unary! {
     /// `y = x²`, `dx = 2 x dy`.
-    square on -2.0..2.0 => |v| v * v, d(x, _) = S::lit(2.0) * x.clone();
+    square on -2.0..2.0 => d(x, _) = S::lit(2.0) * x.clone();
     /// `y = 1/x`, `dx = -y² dy`.
-    recip on 0.4..3.0, -3.0..-0.4 => |v| v.recip(), d(_, y) = -y.square();
+    recip on 0.4..3.0, -3.0..-0.4 => d(_, y) = -y.square();
     /// Square root: `dx = dy / (2 y)`.
-    sqrt on 0.2..4.0 => |v| v.sqrt(), d(_, y) = S::lit(0.5) / y.clone();
+    sqrt on 0.2..4.0 => d(_, y) = S::lit(0.5) / y.clone();
     /// `y = e^x`, `dx = y dy`.
-    exp on -2.0..2.0 => |v| v.exp(), d(_, y) = y.clone();
+    exp on -2.0..2.0 => d(_, y) = y.clone();
     /// `y = e^x - 1`, exact near 0; `dx = e^x dy`.
-    exp_m1 on -2.0..2.0 => |v| v.exp_m1(), d(x, _) = x.exp(); // y + 1 would cancel where y is near -1
+    exp_m1 on -2.0..2.0 => d(x, _) = x.exp(); // y + 1 would cancel where y is near -1
     /// `y = 2^x`, `dx = ln 2 · y dy`.
-    exp2 on -2.0..2.0 => |v| v.exp2(), d(_, y) = y.clone() * S::lit(std::f64::consts::LN_2);
+    exp2 on -2.0..2.0 => d(_, y) = y.clone() * S::lit(std::f64::consts::LN_2);
     /// Natural logarithm: `dx = dy / x`.
-    ln on 0.2..5.0 => |v| v.ln(), d(x, _) = x.recip();
+    ln on 0.2..5.0 => d(x, _) = x.recip();
     /// `y = ln(1 + x)`, exact near 0; `dx = dy / (1 + x)`.
-    ln_1p on -0.7..3.0 => |v| v.ln_1p(), d(x, _) = (x.clone() + S::lit(1.0)).recip();
+    ln_1p on -0.7..3.0 => d(x, _) = (x.clone() + S::lit(1.0)).recip();
     /// Logarithm to base 2: `dx = dy / (x ln 2)`.
-    log2 on 0.2..5.0 => |v| v.log2(), d(x, _) = S::lit(std::f64::consts::LOG2_E) / x.clone();
+    log2 on 0.2..5.0 => d(x, _) = S::lit(std::f64::consts::LOG2_E) / x.clone();
     /// Logarithm to base 10: `dx = dy / (x ln 10)`.
-    log10 on 0.2..5.0 => |v| v.log10(), d(x, _) = S::lit(std::f64::consts::LOG10_E) / x.clone();
+    log10 on 0.2..5.0 => d(x, _) = S::lit(std::f64::consts::LOG10_E) / x.clone();
     /// Sine of radians: `dx = cos x dy`.
-    sin on -3.0..3.0 => |v| v.sin(), d(x, _) = x.cos();
+    sin on -3.0..3.0 => d(x, _) = x.cos();
     /// Cosine of radians: `dx = -sin x dy`.
-    cos on -3.0..3.0 => |v| v.cos(), d(x, _) = -x.sin();
+    cos on -3.0..3.0 => d(x, _) = -x.sin();
     /// Tangent of radians: `dx = (1 + y²) dy`.
-    tan on -1.2..1.2 => |v| v.tan(), d(_, y) = S::lit(1.0) + y.square();
+    tan on -1.2..1.2 => d(_, y) = S::lit(1.0) + y.square();
     /// Inverse sine: `dx = dy / √(1 - x²)`.
-    asin on -0.8..0.8 => |v| v.asin(), d(x, _) = complement(x).sqrt().recip();
+    asin on -0.8..0.8 => d(x, _) = complement(x).sqrt().recip();
     /// Inverse cosine: `dx = -dy / √(1 - x²)`.
-    acos on -0.8..0.8 => |v| v.acos(), d(x, _) = -complement(x).sqrt().recip();
+    acos on -0.8..0.8 => d(x, _) = -complement(x).sqrt().recip();
     /// Inverse tangent: `dx = dy / (1 + x²)`.
-    atan on -3.0..3.0 => |v| v.atan(),
+    atan on -3.0..3.0 =>
         // By the root, as the square of the slope, which the second derivative would read, underflows long before that.
         d(x, _) = (S::lit(1.0) + x.square()).sqrt().recip().square();
     /// Hyperbolic sine: `dx = cosh x dy`.
-    sinh on -2.0..2.0 => |v| v.sinh(), d(x, _) = x.cosh();
+    sinh on -2.0..2.0 => d(x, _) = x.cosh();
     /// Hyperbolic cosine: `dx = sinh x dy`.
-    cosh on -2.0..2.0 => |v| v.cosh(), d(x, _) = x.sinh();
+    cosh on -2.0..2.0 => d(x, _) = x.sinh();
     /// Hyperbolic tangent: `dx = (1 - y²) dy`, to the precision of 1: 0 where `y` has rounded to ±1, as in PyTorch.
-    tanh on -3.0..3.0 => |v| v.tanh(), d(_, y) = S::lit(1.0) - y.square();
+    tanh on -3.0..3.0 => d(_, y) = S::lit(1.0) - y.square();
     /// `y = 1 / (1 + e^-x)`, `dx = y (1 - y) dy`: exact for negative `x`, and 0 where `y` has rounded to 1, as in PyTorch.
-    sigmoid on -4.0..4.0 => |v| v.sigmoid(), d(_, y) = y.clone() - y.square();
+    sigmoid on -4.0..4.0 => d(_, y) = y.clone() - y.square();
     /// The error function: `dx = 2/√π e^(-x²) dy`.
-    erf on -2.0..2.0 => |v| v.erf(), d(x, _) = (-x.square()).exp() * S::lit(std::f64::consts::FRAC_2_SQRT_PI);
+    erf on -2.0..2.0 => d(x, _) = (-x.square()).exp() * S::lit(std::f64::consts::FRAC_2_SQRT_PI);
     /// `x^p` for a fixed power `p`: `dx = p x^(p-1) dy`.
-    powf(p: f64 = 3.0) on 0.3..2.0, -2.0..-0.3 => |v| power(v, p),
+    powf(p: f64 = 3.0) on 0.3..2.0, -2.0..-0.3 =>
         // 0 · 0^-1 would be NaN: the slope of a constant is 0 everywhere.
         d(x, _) = if p == 0.0 { S::lit(0.0) } else { S::lit(p) * x.powf(p - 1.0) };
     /// `min(max(x, low), high)`: values below `low` become `low`, above `high` become `high`; all become `high` where `low` is
     /// above it. The derivative is 1 between the two, and 0 outside, at both of them and at NaN, as in PyTorch.
-    clamp(low: f64 = -1.0, high: f64 = 1.0) on -0.9..0.9, 1.1..2.0, -2.0..-1.1 =>
-        |v| clamp(v, low, high), d(x, _) = x.between(low, high);
+    clamp(low: f64 = -1.0, high: f64 = 1.0) on -0.9..0.9, 1.1..2.0, -2.0..-1.1 => d(x, _) = x.between(low, high);
     /// 1, -1 or 0 by the sign; the derivative is 0.
-    sign on 0.2..3.0, -3.0..-0.2 => |v| v.sign(), d(_, _) = S::lit(0.0);
+    sign on 0.2..3.0, -3.0..-0.2 => d(_, _) = S::lit(0.0);
+    /// Down to a whole number; the derivative is 0.
+    floor on 0.2..0.8, -1.8..-1.2 => d(_, _) = S::lit(0.0);
+    /// Up to a whole number; the derivative is 0.
+    ceil on 0.2..0.8, -1.8..-1.2 => d(_, _) = S::lit(0.0);
+    /// To the nearest whole number, halves to even; the derivative is 0. [`round_ste`](Self::round_ste) lets the gradient pass.
+    round on 0.7..1.3, -1.3..-0.7 => d(_, _) = S::lit(0.0);
+    /// Towards zero to a whole number; the derivative is 0.
+    trunc on 0.2..0.8, -1.8..-1.2 => d(_, _) = S::lit(0.0);
 }

@@ -2,7 +2,7 @@
 
 use crate::attributes::Attributes;
 use crate::calculus::Calculus;
-use gradus_tensor::Real;
+use gradus_tensor::{Float, Real, Tensor};
 
 /// What a derivative formula reads, and so what the tape keeps.
 #[doc(hidden)]
@@ -26,6 +26,12 @@ pub trait UnaryRule: Copy + Send + Sync + 'static {
     }
     /// `y = f(x)`.
     fn f<S: Real>(self, x: S) -> S;
+    /// `f` of each element.
+    #[doc(hidden)]
+    #[track_caller]
+    fn value<T: Float>(self, x: &Tensor<T>) -> Tensor<T> {
+        x.map(move |v| self.f(v))
+    }
     /// `dy/dx` at the input `x`, whose output is `y`. Only what `READS` names is handed over; the other is
     /// the same value once more.
     fn d<S: Calculus>(self, x: &S, y: &S) -> S;

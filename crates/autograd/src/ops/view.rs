@@ -8,7 +8,7 @@ use crate::ops::listed::apply;
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
 use gradus_tensor::once::compiled_once;
-use gradus_tensor::shape::{Axes, Axis, AxisList, Dims};
+use gradus_tensor::shape::{Axes, Axis, AxisList, Dims, flattened};
 use gradus_tensor::{Float, OrPanic, Shape, Tensor};
 
 #[compiled_once]
@@ -23,16 +23,14 @@ impl<T: Float> Var<T> {
         apply(Reshape { shape }, &[self])
     }
 
-    /// Axes `start` and onward become one: `flatten(1)` turns `[N, C, H, W]` into `[N, C·H·W]`.
+    /// Axes `start` and onward become one: `flatten(0)` gives a vector, `flatten(1)` turns `[N, C, H, W]` into `[N, C·H·W]`.
     ///
     /// # Panics
-    /// When there is no such axis.
+    /// When there is no such axis; `flatten(0)` always does, and gives a scalar its only axis.
+    #[doc(alias = "ravel")]
     #[track_caller]
     pub fn flatten(&self, start: impl Axis) -> Var<T> {
-        let start = start.resolve("flatten", self.rank()).or_panic();
-        let mut shape: Shape = self.shape()[..start].into();
-        shape.push(self.shape()[start..].iter().product());
-        self.reshape(&shape)
+        self.reshape(flattened("flatten", self.shape(), start).or_panic())
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this.

@@ -14,5 +14,6 @@ mod parts;
 mod pictures;
 mod profile;
 mod singular;
+mod surface;
 mod tape;
 mod threads;

@@ -6,12 +6,16 @@ use gradus_tensor::Tensor;
 
 /// Functions whose slope is constant in pieces: at a NaN, one of those slopes. PyTorch's choice, but for `leaky_relu`'s, which
 /// there is that of the negative side.
-const PIECEWISE: [(&str, f64); 10] = [
+const PIECEWISE: [(&str, f64); 14] = [
     ("relu", 1.0),
     ("relu6", 1.0),
     ("leaky_relu", 1.0),
     ("clamp", 0.0),
     ("sign", 0.0),
+    ("floor", 0.0),
+    ("ceil", 0.0),
+    ("round", 0.0),
+    ("trunc", 0.0),
     ("hardtanh", 1.0),
     ("hardsigmoid", 1.0 / 6.0),
     ("threshold", 1.0),

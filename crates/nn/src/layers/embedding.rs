@@ -102,7 +102,7 @@ impl<T: Float> Op<T> for Lookup {
             None => cx.gy().clone(),
         };
         let grad = match cx.take_sum(0) {
-            Some(sum) => sum.into_value().index_add(0, &self.index, gy.value()).into(),
+            Some(sum) => sum.into_value().index_add_into(0, &self.index, gy.value()).into(),
             None => Var::constant(Tensor::zeros(cx.shape(0).clone())).index_add(0, &self.index, &gy),
         };
         grad.into()

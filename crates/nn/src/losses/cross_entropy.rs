@@ -279,7 +279,7 @@ fn sample_weights<T: Float>(
         (None, None) => None,
         (None, Some(mask)) => Some(mask.not().to_num()),
         (Some(w), None) => Some(w.index_select(0, &safe)),
-        (Some(w), Some(mask)) => Some(w.index_select(0, &safe).masked_fill(&mask, T::zero())),
+        (Some(w), Some(mask)) => Some(w.index_select(0, &safe).masked_fill(&mask, 0.0)),
     };
     (safe, weights)
 }

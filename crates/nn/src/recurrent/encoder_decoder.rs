@@ -156,7 +156,7 @@ impl<T: Float, E: Unfold<T>, D: Unfold<T>, A: Attention<T>> EncoderDecoder<E, D,
         self.decoder.step_by_step(targets.shape()[1], encoded, &mut Mode::Train(rng), |t, logits, mode| {
             let Mode::Train(rng) = mode else { unreachable!("it is given above") };
             let drawn = draw.choose(logits, rng);
-            Tensor::bernoulli([source.batch()], p, rng).select_where(&targets.select(1, t), &drawn)
+            targets.select(1, t).where_(&Tensor::bernoulli([source.batch()], p, rng), &drawn)
         })
     }
 

@@ -165,21 +165,6 @@ comparisons! {
 }
 
 impl Tensor<bool> {
-    /// `a` where this is true, `b` elsewhere; all three broadcast.
-    ///
-    /// # Panics
-    /// When the shapes do not broadcast.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    /// let x = Tensor::from([-1.0f32, 2.0]);
-    /// assert_eq!(x.gt(0.0).select_where(&x, &Tensor::scalar(0.0)).to_vec(), [0.0, 2.0]);
-    /// ```
-    #[track_caller]
-    pub fn select_where<T: Element>(&self, a: &Tensor<T>, b: &Tensor<T>) -> Tensor<T> {
-        Tensor::chosen(self, a, b)
-    }
-
     /// Where both are true.
     ///
     /// # Panics
@@ -225,15 +210,25 @@ impl Tensor<bool> {
 
 #[compiled_once]
 impl<T: Element> Tensor<T> {
+    /// This where `mask` is true, `other` elsewhere; all three broadcast: `torch.where`.
+    ///
+    /// # Panics
+    /// When the shapes do not broadcast.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let x = Tensor::from([-1.0f32, 2.0]);
+    /// assert_eq!(x.where_(&x.gt(0.0), &Tensor::scalar(0.0)).to_vec(), [0.0, 2.0]);
+    /// ```
     #[track_caller]
-    fn chosen(mask: &Tensor<bool>, a: &Tensor<T>, b: &Tensor<T>) -> Tensor<T> {
-        let shape =
-            broadcast_shapes("where", &mask.shape, &a.shape).and_then(|s| broadcast_shapes("where", &s, &b.shape)).or_panic();
-        // An index into the pair (b, a) would need both interleaved; a copy of `b` that `a` overwrites does not.
-        let mut out = b.expand(&shape).copy_for("where");
-        let (mask, a) = (mask.expand(&shape).contiguous(), a.expand(&shape).contiguous());
-        let (mask, a) = (mask.as_slice().expect("contiguous"), a.as_slice().expect("contiguous"));
-        map::overwrite_where(mask, a, out.as_mut_slice());
+    pub fn where_(&self, mask: &Tensor<bool>, other: &Tensor<T>) -> Tensor<T> {
+        let shape = broadcast_shapes("where", &mask.shape, &self.shape);
+        let shape = shape.and_then(|s| broadcast_shapes("where", &s, &other.shape)).or_panic();
+        // An index into the pair of them would need both interleaved; a copy of `other` that this overwrites does not.
+        let mut out = other.expand(&shape).copy_for("where");
+        let (mask, x) = (mask.expand(&shape).contiguous(), self.expand(&shape).contiguous());
+        let (mask, x) = (mask.as_slice().expect("contiguous"), x.as_slice().expect("contiguous"));
+        map::overwrite_where(mask, x, out.as_mut_slice());
         out
     }
 }

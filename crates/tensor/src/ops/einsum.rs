@@ -2,11 +2,12 @@
 
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
+use crate::once::compiled_once;
 use crate::shape::{AxisList, Shape};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
 
-/// An axis of an [`einsum`]: a letter, or an axis that `...` stands for, counted from the last.
+/// An axis of an [`einsum`](Tensor::einsum): a letter, or an axis that `...` stands for, counted from the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Label {
     /// The `i`-th axis from the end among those that `...` stands for.
@@ -120,7 +121,7 @@ impl EinsumPlan {
     }
 }
 
-/// Resolves an [`einsum`] spec for operands of the given shapes.
+/// Resolves an [`einsum`](Tensor::einsum) spec for operands of the given shapes.
 ///
 /// ```
 /// use gradus_tensor::einsum_plan;
@@ -314,23 +315,26 @@ fn contract<T: Float>(a: Term<T>, b: Term<T>, wanted: impl Fn(Label) -> bool) ->
     Term { value: y.reshaped("einsum", shape), labels }
 }
 
-/// The sum of products that `spec` describes (Einstein's convention, as in NumPy and PyTorch): a letter names an axis;
-/// axes with one letter run together; those not in the output are summed. Without `->`, the output has the letters that
-/// occur once, in alphabetical order. `...` stands for any further axes, which broadcast. A letter that one operand has
-/// twice is its diagonal.
-///
-/// # Panics
-/// When the spec does not fit the operands; [`einsum_plan`] is the check.
-///
-/// ```
-/// use gradus_tensor::{Tensor, einsum};
-/// let a = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
-/// assert_eq!(einsum("ij,jk->ik", &[&a, &a]), a.matmul(&a));
-/// assert_eq!(einsum("ii", &[&a]).item(), 5.0);
-/// assert_eq!(einsum("...ij->...ji", &[&a]), a.t());
-/// ```
-#[track_caller]
-pub fn einsum<T: Float>(spec: &str, operands: &[&Tensor<T>]) -> Tensor<T> {
-    let shapes: Vec<&[usize]> = operands.iter().map(|x| &x.shape()[..]).collect();
-    einsum_plan(spec, &shapes).or_panic().run(operands)
+#[compiled_once]
+impl<T: Float> Tensor<T> {
+    /// The sum of products that `spec` describes (Einstein's convention, as in NumPy and PyTorch): a letter names an axis;
+    /// axes with one letter run together; those not in the output are summed. Without `->`, the output has the letters that
+    /// occur once, in alphabetical order. `...` stands for any further axes, which broadcast. A letter that one operand has
+    /// twice is its diagonal.
+    ///
+    /// # Panics
+    /// When the spec does not fit the operands; [`einsum_plan`] is the check.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let a = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(Tensor::einsum("ij,jk->ik", &[&a, &a]), a.matmul(&a));
+    /// assert_eq!(Tensor::einsum("ii", &[&a]).item(), 5.0);
+    /// assert_eq!(Tensor::einsum("...ij->...ji", &[&a]), a.t());
+    /// ```
+    #[track_caller]
+    pub fn einsum(spec: &str, operands: &[&Tensor<T>]) -> Self {
+        let shapes: Vec<&[usize]> = operands.iter().map(|x| &x.shape()[..]).collect();
+        einsum_plan(spec, &shapes).or_panic().run(operands)
+    }
 }

@@ -1,4 +1,4 @@
-//! Maths on each element.
+//! Functions of each element, or of one of each operand. Named functions of one number are in `functions`.
 
 use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
@@ -197,102 +197,8 @@ impl<T: Element> Tensor<T> {
     }
 }
 
-/// Methods that apply one function of [`Float`] to each element.
-macro_rules! float_methods {
-    ($($(#[$doc:meta])* $name:ident;)*) => {
-        #[compiled_once]
-        impl<T: Float> Tensor<T> {$(
-            $(#[$doc])*
-            #[track_caller]
-            pub fn $name(&self) -> Self {
-                self.map_for(stringify!($name), T::$name)
-            }
-        )*}
-    };
-}
-
-float_methods! {
-    /// `|x|`.
-    abs;
-    /// `1/x`.
-    recip;
-    /// Square root; NaN below 0.
-    sqrt;
-    /// `e^x`.
-    exp;
-    /// `e^x - 1`, exact near 0.
-    exp_m1;
-    /// `2^x`.
-    exp2;
-    /// Natural logarithm.
-    ln;
-    /// `ln(1 + x)`, exact near 0.
-    ln_1p;
-    /// Logarithm to base 2.
-    log2;
-    /// Logarithm to base 10.
-    log10;
-    /// Sine of radians.
-    sin;
-    /// Cosine of radians.
-    cos;
-    /// Tangent of radians.
-    tan;
-    /// Inverse sine, in radians.
-    asin;
-    /// Inverse cosine, in radians.
-    acos;
-    /// Inverse tangent, in radians.
-    atan;
-    /// Hyperbolic sine.
-    sinh;
-    /// Hyperbolic cosine.
-    cosh;
-    /// Hyperbolic tangent.
-    tanh;
-    /// `1 / (1 + e^-x)`.
-    sigmoid;
-    /// The error function `2/sqrt(pi) * integral of e^(-t^2) from 0 to x`.
-    erf;
-    /// Down to a whole number.
-    floor;
-    /// Up to a whole number.
-    ceil;
-    /// To the nearest whole number, halves to even.
-    round;
-    /// Towards zero to a whole number.
-    trunc;
-    /// 1 for positive, -1 for negative, 0 for zero, NaN for NaN.
-    sign;
-}
-
 #[compiled_once]
 impl<T: Float> Tensor<T> {
-    /// `x * x`.
-    #[track_caller]
-    pub fn square(&self) -> Self {
-        self.map_for("square", |v| v * v)
-    }
-
-    /// `max(x, 0)`.
-    #[track_caller]
-    pub fn relu(&self) -> Self {
-        self.map_for("relu", |v| v.maximum(T::zero()))
-    }
-
-    /// `x^p` for a fixed power; whole powers are exact for negative `x` too.
-    #[track_caller]
-    pub fn powf(&self, p: f64) -> Self {
-        if p == 2.0 {
-            return self.map_for("powf", |v| v * v);
-        }
-        if p.fract() == 0.0 && p.abs() <= 64.0 {
-            return self.map_for("powf", move |v| v.powi(p as i32));
-        }
-        let p = T::lit(p);
-        self.map_for("powf", move |v| v.powf(p))
-    }
-
     /// `x^y`, elementwise.
     ///
     /// # Panics
@@ -327,24 +233,6 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn minimum(&self, other: &Tensor<T>) -> Self {
         self.zip_map("minimum", other, T::minimum)
-    }
-
-    /// `min(max(x, low), high)`: values below `low` become `low`, above `high` become `high`; NaN stays. Where `low` is above
-    /// `high`, everything becomes `high`, as in PyTorch.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    /// let x = Tensor::from([0.0f32, 1.5, 3.0]);
-    /// assert_eq!(x.clamp(1.0, 2.0).to_vec(), [1.0, 1.5, 2.0]);
-    /// assert_eq!(x.clamp(2.0, 1.0).to_vec(), [1.0, 1.0, 1.0]);
-    /// ```
-    #[track_caller]
-    pub fn clamp(&self, low: f64, high: f64) -> Self {
-        let (low, high) = (T::lit(low), T::lit(high));
-        self.map_for("clamp", move |v| {
-            let v = if v < low { low } else { v };
-            if v > high { high } else { v }
-        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
+use crate::number::Number;
 use crate::once::compiled_once;
 use crate::parallel::{Parts, chunks_mut};
 use crate::shape::{Axis, Shape, Strides};
@@ -86,15 +87,6 @@ impl<T: Element> Tensor<T> {
                 chunks_mut(out, inner).each_at_least(SERIAL / 4 / inner, row);
             }
         })
-    }
-
-    /// `value` where `mask` is true; the mask broadcasts to this shape.
-    ///
-    /// # Panics
-    /// When it does not.
-    #[track_caller]
-    pub fn masked_fill(&self, mask: &Tensor<bool>, value: T) -> Self {
-        mask.expand(&self.shape).select_where(&Tensor::scalar(value), self)
     }
 }
 
@@ -201,13 +193,45 @@ impl Rows {
 
 #[compiled_once]
 impl<T: Num> Tensor<T> {
-    /// This plus `src` at the places that [`gather`](Self::gather) with the same `index` reads:
-    /// `torch.scatter_add`. Repeated indices add up. Works in place when nobody else holds this.
+    /// `value` where `mask` is true, which broadcasts to this shape; a number that an integer tensor takes is one that its type holds.
+    ///
+    /// # Panics
+    /// When the mask does not broadcast to this shape, or an integer type does not hold the number.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let x = Tensor::from([1.0f32, 2.0]);
+    /// assert_eq!(x.masked_fill(&x.gt(1.0), f64::NEG_INFINITY).to_vec(), [1.0, f32::NEG_INFINITY]);
+    /// ```
+    #[track_caller]
+    pub fn masked_fill(&self, mask: &Tensor<bool>, value: impl Number) -> Self {
+        let value = Tensor::scalar(value.element("masked_fill").or_panic());
+        value.where_(&mask.expand(&self.shape), self)
+    }
+
+    /// This plus `src` at the places that [`gather`](Self::gather) with the same `index` reads: `torch.scatter_add`.
+    /// Repeated indices add up.
     ///
     /// # Panics
     /// As `gather`; and when `src` has another shape than `index`.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let x = Tensor::<f32>::zeros([3]);
+    /// let y = x.scatter_add(0, &Tensor::from([2i64, 0, 2]), &Tensor::from([1.0, 2.0, 3.0]));
+    /// assert_eq!(y.to_vec(), [2.0, 0.0, 4.0]);
+    /// ```
     #[track_caller]
-    pub fn scatter_add(mut self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
+    pub fn scatter_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
+        self.clone().scatter_add_into(axis, index, src)
+    }
+
+    /// As [`scatter_add`](Self::scatter_add), reusing the buffer when nobody else holds it.
+    ///
+    /// # Panics
+    /// As [`scatter_add`](Self::scatter_add).
+    #[track_caller]
+    pub fn scatter_add_into(mut self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
         let axis = axis.resolve("scatter_add", self.rank()).or_panic();
         let places = Places::new("scatter_add", &self.shape, axis, index).or_panic();
         if src.shape != index.shape {
@@ -223,13 +247,21 @@ impl<T: Num> Tensor<T> {
         self
     }
 
-    /// This plus the sub-tensors of `src` at the indices of one axis: `torch.index_add`. Repeated indices
-    /// add up. Works in place when nobody else holds this.
+    /// This plus the sub-tensors of `src` at the indices of one axis: `torch.index_add`. Repeated indices add up.
     ///
     /// # Panics
     /// When `index` is no vector, an index is out of range, or `src` does not fit.
     #[track_caller]
-    pub fn index_add(mut self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
+    pub fn index_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
+        self.clone().index_add_into(axis, index, src)
+    }
+
+    /// As [`index_add`](Self::index_add), reusing the buffer when nobody else holds it.
+    ///
+    /// # Panics
+    /// As [`index_add`](Self::index_add).
+    #[track_caller]
+    pub fn index_add_into(mut self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
         let axis = axis.resolve("index_add", self.rank()).or_panic();
         let index = vector_of_indices("index_add", index, self.shape[axis]).or_panic();
         let index = index.as_slice().expect("contiguous");
@@ -254,19 +286,19 @@ impl<T: Num> Tensor<T> {
     }
 
     /// This plus `src` at `start`, `start + step`, … of one axis: what [`slice_step`](Self::slice_step) reads. With a
-    /// negative step, `start` is the highest index. Works in place when nobody else holds this, and then reads and writes
+    /// negative step, `start` is the highest index. It reuses the buffer when nobody else holds it, and then reads and writes
     /// no more than the slice.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
-    /// let y = Tensor::<f32>::ones([5]).slice_add(0, 3, -2, &Tensor::from([10.0, 20.0]));
+    /// let y = Tensor::<f32>::ones([5]).slice_add_into(0, 3, -2, &Tensor::from([10.0, 20.0]));
     /// assert_eq!(y.to_vec(), [1.0, 21.0, 1.0, 11.0, 1.0]);
     /// ```
     ///
     /// # Panics
     /// When `src` does not fit.
     #[track_caller]
-    pub fn slice_add(mut self, axis: impl Axis, start: usize, step: isize, src: &Tensor<T>) -> Self {
+    pub fn slice_add_into(mut self, axis: impl Axis, start: usize, step: isize, src: &Tensor<T>) -> Self {
         let axis = axis.resolve("slice_add", self.rank()).or_panic();
         let fits = src.rank() == self.rank() && (0..self.rank()).all(|a| a == axis || src.shape[a] == self.shape[a]);
         if !fits {

@@ -1,7 +1,8 @@
 //! Putting tensors together and taking them apart.
 
-use crate::element::Element;
+use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
+use crate::number::Number;
 use crate::once::compiled_once;
 use crate::shape::{Axis, Shape};
 use crate::tensor::Tensor;
@@ -141,45 +142,6 @@ impl<T: Element> Tensor<T> {
         sizes.iter().map(part).collect()
     }
 
-    /// This inside a border of `value`: `pads` gives `[before, after]` for each axis.
-    ///
-    /// # Panics
-    /// When there is not one pair an axis.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    /// assert_eq!(Tensor::from([1, 2]).pad(&[[1, 2]], 0).to_vec(), [0, 1, 2, 0, 0]);
-    /// ```
-    #[track_caller]
-    pub fn pad(&self, pads: &[[usize; 2]], value: T) -> Self {
-        if pads.len() != self.rank() {
-            let detail = format!("{} pairs for a tensor of shape {}; one pair an axis is wanted", pads.len(), self.shape);
-            Err(ShapeError::new("pad", detail)).or_panic()
-        }
-        // Sums that saturate are no tensor's sizes either.
-        let shape = self.shape.iter().zip(pads).map(|(&n, [a, b])| n.saturating_add(*a).saturating_add(*b));
-        let shape = shape.collect::<Shape>().checked("pad").or_panic();
-        let strides = shape.row_major();
-        let corner: usize = pads.iter().zip(&strides).map(|([a, _], &s)| a * s as usize).sum();
-        let x = self.contiguous();
-        let x = x.as_slice().expect("contiguous");
-        let width = if self.rank() == 0 { 1 } else { self.shape[self.rank() - 1] };
-        Self::build_for("pad", shape, |out| {
-            out.fill(value);
-            if x.is_empty() {
-                return;
-            }
-            for (row, x) in x.chunks_exact(width).enumerate() {
-                let (mut rest, mut at) = (row, corner);
-                for a in (0..self.rank().saturating_sub(1)).rev() {
-                    at += rest % self.shape[a] * strides[a] as usize;
-                    rest /= self.shape[a];
-                }
-                out[at..at + width].copy_from_slice(x);
-            }
-        })
-    }
-
     /// The whole repeated `reps[i]` times along axis `i`: `torch.repeat`.
     ///
     /// # Panics
@@ -214,5 +176,52 @@ impl<T: Element> Tensor<T> {
         }
         let cut = (n - shift.rem_euclid(n as isize) as usize) % n;
         Self::concat_for("roll", &[&self.slice(axis, cut..), &self.slice(axis, ..cut)], axis)
+    }
+}
+
+#[compiled_once]
+impl<T: Num> Tensor<T> {
+    /// This inside a border of `value`: `pads` gives `[before, after]` for each axis.
+    ///
+    /// # Panics
+    /// When there is not one pair an axis, or an integer type does not hold the number.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from([1, 2]).pad(&[[1, 2]], 0).to_vec(), [0, 1, 2, 0, 0]);
+    /// ```
+    #[track_caller]
+    pub fn pad(&self, pads: &[[usize; 2]], value: impl Number) -> Self {
+        self.padded(pads, value.element("pad").or_panic())
+    }
+
+    #[track_caller]
+    fn padded(&self, pads: &[[usize; 2]], value: T) -> Self {
+        if pads.len() != self.rank() {
+            let detail = format!("{} pairs for a tensor of shape {}; one pair an axis is wanted", pads.len(), self.shape);
+            Err(ShapeError::new("pad", detail)).or_panic()
+        }
+        // Sums that saturate are no tensor's sizes either.
+        let shape = self.shape.iter().zip(pads).map(|(&n, [a, b])| n.saturating_add(*a).saturating_add(*b));
+        let shape = shape.collect::<Shape>().checked("pad").or_panic();
+        let strides = shape.row_major();
+        let corner: usize = pads.iter().zip(&strides).map(|([a, _], &s)| a * s as usize).sum();
+        let x = self.contiguous();
+        let x = x.as_slice().expect("contiguous");
+        let width = if self.rank() == 0 { 1 } else { self.shape[self.rank() - 1] };
+        Self::build_for("pad", shape, |out| {
+            out.fill(value);
+            if x.is_empty() {
+                return;
+            }
+            for (row, x) in x.chunks_exact(width).enumerate() {
+                let (mut rest, mut at) = (row, corner);
+                for a in (0..self.rank().saturating_sub(1)).rev() {
+                    at += rest % self.shape[a] * strides[a] as usize;
+                    rest /= self.shape[a];
+                }
+                out[at..at + width].copy_from_slice(x);
+            }
+        })
     }
 }

@@ -39,6 +39,19 @@ fn product_shape(op: &'static str, a: &[usize], b: &[usize]) -> Result<Shape, Sh
     shape.checked(op)
 }
 
+/// The shape of a dense layer's outputs `x wᵀ + b`, for `x` of `[.., in]`, `w` of `[out, in]` and `b` of `[out]`.
+///
+/// # Errors
+/// When the shapes do not fit; the error is one of the operation `op`.
+pub fn dense_shape(op: &'static str, x: &[usize], w: &[usize], b: Option<&[usize]>) -> Result<Shape, ShapeError> {
+    let fits = !x.is_empty() && w.len() == 2 && x.last() == Some(&w[1]) && b.is_none_or(|b| *b == w[..1]);
+    if !fits {
+        let bias = b.map_or_else(String::new, |b| format!(", b {b:?}"));
+        return Err(ShapeError::new(op, format!("x {x:?}, w {w:?}{bias}; wanted [.., in], [out, in], [out]")));
+    }
+    x[..x.len() - 1].iter().copied().chain([w[0]]).collect::<Shape>().checked(op)
+}
+
 /// An error unless memory could hold each factor, which a broadcast one does not take: a product over more is not done in
 /// a lifetime.
 fn check_factors<T: Float>(op: &'static str, factors: [&Tensor<T>; 2]) -> Result<(), ShapeError> {
@@ -84,7 +97,7 @@ impl<T: Float> Tensor<T> {
         })
     }
 
-    /// `self + a b` for matrices, written into this one's buffer if nobody else holds it.
+    /// `self + a b` for matrices, reusing this one's buffer when nobody else holds it: `torch.addmm`.
     ///
     /// # Panics
     /// When the shapes do not fit.
@@ -92,10 +105,10 @@ impl<T: Float> Tensor<T> {
     /// ```
     /// use gradus_tensor::Tensor;
     /// let (a, b) = (Tensor::from([[1.0f32], [2.0]]), Tensor::from([[3.0, 4.0]]));
-    /// assert_eq!(Tensor::ones([2, 2]).addmm(&a, &b), Tensor::from([[4.0, 5.0], [7.0, 9.0]]));
+    /// assert_eq!(Tensor::ones([2, 2]).addmm_into(&a, &b), Tensor::from([[4.0, 5.0], [7.0, 9.0]]));
     /// ```
     #[track_caller]
-    pub fn addmm(mut self, a: &Tensor<T>, b: &Tensor<T>) -> Tensor<T> {
+    pub fn addmm_into(mut self, a: &Tensor<T>, b: &Tensor<T>) -> Tensor<T> {
         let fits = a.rank() == 2 && b.rank() == 2 && a.shape[1] == b.shape[0] && *self.shape == [a.shape[0], b.shape[1]];
         if !fits {
             let detail = format!("{} + {} x {}; wanted [M, N] + [M, K] x [K, N]", self.shape, a.shape, b.shape);
@@ -108,8 +121,8 @@ impl<T: Float> Tensor<T> {
         self
     }
 
-    /// `x wᵀ + b` for `x` of `[.., in]`, `w` of `[out, in]` and `b` of `[out]`: a dense layer, in one pass over its outputs; with
-    /// `relu`, none of them below 0.
+    /// `x wᵀ + b` for `x` of `[.., in]`, `w` of `[out, in]` and `b` of `[out]`, if there is one: a dense layer, in one pass over its
+    /// outputs.
     ///
     /// # Panics
     /// When the shapes do not fit.
@@ -117,22 +130,37 @@ impl<T: Float> Tensor<T> {
     /// ```
     /// use gradus_tensor::Tensor;
     /// let (x, w) = (Tensor::from([[1.0f32, 2.0]]), Tensor::from([[3.0, 4.0], [-5.0, -6.0]]));
-    /// assert_eq!(x.linear(&w, &Tensor::from([0.5, 0.5]), true), Tensor::from([[11.5, 0.0]]));
+    /// assert_eq!(x.linear(&w, Some(&Tensor::from([0.5, 0.5]))), Tensor::from([[11.5, -16.5]]));
     /// ```
     #[track_caller]
-    pub fn linear(&self, w: &Tensor<T>, b: &Tensor<T>, relu: bool) -> Tensor<T> {
-        if self.rank() == 0 || w.rank() != 2 || self.shape[self.rank() - 1] != w.shape[1] || *b.shape != [w.shape[0]] {
-            let detail = format!("x {}, w {}, b {}; wanted [.., in], [out, in], [out]", self.shape, w.shape, b.shape);
-            Err(ShapeError::new("linear", detail)).or_panic()
-        }
-        check_factors("linear", [self, w]).or_panic();
+    pub fn linear(&self, w: &Tensor<T>, b: Option<&Tensor<T>>) -> Tensor<T> {
+        self.dense("linear", w, b, false)
+    }
+
+    /// `max(x wᵀ + b, 0)`: [`linear`](Self::linear) with its ramp, in the same pass.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// let (x, w) = (Tensor::from([[1.0f32, 2.0]]), Tensor::from([[3.0, 4.0], [-5.0, -6.0]]));
+    /// assert_eq!(x.linear_relu(&w, None), Tensor::from([[11.0, 0.0]]));
+    /// ```
+    #[track_caller]
+    pub fn linear_relu(&self, w: &Tensor<T>, b: Option<&Tensor<T>>) -> Tensor<T> {
+        self.dense("linear_relu", w, b, true)
+    }
+
+    #[track_caller]
+    fn dense(&self, op: &'static str, w: &Tensor<T>, b: Option<&Tensor<T>>, relu: bool) -> Tensor<T> {
+        let shape = dense_shape(op, &self.shape, &w.shape, b.map(|b| &b.shape[..])).or_panic();
+        check_factors(op, [self, w]).or_panic();
         let (n, k) = (w.shape[0], w.shape[1]);
-        let mut shape = self.shape.clone();
-        let rows = shape[..self.rank() - 1].iter().product::<usize>();
-        shape[self.rank() - 1] = n;
-        let (x, b) = (self.reshape([rows, k]), b.contiguous());
-        Tensor::build_for("linear", shape, |c| {
-            let end = Epilogue { bias: b.as_slice(), relu };
+        let rows = shape[..shape.rank() - 1].iter().product::<usize>();
+        let (x, b) = (self.reshaped(op, [rows, k].into()), b.map(Self::contiguous));
+        Tensor::build_for(op, shape, |c| {
+            let end = Epilogue { bias: b.as_ref().and_then(Self::as_slice), relu };
             let (a, b) = (x.as_mat(), w.as_mat().t());
             Gemm { m: rows, k, n, a, b, beta: T::zero(), end, c, ldc: n }.run_parallel();
         })

@@ -5,6 +5,7 @@ pub(crate) mod compare;
 pub(crate) mod conv;
 pub(crate) mod einsum;
 pub(crate) mod elementwise;
+pub mod functions;
 pub(crate) mod index;
 mod join;
 pub(crate) mod linalg;

@@ -55,7 +55,7 @@ impl<T: Float> Tensor<T> {
         }
         let unit = self.abs().max_keep(&axes).map(T::binade);
         let scaled = self.zip_map("norm", &unit, |x, unit| x / unit).square().sum_keep(&axes).map_into(T::sqrt) * &unit;
-        suspect.select_where(&scaled, &y)
+        scaled.where_(&suspect, &y)
     }
 
     /// The standard deviation over `axes`, which go: `√(Σ (x - mean)² / (n - correction))`, without overflow or underflow of

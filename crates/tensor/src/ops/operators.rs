@@ -1,11 +1,12 @@
 //! `+ - * /` between tensors, by value and by reference, and with numbers on either side.
 //!
-//! A number is an `f64` or, as integer literals are, an `i64`. An integer tensor takes only numbers that its type holds. Its quotients
+//! A number is an `f64` or an `i64` ([`Number`]). An integer tensor takes only numbers that its type holds. Its quotients
 //! are rounded towards zero where an integer divides; an `f64` promises a fraction, so that its quotients must be whole.
 
 use crate::element::Num;
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
+use crate::number::{Number, dtype};
 use crate::once::compiled_once;
 use crate::shape::broadcast_shapes;
 use crate::tensor::Tensor;
@@ -39,55 +40,6 @@ fn divisor<T: Num>(x: &Tensor<T>) -> Result<&Tensor<T>, ShapeError> {
     Ok(x)
 }
 
-/// A number on one side of an operator.
-trait Scalar: Copy + std::fmt::Display {
-    /// Whether a quotient may not be rounded.
-    const FRACTIONAL: bool;
-
-    /// This number as an integer type, if that holds it.
-    fn integer<T: Num>(self) -> Option<T>;
-    fn float<T: Num>(self) -> T;
-
-    /// This number as an element.
-    #[inline]
-    fn element<T: Num>(self, op: &'static str) -> Result<T, ShapeError> {
-        if !T::INTEGER {
-            return Ok(self.float());
-        }
-        self.integer().ok_or_else(|| {
-            let detail =
-                format!("{self} is no {}, which the tensor holds; convert it first, as with cast::<f32>()", dtype::<T>());
-            ShapeError::new(op, detail)
-        })
-    }
-}
-
-impl Scalar for f64 {
-    const FRACTIONAL: bool = true;
-    fn integer<T: Num>(self) -> Option<T> {
-        if self.fract() == 0.0 { T::from_whole(self as i128).ok() } else { None }
-    }
-    #[inline(always)]
-    fn float<T: Num>(self) -> T {
-        T::from_f64(self)
-    }
-}
-
-impl Scalar for i64 {
-    const FRACTIONAL: bool = false;
-    fn integer<T: Num>(self) -> Option<T> {
-        T::from_whole(self.into()).ok()
-    }
-    #[inline(always)]
-    fn float<T: Num>(self) -> T {
-        T::from_f64(self as f64)
-    }
-}
-
-fn dtype<T: Num>() -> String {
-    format!("{:?}", T::DTYPE).to_lowercase()
-}
-
 /// An error if a quotient of integers by an `f64`, or of an `f64` by integers, is not whole.
 #[track_caller]
 fn check_whole<T: Num>(a: &Tensor<T>, b: &Tensor<T>) -> Result<(), ShapeError> {
@@ -113,13 +65,13 @@ macro_rules! with_scalar {
             type Output = Tensor<T>;
             #[track_caller]
             fn $method(self, other: $scalar) -> Tensor<T> {
-                if !T::INTEGER && !<$scalar>::FRACTIONAL {
+                if !T::INTEGER && !<$scalar as Number>::FRACTIONAL {
                     return self $op other as f64;
                 }
                 let b: T = other.element(stringify!($method)).or_panic();
                 if T::INTEGER {
                     $divisor(&Tensor::scalar(b)).or_panic();
-                    if stringify!($method) == "div" && <$scalar>::FRACTIONAL && self.numel() > 0 {
+                    if stringify!($method) == "div" && <$scalar as Number>::FRACTIONAL && self.numel() > 0 {
                         check_whole(self, &Tensor::scalar(b)).or_panic();
                     }
                 }
@@ -135,7 +87,7 @@ macro_rules! with_scalar {
                 if T::INTEGER {
                     return &self $op other;
                 }
-                if !<$scalar>::FRACTIONAL {
+                if !<$scalar as Number>::FRACTIONAL {
                     return self $op other as f64;
                 }
                 let b: T = other.float();
@@ -148,13 +100,13 @@ macro_rules! with_scalar {
             type Output = Tensor<T>;
             #[track_caller]
             fn $method(self, other: &Tensor<T>) -> Tensor<T> {
-                if !T::INTEGER && !<$scalar>::FRACTIONAL {
+                if !T::INTEGER && !<$scalar as Number>::FRACTIONAL {
                     return self as f64 $op other;
                 }
                 let a: T = self.element(stringify!($method)).or_panic();
                 if T::INTEGER {
                     $divisor(other).or_panic();
-                    if stringify!($method) == "div" && <$scalar>::FRACTIONAL && other.numel() > 0 {
+                    if stringify!($method) == "div" && <$scalar as Number>::FRACTIONAL && other.numel() > 0 {
                         check_whole(&Tensor::scalar(a), other).or_panic();
                     }
                 }
@@ -170,7 +122,7 @@ macro_rules! with_scalar {
                 if T::INTEGER {
                     return self $op &other;
                 }
-                if !<$scalar>::FRACTIONAL {
+                if !<$scalar as Number>::FRACTIONAL {
                     return self as f64 $op other;
                 }
                 let a: T = self.float();

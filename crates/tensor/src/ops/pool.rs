@@ -118,8 +118,7 @@ fn average_geometry(op: &'static str, x: &[usize], o: &Pool2dOptions) -> Result<
 
 #[compiled_once]
 impl<T: Float> Tensor<T> {
-    /// The largest of each window of pictures `[N, C, H, W]`, and its place `h · W + w` in the input plane; of equals
-    /// the first, and NaN before any number.
+    /// The largest of each window of pictures `[N, C, H, W]`; NaN before any number.
     ///
     /// # Panics
     /// As [`pool2d_shape`] has errors.
@@ -127,11 +126,26 @@ impl<T: Float> Tensor<T> {
     /// ```
     /// use gradus_tensor::{Pool2dOptions, Tensor};
     /// let x = Tensor::<f32>::from([[[[1., 2., 0., 0.], [3., 4., 0., 9.]]]]);
-    /// let (y, index) = x.max_pool2d(Pool2dOptions::new(2));
+    /// assert_eq!(x.max_pool2d(Pool2dOptions::new(2)).to_vec(), [4., 9.]);
+    /// ```
+    #[track_caller]
+    pub fn max_pool2d(&self, o: Pool2dOptions) -> Tensor<T> {
+        self.max_pool2d_with_indices(o).0
+    }
+
+    /// As [`max_pool2d`](Self::max_pool2d), with the place `h · W + w` of each maximum in its plane; of equals the first.
+    ///
+    /// # Panics
+    /// As [`pool2d_shape`] has errors.
+    ///
+    /// ```
+    /// use gradus_tensor::{Pool2dOptions, Tensor};
+    /// let x = Tensor::<f32>::from([[[[1., 2., 0., 0.], [3., 4., 0., 9.]]]]);
+    /// let (y, index) = x.max_pool2d_with_indices(Pool2dOptions::new(2));
     /// assert_eq!((y.to_vec(), index.to_vec()), (vec![4., 9.], vec![5, 7]));
     /// ```
     #[track_caller]
-    pub fn max_pool2d(&self, o: Pool2dOptions) -> (Tensor<T>, Tensor<i32>) {
+    pub fn max_pool2d_with_indices(&self, o: Pool2dOptions) -> (Tensor<T>, Tensor<i32>) {
         let g = geometry("max_pool2d", &self.shape, &o).or_panic();
         let shape = [self.shape[0], self.shape[1], g.out_height, g.out_width];
         let x = self.contiguous();

@@ -218,46 +218,38 @@ impl<T: Float> Tensor<T> {
     /// share with its bias, `[N, 3 H]` each in three parts, `r = σ(p₁ + b₁)`, `z = σ(p₂ + b₂)`, `n = tanh(p₃ + r b₃)` and
     /// `h = n + z (h' - n)`, where `h'` is the state before.
     ///
-    /// # Errors
+    /// # Panics
     /// When the shapes do not fit.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
     /// let (p, b, before) = (Tensor::from([[0.0f64, 0.0, 1.0]]), Tensor::zeros([1, 3]), Tensor::from([[3.0]]));
-    /// assert_eq!(p.gru_gates(&b, &before)?.to_vec(), [1f64.tanh() + 0.5 * (3.0 - 1f64.tanh())]);
-    /// # Ok::<(), gradus_tensor::ShapeError>(())
+    /// assert_eq!(p.gru_gates(&b, &before).to_vec(), [1f64.tanh() + 0.5 * (3.0 - 1f64.tanh())]);
     /// ```
     #[track_caller]
-    pub fn gru_gates(&self, recurrent: &Tensor<T>, before: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
-        let hidden = check_gru_gates([self, recurrent, before])?;
+    pub fn gru_gates(&self, recurrent: &Tensor<T>, before: &Tensor<T>) -> Tensor<T> {
+        let hidden = check_gru_gates([self, recurrent, before]).or_panic();
         let given = [self.contiguous(), recurrent.contiguous(), before.contiguous()];
-        Ok(Tensor::build_for("gru_gates", before.shape().clone(), |h| {
-            recurrent::gru_gates(hidden, given.each_ref().map(slice), h)
-        }))
+        Tensor::build_for("gru_gates", before.shape().clone(), |h| recurrent::gru_gates(hidden, given.each_ref().map(slice), h))
     }
 
     /// From the gradient of the state after [`gru_gates`](Self::gru_gates), `[N, H]`: those of both shares and of the state before.
     ///
-    /// # Errors
+    /// # Panics
     /// When the shapes do not fit.
     #[track_caller]
-    pub fn gru_gates_grad(
-        &self,
-        recurrent: &Tensor<T>,
-        before: &Tensor<T>,
-        gy: &Tensor<T>,
-    ) -> Result<[Tensor<T>; 3], ShapeError> {
-        let hidden = check_gru_gates([self, recurrent, before])?;
+    pub fn gru_gates_grad(&self, recurrent: &Tensor<T>, before: &Tensor<T>, gy: &Tensor<T>) -> [Tensor<T>; 3] {
+        let hidden = check_gru_gates([self, recurrent, before]).or_panic();
         if gy.shape() != before.shape() {
             let detail = format!("a gradient {} of a state {}", gy.shape(), before.shape());
-            return Err(ShapeError::new("gru_gates", detail));
+            Err(ShapeError::new("gru_gates", detail)).or_panic()
         }
         let given = [self.contiguous(), recurrent.contiguous(), before.contiguous()];
         let room = || Tensor::build_for("gru_gates", self.shape().clone(), |_| ());
         let (mut dp, mut db, mut dh) = (room(), room(), gy.copy());
         let out = [dp.as_mut_slice(), db.as_mut_slice(), dh.as_mut_slice()];
         recurrent::gru_gates_backward(hidden, given.each_ref().map(slice), out);
-        Ok([dp, db, dh])
+        [dp, db, dh]
     }
 }
 

@@ -98,7 +98,7 @@ impl<T: Num> Tensor<T> {
     #[track_caller]
     pub fn unique(&self) -> (Self, Tensor<i64>, Tensor<i64>) {
         let x = self.to_vec();
-        let order = self.flatten().argsort(0, false);
+        let order = self.flatten(0).argsort(0, false);
         let (mut values, mut counts, mut like) = (vec![], vec![], vec![0; x.len()]);
         for i in order.to_vec() {
             let v = x[i as usize];

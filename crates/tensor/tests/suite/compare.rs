@@ -32,7 +32,7 @@ proptest! {
         prop_assume!(out.numel() < 20_000);
         let (mask, other) = (x.gt(0.0), z.lt(10.0));
         Model::from_fn(&out, |i| if m.broadcast_at(i) > 0 { n.broadcast_at(i) } else { o.broadcast_at(i) })
-            .agrees(&mask.select_where(&y, &z));
+            .agrees(&y.where_(&mask, &z));
         let pair = broadcast_shapes("test", &m.shape, &o.shape).unwrap();
         Model::from_fn(&pair, |i| m.broadcast_at(i) > 0 && o.broadcast_at(i) < 10).agrees(&mask.and(&other));
         Model::from_fn(&pair, |i| m.broadcast_at(i) > 0 || o.broadcast_at(i) < 10).agrees(&mask.or(&other));
@@ -54,7 +54,7 @@ fn nan_equals_nothing() {
 #[test]
 fn large_masks_choose_alike() {
     let x = Tensor::<i32>::arange(0, 200_003, 1);
-    let y = x.gt(100.0).select_where(&x, &Tensor::scalar(-1));
+    let y = x.where_(&x.gt(100.0), &Tensor::scalar(-1));
     assert!(y.to_vec().iter().enumerate().all(|(i, &v)| v == if i > 100 { i as i32 } else { -1 }));
 }
 
@@ -64,5 +64,5 @@ fn mistakes_name_op_place_and_shapes() {
     let message = panic_of(|| x.lt(&y));
     assert!(message.starts_with("lt at crates/tensor/tests/suite/compare.rs:"), "{message}");
     assert!(message.contains("shapes [2, 3] and [4] do not broadcast: axis -1 is 3 against 4"), "{message}");
-    assert!(panic_of(|| x.lt(0.0).select_where(&x, &y)).starts_with("where at crates/tensor/tests/suite/compare.rs:"));
+    assert!(panic_of(|| x.where_(&x.lt(0.0), &y)).starts_with("where at crates/tensor/tests/suite/compare.rs:"));
 }

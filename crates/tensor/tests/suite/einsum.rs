@@ -2,7 +2,7 @@
 
 use crate::common::{indices, on_threads};
 use crate::layouts::{at, reals};
-use gradus_tensor::{Label, Rng, Tensor, einsum, einsum_plan};
+use gradus_tensor::{Label, Rng, Tensor, einsum_plan};
 use proptest::prelude::*;
 
 /// The definition: for every assignment of an index to each label, the product of the operands' elements.
@@ -27,7 +27,7 @@ fn naive(spec: &str, operands: &[&Tensor<f64>]) -> Tensor<f64> {
 }
 
 fn check(spec: &str, operands: &[&Tensor<f64>]) {
-    let (y, wanted) = (einsum(spec, operands), naive(spec, operands));
+    let (y, wanted) = (Tensor::einsum(spec, operands), naive(spec, operands));
     assert_eq!(y.shape(), wanted.shape(), "{spec}");
     for (a, b) in y.to_vec().into_iter().zip(wanted.to_vec()) {
         assert!((a - b).abs() < 1e-9, "{spec}: {a} for {b}");
@@ -132,7 +132,7 @@ fn adjoints() {
 fn the_number_of_threads_changes_no_bit() {
     let mut rng = Rng::seed(2);
     let (a, b) = (reals(&mut rng, &[6, 70, 50]), reals(&mut rng, &[6, 50, 60]));
-    let run = || einsum("bij,bjk->ik", &[&a, &b]).to_vec();
+    let run = || Tensor::einsum("bij,bjk->ik", &[&a, &b]).to_vec();
     assert_eq!(on_threads(1, run), on_threads(3, run));
 }
 

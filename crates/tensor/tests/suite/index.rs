@@ -36,7 +36,7 @@ proptest! {
         let Some(index) = index_view(&mut rng, &picked, shape[axis]) else { return Ok(()) };
         let y = x.gather(axis as isize - shape.len() as isize, &index);
         let src = integers(&mut rng, &picked);
-        let sums = x.clone().scatter_add(axis, &index, &src);
+        let sums = x.scatter_add(axis, &index, &src);
         let mut wanted = x.copy();
         for i in indices(&picked) {
             let from = with(&i, axis, at(&index, &i) as usize);
@@ -63,7 +63,7 @@ proptest! {
             let flat = from.iter().zip(&shape).fold(0, |p, (i, n)| p * n + i);
             wanted.as_mut_slice()[flat] += at(&src, &i);
         }
-        prop_assert_eq!(x.clone().index_add(axis, &index, &src), wanted);
+        prop_assert_eq!(x.index_add(axis, &index, &src), wanted);
     }
 
     #[test]
@@ -98,8 +98,8 @@ proptest! {
         // Adding to a slice is adding what is filled up with zeros, whether in place or beside another holder.
         let z = view(&mut Rng::seed(seed), &with(&shape, axis, size), |rng| rng.below(9) as i64);
         let wanted = &z + &y;
-        prop_assert_eq!(&z.clone().slice_add(axis, start, signed, &x), &wanted);
-        prop_assert_eq!(z.copy().slice_add(axis, start, signed, &x), wanted);
+        prop_assert_eq!(&z.clone().slice_add_into(axis, start, signed, &x), &wanted);
+        prop_assert_eq!(z.copy().slice_add_into(axis, start, signed, &x), wanted);
     }
 
     #[test]
@@ -154,8 +154,8 @@ fn errors_name_the_index_its_place_and_the_range() {
     let negative = Tensor::from([1i64, -1]);
     check(&|| drop(x.gather(1, &outside)), "index 4 at [1, 1] is outside 0..4");
     check(&|| drop(x.index_select(0, &negative)), "index -1 at [1] is outside 0..3");
-    check(&|| drop(x.clone().scatter_add(1, &outside, &Tensor::zeros([2, 2]))), "index 4 at [1, 1] is outside 0..4");
-    check(&|| drop(x.clone().index_add(0, &negative, &Tensor::zeros([2, 4]))), "index -1 at [1] is outside 0..3");
+    check(&|| drop(x.scatter_add(1, &outside, &Tensor::zeros([2, 2]))), "index 4 at [1, 1] is outside 0..4");
+    check(&|| drop(x.index_add(0, &negative, &Tensor::zeros([2, 4]))), "index -1 at [1] is outside 0..3");
     check(&|| drop(Tensor::from([0i64, 9]).one_hot::<f32>(9)), "label 9 at [1] is outside 0..9");
     check(&|| drop(Tensor::from([0i64, -3]).bincount(9)), "label -3 at [1] is outside 0..9");
     check(
@@ -163,12 +163,12 @@ fn errors_name_the_index_its_place_and_the_range() {
         "indices of shape [1, 5] into [3, 4] along axis 0: as many axes are wanted, and none but 0 larger",
     );
     check(&|| drop(x.index_select(0, &outside)), "indices of shape [2, 2]; a vector is wanted");
-    check(
-        &|| drop(x.clone().index_add(0, &Tensor::from([1i64]), &Tensor::zeros([2, 4]))),
-        "values of shape [2, 4]; wanted [1, 4]",
-    );
+    check(&|| drop(x.index_add(0, &Tensor::from([1i64]), &Tensor::zeros([2, 4]))), "values of shape [2, 4]; wanted [1, 4]");
     check(&|| drop(x.pad_step(0, 4, 1, 2)), "3 indices from 1 by 2 do not fit an axis of 4");
-    check(&|| drop(x.clone().slice_add(0, 1, 2, &x)), "3 indices from 1 by 2 do not fit an axis of 3");
-    check(&|| drop(x.clone().slice_add(0, 1, 1, &Tensor::zeros([2, 3]))), "values of shape [2, 3] along axis 0 of shape [3, 4]");
+    check(&|| drop(x.clone().slice_add_into(0, 1, 2, &x)), "3 indices from 1 by 2 do not fit an axis of 3");
+    check(
+        &|| drop(x.clone().slice_add_into(0, 1, 1, &Tensor::zeros([2, 3]))),
+        "values of shape [2, 3] along axis 0 of shape [3, 4]",
+    );
     check(&|| drop(x.diagonal_embed(0, 3, 3)), "[3, 4] as diagonal 0 of 3 x 3: the last axis must be 3");
 }

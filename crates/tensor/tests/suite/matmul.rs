@@ -107,9 +107,9 @@ fn check_linear(rng: &mut Rng, rows: &[usize], k: usize, n: usize) {
     let x = view(rng, &[rows, &[k]].concat(), single);
     let (w, b) = (view(rng, &[n, k], single), view(rng, &[n], single));
     let wanted = naive(&x, &w.t()) + b.cast::<f64>();
-    assert_close(&x.linear(&w, &b, false), &wanted, k);
-    assert_close(&x.linear(&w, &b, true), &wanted.map(|v| v.max(0.0)), k);
-    let poisoned = x.linear(&w, &Tensor::full([n], f32::NAN), true);
+    assert_close(&x.linear(&w, Some(&b)), &wanted, k);
+    assert_close(&x.linear_relu(&w, Some(&b)), &wanted.map(|v| v.max(0.0)), k);
+    let poisoned = x.linear_relu(&w, Some(&Tensor::full([n], f32::NAN)));
     assert!(poisoned.to_vec().iter().all(|v| v.is_nan()));
 }
 
@@ -155,11 +155,11 @@ fn a_product_is_added_to_what_is_there() {
         let (a, b, c) = (view(&mut rng, &[m, k], single), view(&mut rng, &[k, n], single), view(&mut rng, &[m, n], single));
         let wanted = naive(&a, &b) + c.cast::<f64>();
         // Its buffer held by others, and not.
-        assert_close(&c.clone().addmm(&a, &b), &wanted, k + 1);
-        assert_close(&c.copy().addmm(&a, &b), &wanted, k + 1);
+        assert_close(&c.clone().addmm_into(&a, &b), &wanted, k + 1);
+        assert_close(&c.copy().addmm_into(&a, &b), &wanted, k + 1);
     }
     let sizes =
-        |c: [usize; 2], b: [usize; 2]| panic_of(|| Tensor::<f32>::zeros(c).addmm(&Tensor::zeros([2, 3]), &Tensor::zeros(b)));
+        |c: [usize; 2], b: [usize; 2]| panic_of(|| Tensor::<f32>::zeros(c).addmm_into(&Tensor::zeros([2, 3]), &Tensor::zeros(b)));
     let wanted = "wanted [M, N] + [M, K] x [K, N]";
     assert!(
         sizes([2, 4], [4, 4]).contains(wanted) && sizes([3, 4], [3, 4]).contains(&format!("[3, 4] + [2, 3] x [3, 4]; {wanted}"))
@@ -253,7 +253,7 @@ fn errors_name_the_shapes_and_the_line() {
     let message = panic_of(|| Tensor::<f32>::zeros([32, 784]).matmul(&Tensor::zeros([512, 10])));
     assert_eq!(message, format!("matmul at {}:{line}: inner sizes differ: [32, 784] x [512, 10]", file!()));
     let line = line!() + 1;
-    let message = panic_of(|| Tensor::<f32>::zeros([2, 3]).linear(&Tensor::zeros([4, 5]), &Tensor::zeros([4]), false));
+    let message = panic_of(|| Tensor::<f32>::zeros([2, 3]).linear(&Tensor::zeros([4, 5]), Some(&Tensor::zeros([4]))));
     let detail = "x [2, 3], w [4, 5], b [4]; wanted [.., in], [out, in], [out]";
     assert_eq!(message, format!("linear at {}:{line}: {detail}", file!()));
     let text = |a: &[usize], b: &[usize]| matmul_shape(a, b).unwrap_err().to_string();

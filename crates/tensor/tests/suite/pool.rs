@@ -80,12 +80,12 @@ fn same_bits(a: &[f64], b: &[f64]) -> bool {
 }
 
 fn check_max(x: &Tensor<f64>, shape: [usize; 4], o: Pool2dOptions) {
-    let (y, index) = x.max_pool2d(o);
+    let (y, index) = x.max_pool2d_with_indices(o);
     let (largest, places) = naive_max(&x.to_vec(), shape, &o);
     assert_eq!(y.shape()[..], shape_of(shape, &o));
     assert!(same_bits(&y.to_vec(), &largest), "{shape:?} {o:?}");
     assert_eq!(index.to_vec(), places, "{shape:?} {o:?}");
-    let (y32, index32) = x.cast::<f32>().max_pool2d(o);
+    let (y32, index32) = x.cast::<f32>().max_pool2d_with_indices(o);
     assert!(same_bits(&y32.cast::<f64>().to_vec(), &largest) && index32 == index, "{shape:?} {o:?} in f32");
 }
 
@@ -127,7 +127,7 @@ proptest! {
     fn scatter_and_gather_are_adjoint((shape, o) in problems(true), seed: u64) {
         let rng = &mut Rng::seed(seed);
         let x = reals(rng, &shape);
-        let (y, index) = x.max_pool2d(o);
+        let (y, index) = x.max_pool2d_with_indices(o);
         prop_assert_eq!(x.pool_gather(&index), y);
         let gy = reals(rng, index.shape());
         let gx = gy.pool_scatter(&index, shape);
@@ -148,7 +148,7 @@ fn thread_counts_do_not_change_a_bit() {
     let halves = Pool2dOptions::new(2);
     for o in [halves, Pool2dOptions::new(3).stride([2, 2]).padding([[1, 1], [1, 1]]), Pool2dOptions::new(3).stride([1, 1])] {
         let all = || {
-            let (y, index) = x.max_pool2d(o);
+            let (y, index) = x.max_pool2d_with_indices(o);
             let gx = y.pool_scatter(&index, x.shape());
             [y.clone(), gx, x.avg_pool2d(o), y.avg_pool2d_grad(x.shape(), o)].map(|t| t.map(|v| v.to_bits() as i32))
         };
@@ -160,7 +160,7 @@ fn thread_counts_do_not_change_a_bit() {
 fn a_pixel_under_many_windows_gets_every_share() {
     let x = Tensor::<f64>::from([[0., 0., 0.], [0., 9., 0.], [0., 0., 0.]]).reshape([1, 1, 3, 3]);
     let o = Pool2dOptions::new(2).stride([1, 1]);
-    let (y, index) = x.max_pool2d(o);
+    let (y, index) = x.max_pool2d_with_indices(o);
     assert_eq!((y.to_vec(), index.to_vec()), (vec![9.0; 4], vec![4; 4]));
     let gy = Tensor::from([[1., 2.], [3., 4.]]).reshape([1, 1, 2, 2]);
     assert_eq!(gy.pool_scatter(&index, [1, 1, 3, 3]).to_vec(), [0., 0., 0., 0., 10., 0., 0., 0., 0.]);
@@ -188,7 +188,7 @@ fn ceil_mode_counts_windows_as_pytorch_does() {
     assert!(along(2, 4, 2, 0, true).is_err());
     let o = Pool2dOptions { ceil_mode: true, ..Pool2dOptions::new(3).stride([2, 2]) };
     let x = Tensor::<f64>::from([[1., 2.], [3., 6.]]).reshape([1, 1, 2, 2]);
-    assert_eq!(x.max_pool2d(o).0.to_vec(), [6.0]);
+    assert_eq!(x.max_pool2d(o).to_vec(), [6.0]);
     assert_eq!(x.avg_pool2d(o).to_vec(), [3.0]);
 }
 

@@ -149,7 +149,7 @@ fn units<T: Float>(x: &Tensor<T>, squares: &Tensor<T>, axes: &AxisList, eps: f64
     if x.numel() == 0 || !lost.any() {
         return None;
     }
-    Some(lost.select_where(&x.abs().max_keep(axes).map(T::binade), &Tensor::scalar(T::one())))
+    Some(x.abs().max_keep(axes).map(T::binade).where_(&lost, &Tensor::scalar(T::one())))
 }
 
 /// `eps / unit²`.

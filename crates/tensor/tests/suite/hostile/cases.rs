@@ -2,7 +2,7 @@
 
 use super::draw::Draw;
 use super::{Case, Seen};
-use gradus_tensor::shape::{Axes, Axis, Dims, broadcast_shapes, checked_numel, reduced_shape};
+use gradus_tensor::shape::{Axes, Axis, Dims, broadcast_shapes, checked_numel, flattened, reduced_shape};
 use gradus_tensor::*;
 
 /// The cases of every file.
@@ -60,6 +60,7 @@ fn shapes() -> Vec<Case> {
         "display" => |d| format!("{} {:?}", Shape::from(d.number()), Shape::from(d.sizes()));
         "broadcast" => |d| broadcast_shapes("broadcast", &d.sizes(), &d.sizes());
         "reduced_shape" => |d| reduced_shape(&d.sizes(), &[d.number(), d.number()], d.once_in(2));
+        "flattened" => |d| flattened("flattened", &d.sizes(), d.axis());
         "axis" => |d| d.axis().resolve("axis", d.number());
         "axes" => |d| { let (axes, rank) = (d.axes(), d.below(5)); axes.resolve_all("axes", rank).map(|_| ()) };
         "reshape" => |d| { let dims = d.dims(); dims.resolve_dims(&d.sizes()) };
@@ -122,7 +123,7 @@ fn views() -> Vec<Case> {
         "reshape" => |d| d.tensor::<f32>().reshape(d.shape());
         "reshape" => |d| d.tensor::<f32>().reshape(d.signed());
         "reshape" => |d| d.tensor::<f32>().reshape([d.number(), d.number()]);
-        "flatten" or "reshape" => |d| d.tensor::<f32>().flatten();
+        "flatten" or "reshape" => |d| d.tensor::<f32>().flatten(d.axis());
         "permute" => |d| { let n = d.below(5); let axes: Vec<_> = (0..n).map(|_| d.axis()).collect(); d.tensor::<f32>().permute(axes) };
         "transpose" => |d| d.tensor::<f32>().transpose(d.axis(), d.axis());
         "t" or "transpose" => |d| d.tensor::<f32>().t();
@@ -148,7 +149,8 @@ macro_rules! plain {
 
 fn elementwise() -> Vec<Case> {
     let mut all = plain!(f32: abs, recip, sqrt, exp, exp_m1, exp2, ln, ln_1p, log2, log10, sin, cos, tan, asin, acos, atan, sinh, cosh,
-        tanh, sigmoid, erf, floor, ceil, round, trunc, sign, square, relu);
+        tanh, sigmoid, erf, floor, ceil, round, trunc, sign, square, relu, relu6, gelu, gelu_tanh, silu, softplus, selu, mish, softsign,
+        log_sigmoid, hardsigmoid, hardswish, tanhshrink);
     all.extend(cases! {
         "map" => |d| d.tensor::<f32>().map(|v| v > 0.0);
         "map_into" => |d| d.tensor::<f32>().map_into(|v| v + 1.0);
@@ -161,6 +163,13 @@ fn elementwise() -> Vec<Case> {
         "maximum" => |d| { let x = d.tensor::<f64>(); x.maximum(&d.beside(x.shape())) };
         "minimum" => |d| { let x = d.tensor::<f64>(); x.minimum(&d.beside(x.shape())) };
         "clamp" => |d| d.tensor::<f64>().clamp(d.float(), d.float());
+        "hardtanh" => |d| d.tensor::<f32>().hardtanh(d.float(), d.float());
+        "threshold" => |d| d.tensor::<f32>().threshold(d.float(), d.float());
+        "leaky_relu" => |d| d.tensor::<f32>().leaky_relu(d.float());
+        "elu" => |d| d.tensor::<f32>().elu(d.float());
+        "celu" => |d| d.tensor::<f32>().celu(d.float());
+        "softshrink" => |d| d.tensor::<f32>().softshrink(d.float());
+        "hardshrink" => |d| d.tensor::<f32>().hardshrink(d.float());
         "cast" => |d| d.tensor::<f64>().cast::<u8>();
         "cast" => |d| d.tensor::<i64>().cast::<f32>();
         "cast" => |d| d.tensor::<i64>().cast::<i32>();
@@ -221,7 +230,7 @@ fn comparisons() -> Vec<Case> {
         "where" or "expand" => |d| {
             let x = d.tensor::<f32>();
             let (mask, y) = (d.mask(&x), d.beside(x.shape()));
-            mask.select_where(&x, &y)
+            x.where_(&mask, &y)
         };
         "and" => |d| { let x = d.tensor::<f32>(); d.mask(&x).and(&d.mask(&x)) };
         "or" => |d| { let x = d.tensor::<f32>(); d.mask(&x).or(&d.mask(&x)) };
@@ -245,8 +254,9 @@ fn joins() -> Vec<Case> {
             let x = d.tensor::<f32>();
             let n = if d.once_in(8) { d.below(4) } else { x.rank() };
             let pads: Vec<_> = (0..n).map(|_| [d.count(), d.count()]).collect();
-            x.pad(&pads, d.value())
+            x.pad(&pads, d.float())
         };
+        "pad" => |d| d.tensor::<u8>().pad(&[[d.count(), 1]], d.float());
         "repeat" => |d| {
             let x = d.tensor::<f32>();
             let n = if d.once_in(8) { d.below(4) } else { x.rank() };
@@ -262,23 +272,24 @@ fn picks() -> Vec<Case> {
         "gather" => |d| { let index = d.indices(); d.beside::<f32>(index.shape()).gather(d.axis(), &index) };
         "index_select" => |d| { let n = d.small(); let index = d.indices_of(&[n]); d.tensor::<f32>().index_select(d.axis(), &index) };
         "index_select" => |d| d.tensor::<f32>().index_select(d.axis(), &d.indices());
-        "masked_fill" or "expand" or "where" => |d| { let x = d.tensor::<f32>(); x.masked_fill(&d.mask(&x), d.value()) };
+        "masked_fill" or "expand" or "where" => |d| { let x = d.tensor::<f32>(); x.masked_fill(&d.mask(&x), d.float()) };
+        "masked_fill" or "expand" or "where" => |d| { let x = d.tensor::<i64>(); x.masked_fill(&d.mask(&x), d.float()) };
         "scatter_add" => |d| {
             let index = d.indices();
             let (x, src) = (d.beside::<i64>(index.shape()), d.beside(index.shape()));
-            x.scatter_add(d.axis(), &index, &src)
+            if d.once_in(2) { x.scatter_add(d.axis(), &index, &src) } else { x.scatter_add_into(d.axis(), &index, &src) }
         };
         "index_add" => |d| {
             let (x, index) = (d.tensor::<i64>(), d.tensor::<i64>());
             let src = d.beside(x.shape());
-            x.index_add(d.axis(), &index, &src)
+            if d.once_in(2) { x.index_add(d.axis(), &index, &src) } else { x.index_add_into(d.axis(), &index, &src) }
         };
         "index_add" => |d| {
             let index = d.indices_of(&[2]);
             Tensor::<f32>::zeros([d.small()]).index_add(d.axis(), &index, &d.tensor_of(&[2]))
         };
-        "slice_add" => |d| { let x = d.tensor::<i64>(); let src = d.beside(x.shape()); x.slice_add(d.axis(), d.number(), d.signed(), &src) };
-        "slice_add" => |d| Tensor::<f32>::zeros([7]).slice_add(0, d.number(), d.signed(), &Tensor::ones([d.small()]));
+        "slice_add" => |d| { let x = d.tensor::<i64>(); let src = d.beside(x.shape()); x.slice_add_into(d.axis(), d.number(), d.signed(), &src) };
+        "slice_add" => |d| Tensor::<f32>::zeros([7]).slice_add_into(0, d.number(), d.signed(), &Tensor::ones([d.small()]));
         "pad_step" => |d| d.tensor::<f32>().pad_step(d.axis(), d.count(), d.number(), d.signed());
         "pad_step" => |d| Tensor::<f32>::ones([d.below(3)]).pad_step(0, d.count(), d.number(), d.signed());
         "diagonal_embed" => |d| d.tensor::<f32>().diagonal_embed(d.signed(), d.count(), d.count());

@@ -12,18 +12,17 @@ pub fn products() -> Vec<Case> {
         "matmul" => |d| matmul_shape(&d.sizes(), &d.sizes());
         "addmm" => |d| d.factors::<f64>(|a, b| {
             let shape = [a.shape().first().copied().unwrap_or(1), b.shape().last().copied().unwrap_or(1)];
-            Tensor::full(shape.map(|n| n.min(5)), 1.0).addmm(a, b)
+            Tensor::full(shape.map(|n| n.min(5)), 1.0).addmm_into(a, b)
         });
-        "addmm" => |d| d.tensor::<f32>().addmm(&d.tensor(), &d.tensor());
-        "linear" => |d| {
-            let relu = d.once_in(2);
-            d.factors::<f32>(|a, b| {
-                let w = if b.rank() == 2 { b.t() } else { b.clone() };
-                let bias = Tensor::full([w.shape().first().copied().unwrap_or(1)], 1.0);
-                a.linear(&w, &bias, relu)
-            })
-        };
-        "linear" => |d| d.tensor::<f32>().linear(&d.tensor(), &d.tensor(), true);
+        "addmm" => |d| d.tensor::<f32>().addmm_into(&d.tensor(), &d.tensor());
+        "linear" => |d| d.factors::<f32>(|a, b| {
+            let w = if b.rank() == 2 { b.t() } else { b.clone() };
+            let bias = Tensor::full([w.shape().first().copied().unwrap_or(1)], 1.0);
+            a.linear(&w, Some(&bias))
+        });
+        "linear" => |d| d.factors::<f32>(|a, b| a.linear(b, None));
+        "dense" => |d| dense_shape("dense", &d.sizes(), &d.sizes(), Some(&d.sizes()));
+        "linear_relu" => |d| d.tensor::<f32>().linear_relu(&d.tensor(), Some(&d.tensor()));
         "dot" => |d| { let x = d.tensor::<f32>(); x.dot(&d.beside(x.shape())) };
         "dot" => |d| d.vector().dot(&d.vector());
         "outer" => |d| d.vector().outer(&d.vector());
@@ -64,12 +63,12 @@ pub fn sums_of_products() -> Vec<Case> {
         "é,j",
     ];
     cases! {
-        "einsum" => |d| { let x = d.tensor::<f32>(); let y = d.beside(x.shape()); einsum(d.of(&SPECS), &[&x, &y]) };
-        "einsum" => |d| { let x = d.tensor::<f32>(); einsum(d.of(&SPECS), &[&x]) };
-        "einsum" => |d| { let (x, y) = (d.vector(), d.vector()); einsum("i,j->ij", &[&x, &y]) };
-        "einsum" => |d| { let (x, y) = (d.vector(), d.vector()); einsum("i,j,i,j->", &[&x, &y, &x, &y]) };
-        "einsum" => |d| d.factors::<f32>(|a, b| einsum("ij,jk", &[a, b]));
-        "einsum" => |d| einsum::<f32>(d.of(&SPECS), &[]);
+        "einsum" => |d| { let x = d.tensor::<f32>(); let y = d.beside(x.shape()); Tensor::einsum(d.of(&SPECS), &[&x, &y]) };
+        "einsum" => |d| { let x = d.tensor::<f32>(); Tensor::einsum(d.of(&SPECS), &[&x]) };
+        "einsum" => |d| { let (x, y) = (d.vector(), d.vector()); Tensor::einsum("i,j->ij", &[&x, &y]) };
+        "einsum" => |d| { let (x, y) = (d.vector(), d.vector()); Tensor::einsum("i,j,i,j->", &[&x, &y, &x, &y]) };
+        "einsum" => |d| d.factors::<f32>(|a, b| Tensor::einsum("ij,jk", &[a, b]));
+        "einsum" => |d| Tensor::<f32>::einsum(d.of(&SPECS), &[]);
         "einsum" => |d| einsum_plan(d.of(&SPECS), &[&d.sizes(), &d.sizes()]).map(|plan| plan.size(Label::Ellipsis(d.number())));
         "einsum" => |d| einsum_plan(d.of(&SPECS), &[&d.sizes()]).map(|plan| plan.shape(plan.output()));
         "einsum" => |d| {
@@ -114,8 +113,8 @@ pub fn convolutions() -> Vec<Case> {
 
 pub fn pools() -> Vec<Case> {
     cases! {
-        "max_pool2d" => |d| { let (x, o) = d.pool(); x.max_pool2d(o).0 };
-        "max_pool2d" => |d| { let (_, o) = d.pool(); d.tensor::<f32>().max_pool2d(o).0 };
+        "max_pool2d" => |d| { let (x, o) = d.pool(); x.max_pool2d(o) };
+        "max_pool2d" => |d| { let (_, o) = d.pool(); d.tensor::<f32>().max_pool2d(o) };
         "avg_pool2d" => |d| { let (x, o) = d.pool(); x.avg_pool2d(o) };
         "avg_pool2d_grad" => |d| { let (x, o) = d.pool(); let gy = d.gradient_of_pool(&x, &o); gy.avg_pool2d_grad(x.shape(), o) };
         "avg_pool2d_grad" => |d| { let (x, o) = d.pool(); x.avg_pool2d_grad(d.shape(), o) };
