@@ -10,7 +10,6 @@
 //! let grads = loss.backward();
 //! assert_eq!(*grads[&w].shape(), [2, 2]);
 //! ```
-// Not forbidden, for the macro that makes a `SmallBox` of a trait object allows what it does itself.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
