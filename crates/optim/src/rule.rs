@@ -41,7 +41,7 @@ impl Step {
 ///     }
 ///     fn init(&self, _: &Tensor<T>) {}
 ///     fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, _: &mut ()) {
-///         let [lr, decay] = step.rates();
+///         let [lr, decay]: [T; 2] = step.rates();
 ///         w.update_with(g, [], |w, g, []| *w -= lr * (g.sign() + decay * *w));
 ///     }
 /// }
