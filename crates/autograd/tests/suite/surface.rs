@@ -92,13 +92,13 @@ macro_rules! calls {
             name: stringify!($name),
             shapes: vec![$($shape.to_vec()),+],
             of_tensors: |operands| {
-                #[allow(dead_code)]
+                #[allow(dead_code)] // few of the calls name the type
                 type X = Tensor<f64>;
                 let [$($x),+] = operands else { unreachable!("as many operands as shapes") };
                 Given::tensors($call)
             },
             of_vars: |operands| {
-                #[allow(dead_code)]
+                #[allow(dead_code)] // few of the calls name the type
                 type X = Var<f64>;
                 let [$($x),+] = operands else { unreachable!("as many operands as shapes") };
                 Given::tensors($call)
