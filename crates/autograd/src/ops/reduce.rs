@@ -194,18 +194,13 @@ impl<T: Float> Op<T> for Max {
     }
 
     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
-        let (x, axes) = (cx.input(0), &self.axes);
-        let y = x.max(axes);
-        if cx.is_saving() {
-            let share = share(x, &y.reshape(reduced_shape(x.shape(), axes, true)), axes);
-            cx.save(share);
-        }
+        let y = cx.input(0).max(&self.axes);
+        save_share(cx, &y, &self.axes);
         y
     }
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
-        let share = Var::constant(cx.residuals::<Tensor<T>>().clone());
-        cx.gy().reshape(kept(cx, &self.axes)).mul_no_nan(&share).into()
+        by_share(cx, &self.axes)
     }
 }
 
@@ -227,19 +222,29 @@ impl<T: Float> Op<T> for Min {
     }
 
     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
-        let (x, axes) = (cx.input(0), &self.axes);
-        let y = x.min(axes);
-        if cx.is_saving() {
-            let share = share(x, &y.reshape(reduced_shape(x.shape(), axes, true)), axes);
-            cx.save(share);
-        }
+        let y = cx.input(0).min(&self.axes);
+        save_share(cx, &y, &self.axes);
         y
     }
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
-        let share = Var::constant(cx.residuals::<Tensor<T>>().clone());
-        cx.gy().reshape(kept(cx, &self.axes)).mul_no_nan(&share).into()
+        by_share(cx, &self.axes)
     }
+}
+
+/// Saves what share of the gradient each element gets, where `y` is the largest or the smallest over `axes`.
+fn save_share<T: Float>(cx: &mut ForwardContext<'_, T>, y: &Tensor<T>, axes: &AxisList) {
+    if cx.is_saving() {
+        let x = cx.input(0);
+        let share = share(x, &y.reshape(reduced_shape(x.shape(), axes, true)), axes);
+        cx.save(share);
+    }
+}
+
+/// The gradient, by the shares that [`save_share`] saved.
+fn by_share<T: Float>(cx: &VjpContext<'_, T>, axes: &AxisList) -> Gradients<T> {
+    let share = Var::constant(cx.residuals::<Tensor<T>>().clone());
+    cx.gy().reshape(kept(cx, axes)).mul_no_nan(&share).into()
 }
 
 pub(crate) struct LogSumExp {
