@@ -7,4 +7,3 @@ mod findings;
 mod layers;
 mod ops;
 mod optimizers;
-mod page;

@@ -7,6 +7,5 @@ mod against_pytorch;
 mod driver;
 mod magnitudes;
 mod properties;
-mod registry;
 mod schedules;
 mod state;
