@@ -14,8 +14,7 @@ use std::mem::needs_drop;
 use std::panic::Location;
 use std::sync::Arc;
 
-/// Applies an op to variables: computes its value by [`Op::forward`], and records it. This is the one way onto the tape, for the ops
-/// of Gradus and for yours.
+/// Applies an op to variables: computes its value by [`Op::forward`], and records it, for the ops of Gradus and for yours.
 ///
 /// When no input is on the tape, or inside [`no_grad`](crate::no_grad), the result is a constant and the op is dropped.
 ///

@@ -1,7 +1,7 @@
 //! Reverse-mode automatic differentiation: variables, the tape, the ops and their rules.
 //!
-//! Every rule is written in the ops that users write, so every derivative can be differentiated again, to
-//! any order; and the built-in ops reach the tape through the same public [`Op`] and [`apply`] as yours.
+//! The rules of the built-in ops are written in the ops that users write, so that derivatives can be differentiated again, to
+//! any order. Built-in ops implement the same public [`Op`] as yours, and are applied by the same public [`apply`] and its kin.
 //!
 //! ```
 //! use gradus_autograd::Var;

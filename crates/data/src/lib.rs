@@ -22,8 +22,8 @@
 //! ```
 //!
 //! Arrays are read and written in the formats of MNIST ([`idx`]), NumPy ([`npy`], [`npz`]) and [`safetensors`], and read
-//! from the files of PyTorch ([`pth`]) and of Keras (`hdf5`). Readers
-//! never panic and take no more memory than is plausible for the file's size, unless told to ([`MemoryLimit`]).
+//! from the files of PyTorch ([`pth`]) and of Keras (`hdf5`). A damaged file is an error, for which readers are tested on mutated
+//! files. Reading takes no more memory than is plausible for the file's size, unless told to ([`MemoryLimit`]).
 //! Writers replace a file as a whole or not at all ([`atomic_write`]); the same data give the same bytes.
 //!
 //! # Features

@@ -1,7 +1,7 @@
 //! Networks for pictures, and weights that others trained.
 //!
-//! Every network is a [`ConvNet`]: `features`, then `pool`, then `classifier`. Parameters have the paths that they have in
-//! torchvision, so that its files of weights fit, and [`Weights`] reads those of PyTorch, Keras and NumPy.
+//! Every network is a [`ConvNet`]: `features`, then `pool`, then `classifier`. Where torchvision has the network, parameters have the
+//! same paths, so that its files of weights fit; [`Weights`] reads those of PyTorch, Keras and NumPy.
 //!
 //! | constructor | source |
 //! |---|---|

@@ -1,6 +1,6 @@
 //! Layers, losses, metrics and initialisers.
 //!
-//! Names, defaults, parameter names and initial values are PyTorch's. Every layer and loss is generic over the element
+//! Names, defaults, parameter names and initial values follow PyTorch. Layers and losses are generic over the element
 //! type: checked in `f64`, trained in `f32`.
 //!
 //! ```

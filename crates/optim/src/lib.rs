@@ -17,7 +17,7 @@
 //! # Ok::<(), gradus_optim::OptimError>(())
 //! ```
 //!
-//! A gradient that is missing is an error, not a silent zero; errors name parameters by path.
+//! A gradient that is missing is an error, unless [`Optimizer::allow_missing`] says otherwise; errors name parameters by path.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

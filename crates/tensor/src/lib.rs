@@ -1,6 +1,6 @@
 //! Strided n-dimensional arrays and the CPU kernels under Gradus.
 //!
-//! [`Tensor`] is a window onto a shared buffer: views cost nothing, arithmetic broadcasts as NumPy's
+//! [`Tensor`] is a window onto a shared buffer: views copy nothing, arithmetic broadcasts as NumPy's
 //! does, and an operand that is handed over by value is overwritten in place when nobody else holds
 //! it. This crate knows no derivative; those are `gradus-autograd`'s.
 //!
