@@ -15,8 +15,8 @@ use std::error::Error;
 #[derive(Parser)]
 struct Options {
     /// The folder of CIFAR-10's binary version (default: 300 pictures of the repository, to see that everything runs)
-    #[arg(long)]
-    data: Option<String>,
+    #[arg(long, default_value = "data/cifar10-small")]
+    data: String,
     /// The first N training pictures
     #[arg(long, default_value_t = 10_000)]
     pictures: usize,
@@ -73,7 +73,7 @@ fn draw(runs: &Runs, reference: &Runs, path: &str) -> Result<(), TrainError> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let o = Options::parse();
-    let cifar = o.data.as_ref().map_or_else(Cifar10::sample, Cifar10::open)?;
+    let cifar = Cifar10::open(&o.data)?;
     let normalize = Normalize::new([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])?;
     let data = cifar.train().take(o.pictures).augment(normalize, 0);
     println!("{} pictures, {} epochs", data.len(), o.epochs);

@@ -10,14 +10,17 @@ use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, heatmap, save_charts};
 use std::path::Path;
 
+/// The few pictures that the repository carries.
+const SAMPLE: &str = "data/cifar10-small";
+
 /// Networks of the course on CIFAR-10. Writes curves, tables, confusion matrices and weights to target/cifar10/.
 #[derive(Parser)]
 struct Options {
     /// A folder with data_batch_1.bin to data_batch_5.bin and test_batch.bin: the binary version of
     /// <https://www.cs.toronto.edu/~kriz/cifar.html>, unpacked (default: 300 pictures of the repository, to see that everything
     /// runs)
-    #[arg(long)]
-    data: Option<String>,
+    #[arg(long, default_value = SAMPLE)]
+    data: String,
     /// simple, dropout or deep
     #[arg(long, default_value = "deep")]
     net: String,
@@ -118,15 +121,12 @@ fn main() -> Result<(), Failure> {
     (o.epochs, o.limit) = (o.epochs.max(1), o.limit.max(1));
     let out = Path::new("target/cifar10");
     std::fs::create_dir_all(out)?;
-    let pictures = match &o.data {
-        Some(folder) => Cifar10::open(folder)?,
-        None => Cifar10::sample()?,
-    };
+    let pictures = Cifar10::open(&o.data)?;
     // Of the 50,000, a fifth of every class is held out.
     let [train, valid] = pictures.train().stratified_split([0.8, 0.2], &mut Rng::seed(0))?;
     let data = Data { train: train.take(o.limit), valid: valid.take(o.limit), test: pictures.test().limit(o.limit) };
     println!("{} pictures to train on, {} to validate with, {} to test on", data.train.len(), data.valid.len(), data.test.len());
-    if o.data.is_none() {
+    if o.data == SAMPLE {
         println!("these are the repository's few; give the whole of CIFAR-10 with --data, see --help");
     }
     println!();

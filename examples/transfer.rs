@@ -19,8 +19,8 @@ struct Options {
     #[arg(long)]
     base: Option<String>,
     /// The folder of CIFAR-10's binary version (default: 300 pictures of the repository, to see that everything runs)
-    #[arg(long)]
-    data: Option<String>,
+    #[arg(long, default_value = "data/cifar10-small")]
+    data: String,
     /// Cats and dogs to train on; half as many more are held out for validation
     #[arg(long, default_value_t = 1000)]
     pictures: usize,
@@ -103,7 +103,7 @@ fn report(
 fn main() -> Result<(), Box<dyn Error>> {
     let o = Options::parse();
     std::fs::create_dir_all("target/transfer")?;
-    let cifar = o.data.as_ref().map_or_else(Cifar10::sample, Cifar10::open)?;
+    let cifar = Cifar10::open(&o.data)?;
     let classes = ["cat", "dog"];
     let rng = &mut Rng::seed(0);
     let both = cifar.train().with_classes(classes)?;

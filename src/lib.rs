@@ -40,15 +40,14 @@
 //! | feature | on by default | adds | built on |
 //! |---|---|---|---|
 //! | `csv` | yes | tables of text: `Csv` | csv |
-//! | `gzip` | yes | gzipped files, and so `Mnist::embedded` | flate2 |
+//! | `gzip` | yes | gzipped files | flate2 |
 //! | `images` | yes | PNG and JPEG: `read_image`, `ImageFolder` | png, zune-jpeg |
 //! | `plots` | yes | curves and matrices as SVG and PNG: `train::plot`, `History::plot` | plotters, png |
 //! | `progress` | yes | a bar on a terminal while an epoch runs | indicatif |
 //! | `zip` | yes | NumPy's `.npz` and PyTorch's `.pth`: `data::npz`, `data::pth` | zip, flate2 |
 //! | `download` | no | data sets and weights from their official addresses | ureq, sha2 |
 //! | `hdf5` | no | Keras' `.h5` and `.keras`: `data::hdf5` | hdf5-reader |
-#![forbid(unsafe_code)]
-#![warn(missing_docs)]
+//! | `mnist` | no | `Mnist::embedded`: the data set in the program, 11 MB | gradus-mnist-train, gradus-mnist-test |
 
 pub use gradus_autograd as autograd;
 pub use gradus_check as check;

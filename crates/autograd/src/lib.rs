@@ -10,8 +10,6 @@
 //! let grads = loss.backward();
 //! assert_eq!(*grads[&w].shape(), [2, 2]);
 //! ```
-#![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 mod apply;
 mod attributes;

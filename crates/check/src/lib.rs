@@ -19,8 +19,6 @@
 //! compared, what disagreed, and shows the smallest inputs that still fail.
 //!
 //! With the feature `proptest`, the module `strategies` has shapes, arrays and layouts for property tests.
-#![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 mod array;
 mod checker;

@@ -21,15 +21,6 @@ impl Cifar10 {
     /// The classes' names.
     pub const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-    /// Reads the 300 pictures of `data/cifar10-small` in this project's repository, 250 to train on and 50 to test on: enough
-    /// to see that a program runs, and not to learn from.
-    ///
-    /// # Errors
-    /// When the folder is not there, as in a crate from a registry, or a file in it is damaged.
-    pub fn sample() -> Result<TrainTest, DataError> {
-        Self::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/cifar10-small"))
-    }
-
     /// Reads `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin` in `dir`.
     ///
     /// # Errors

@@ -100,7 +100,8 @@ pub trait Dataset {
     /// use gradus_data::transforms::{Compose, RandomCrop, RandomHorizontalFlip};
     /// use gradus_data::{Cifar10, Dataset};
     /// let transform = Compose::new().add(RandomCrop::new([32, 32]).padding(4)).add(RandomHorizontalFlip::new(0.5));
-    /// let train = Cifar10::sample()?.train().augment(transform, 42);
+    /// # let folder = "../../data/cifar10-small";
+    /// let train = Cifar10::open(folder)?.train().augment(transform, 42);
     /// assert_eq!(train.batch_of_epoch(&[7], 0)?, train.batch_of_epoch(&[7], 0)?);
     /// assert_ne!(train.batch_of_epoch(&[7], 0)?, train.batch_of_epoch(&[7], 1)?);
     /// # Ok::<(), gradus_data::DataError>(())
@@ -122,7 +123,8 @@ pub trait Dataset {
     ///
     /// ```
     /// use gradus_data::{Cifar10, Dataset};
-    /// let train = Cifar10::sample()?.train().mixup(10, 1.0, 42)?;
+    /// # let folder = "../../data/cifar10-small";
+    /// let train = Cifar10::open(folder)?.train().mixup(10, 1.0, 42)?;
     /// let (x, y) = train.batch(&[0, 1, 2])?;
     /// assert_eq!((x.shape()[0], &y.shape()[..]), (3, &[3, 10][..]));
     /// assert!((y.sum(..).item() - 3.0).abs() < 1e-5);

@@ -65,7 +65,16 @@ pub fn read<T: IdxElement>(path: impl AsRef<Path>) -> Result<Tensor<T>, DataErro
 /// # Errors
 /// As for [`read()`].
 pub fn read_with<T: IdxElement>(path: impl AsRef<Path>, limit: MemoryLimit) -> Result<Tensor<T>, DataError> {
-    let mut source = Source::open(path.as_ref(), limit)?;
+    parse(Source::open(path.as_ref(), limit)?)
+}
+
+/// The tensor in the `bytes` of a file that is in memory, which `path` names in messages.
+#[cfg(feature = "mnist")]
+pub(crate) fn read_bytes<T: IdxElement>(path: &Path, bytes: &[u8]) -> Result<Tensor<T>, DataError> {
+    parse(Source::of_bytes(path, bytes, MemoryLimit::default())?)
+}
+
+fn parse<T: IdxElement>(mut source: Source<'_>) -> Result<Tensor<T>, DataError> {
     let [zero, zero_too, code, rank] = source.array("the magic number")?;
     if [zero, zero_too] != [0, 0] {
         return Err(

@@ -13,7 +13,8 @@ use std::sync::Arc;
 ///
 /// ```
 /// use gradus_data::{Cifar10, Labelled};
-/// let train = Cifar10::sample()?.train();
+/// # let folder = "../../data/cifar10-small";
+/// let train = Cifar10::open(folder)?.train();
 /// assert_eq!(train.classes()[3], "cat");
 /// assert_eq!(train.class_counts(), [25; 10]);
 /// # Ok::<(), gradus_data::DataError>(())
@@ -72,7 +73,8 @@ pub trait Labelled: Dataset {
     ///
     /// ```
     /// use gradus_data::{Cifar10, Dataset, Labelled};
-    /// let ships = Cifar10::sample()?.train().one_vs_rest("ship")?;
+    /// # let folder = "../../data/cifar10-small";
+    /// let ships = Cifar10::open(folder)?.train().one_vs_rest("ship")?;
     /// assert_eq!(ships.classes(), ["not ship", "ship"]);
     /// assert_eq!(ships.class_counts(), [225, 25]);
     /// # Ok::<(), gradus_data::DataError>(())
@@ -93,7 +95,8 @@ pub trait Labelled: Dataset {
     ///
     /// ```
     /// use gradus_data::{Cifar10, Dataset, Labelled};
-    /// let pets = Cifar10::sample()?.train().with_classes(["dog", "cat"])?;
+    /// # let folder = "../../data/cifar10-small";
+    /// let pets = Cifar10::open(folder)?.train().with_classes(["dog", "cat"])?;
     /// assert_eq!((pets.len(), pets.classes()), (50, &["dog".to_string(), "cat".to_string()][..]));
     /// # Ok::<(), gradus_data::DataError>(())
     /// ```
@@ -123,7 +126,8 @@ pub trait Labelled: Dataset {
     /// ```
     /// use gradus_data::{Cifar10, Labelled};
     /// use gradus_tensor::Rng;
-    /// let [train, valid] = Cifar10::sample()?.train().stratified_split([0.8, 0.2], &mut Rng::seed(0))?;
+    /// # let folder = "../../data/cifar10-small";
+    /// let [train, valid] = Cifar10::open(folder)?.train().stratified_split([0.8, 0.2], &mut Rng::seed(0))?;
     /// assert_eq!((train.class_counts(), valid.class_counts()), (vec![20; 10], vec![5; 10]));
     /// # Ok::<(), gradus_data::DataError>(())
     /// ```

@@ -6,7 +6,7 @@ use crate::gzip;
 use crate::limit::{self, Budget, MemoryLimit};
 use crate::stored::{Array, Endian};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// The first two bytes of a gzip stream.
@@ -37,14 +37,22 @@ impl<'a> Source<'a> {
             file.seek(SeekFrom::Start(0))
         };
         peek(&mut file).map_err(|e| DataError::io(path, "read", e))?;
-        let gzipped = start == GZIP;
-        let file = BufReader::with_capacity(1 << 16, file);
+        Self::unpacked(path, BufReader::with_capacity(1 << 16, file), start == GZIP, meta.len(), limit)
+    }
+
+    /// Reads the `bytes` of a file that is in memory; `path` names it in messages.
+    #[cfg(feature = "mnist")]
+    pub fn of_bytes(path: &Path, bytes: &'a [u8], limit: MemoryLimit) -> Result<Self, DataError> {
+        Self::unpacked(path, bytes, bytes.starts_with(&GZIP), bytes.len() as u64, limit)
+    }
+
+    fn unpacked(path: &Path, file: impl BufRead + 'a, gzipped: bool, bytes: u64, limit: MemoryLimit) -> Result<Self, DataError> {
         let reader: Box<dyn Read + 'a> = match gzipped {
             true => gzip::reader(file).map_err(|e| DataError::io(path, "read", e))?,
             false => Box::new(file),
         };
-        let budget = Budget::new(limit, if gzipped { limit::COMPRESSED } else { limit::PLAIN }, meta.len());
-        Ok(Self { path: path.to_owned(), entry: None, reader, at: 0, length: (!gzipped).then_some(meta.len()), budget })
+        let budget = Budget::new(limit, if gzipped { limit::COMPRESSED } else { limit::PLAIN }, bytes);
+        Ok(Self { path: path.to_owned(), entry: None, reader, at: 0, length: (!gzipped).then_some(bytes), budget })
     }
 
     /// Reads an entry of the archive at `path`, whose length is not to be trusted.

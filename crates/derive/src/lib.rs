@@ -1,7 +1,5 @@
 //! The derives of Gradus: `Module` for layers and models, `RuleState` for what an optimiser remembers. And `#[compiled_once]`, by which
 //! its crates compile what is generic over an element type where it is written.
-#![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 mod fields;
 mod module;

@@ -22,8 +22,6 @@
 //! assert_eq!(*y.shape(), [1, 10]);
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 // What `#[derive(Module)]` writes names the crate `gradus`.
 extern crate gradus_autograd as gradus;

@@ -18,8 +18,6 @@
 //! let grads = loss.backward();
 //! assert_eq!(grads.len(), 4);
 //! ```
-#![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 // What `#[derive(Module)]` writes names the crate `gradus`, which to this crate is `gradus_autograd`.
 extern crate gradus_autograd as gradus;

@@ -18,8 +18,6 @@
 //! ```
 //!
 //! A gradient that is missing is an error, unless [`Optimizer::allow_missing`] says otherwise; errors name parameters by path.
-#![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 // What `#[derive(RuleState)]` writes names the crate `gradus`.
 extern crate self as gradus;

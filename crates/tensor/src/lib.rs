@@ -10,8 +10,6 @@
 //! let centred = &x - x.mean_keep(1);
 //! assert_eq!(centred.to_vec(), [-1.0, 0.0, 1.0, -1.0, 0.0, 1.0]);
 //! ```
-#![deny(unsafe_code)]
-#![warn(missing_docs)]
 
 // What `#[compiled_once]` writes names this crate.
 extern crate self as gradus_tensor;

@@ -23,8 +23,6 @@
 //! | `plots` | yes | [`plot`], [`History::plot`] | plotters, png |
 //! | `progress` | yes | a bar on a terminal while an epoch runs ([`Verbosity`]) | indicatif |
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 mod bar;
 mod best;

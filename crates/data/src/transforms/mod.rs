@@ -14,7 +14,8 @@
 //!     .add(ColorJitter::new().brightness(0.2).contrast(0.2))
 //!     .add(Normalize::new([0.491, 0.482, 0.447], [0.247, 0.243, 0.262])?)
 //!     .add(RandomErasing::new(0.5));
-//! let train = Cifar10::sample()?.train().augment(augmentation, 42);
+//! # let folder = "../../data/cifar10-small";
+//! let train = Cifar10::open(folder)?.train().augment(augmentation, 42);
 //! for epoch in 0..2 {
 //!     for batch in train.batches(128).epoch(epoch).prefetch(2) {
 //!         let (images, labels) = batch?;

@@ -13,9 +13,10 @@ fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
+#[cfg(feature = "mnist")]
 #[test]
-fn the_repository_carries_the_official_mnist() {
-    let data = Mnist::embedded().unwrap();
+fn the_embedded_mnist_is_the_official_one() {
+    let data = gradus_data::Mnist::embedded().unwrap();
     let (train, test) = (data.train(), data.test());
     assert_eq!((train.len(), test.len()), (60_000, 10_000));
     assert_eq!(train.labels().slice(0, ..10).to_vec(), [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);

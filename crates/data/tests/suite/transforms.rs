@@ -90,7 +90,7 @@ fn flips_happen_as_often_as_asked() {
 
 #[test]
 fn angles_and_factors_fill_their_ranges() {
-    let real = Cifar10::sample().unwrap().test().batch(&[0]).unwrap().0.reshape([3, 32, 32]);
+    let real = Cifar10::open("../../data/cifar10-small").unwrap().test().batch(&[0]).unwrap().0.reshape([3, 32, 32]);
     // Where a lone pixel goes tells the angle.
     let mut dot = Tensor::<f32>::zeros([1, 41, 41]);
     dot.as_mut_slice()[20 * 41 + 40] = 1.0;
@@ -179,7 +179,7 @@ fn wrong_pictures_and_arguments_are_refused() {
     let data = TensorDataset::new(Tensor::<f32>::zeros([2, 5]), Tensor::<i64>::zeros([2])).unwrap();
     assert!(message(data.augment(Compose::new(), 0).batch(&[0])).contains("augment: a batch of shape [1, 5]"));
     let ragged = |p: Tensor<f32>, rng: &mut Rng| resize(&p, [1 + rng.below(5), 1]);
-    let data = Cifar10::sample().unwrap().test().augment(ragged, 0);
+    let data = Cifar10::open("../../data/cifar10-small").unwrap().test().augment(ragged, 0);
     let all: Vec<usize> = (0..50).collect();
     assert!(message(data.batch(&all)).contains("a batch wants one shape"));
     assert!(message(data.batch(&[50])).contains("no sample 50"));
@@ -203,7 +203,7 @@ fn everything() -> Compose {
 
 #[test]
 fn the_same_seed_gives_the_same_pictures_however_they_are_loaded() {
-    let data = Cifar10::sample().unwrap().test();
+    let data = Cifar10::open("../../data/cifar10-small").unwrap().test();
     let augmented = data.clone().augment(everything(), 7);
     let all: Vec<usize> = (0..data.len()).collect();
     let (whole, labels) = augmented.batch_of_epoch(&all, 3).unwrap();
@@ -232,7 +232,7 @@ fn the_same_seed_gives_the_same_pictures_however_they_are_loaded() {
 
 #[test]
 fn every_adaptor_hands_the_epoch_on() {
-    let data = Cifar10::sample().unwrap().test();
+    let data = Cifar10::open("../../data/cifar10-small").unwrap().test();
     let crops = || data.clone().augment(RandomCrop::new([32, 32]).padding(8), 1);
     fn changes<Y>(name: &str, data: impl Dataset<Batch = (Tensor<f32>, Y)>) {
         let [a, b, again] = [0, 1, 0].map(|epoch| data.batch_of_epoch(&[0, 1], epoch).unwrap().0);
@@ -282,7 +282,8 @@ fn mixup_blends_pictures_and_labels_alike() {
     assert!(message(data.clone().mixup(2, 1.0, 5).unwrap().batch(&[0, 1, 2])).contains("a label of 2; the 2 classes"));
     assert_eq!(*data.mixup(3, 1.0, 5).unwrap().batch(&[]).unwrap().1.shape(), [0, 3]);
     // Draws of an alpha so small that the gamma draws underflow are 0 or 1, not NaN.
-    let (_, y) = Cifar10::sample().unwrap().test().mixup(10, 1e-3, 0).unwrap().batch(&indices[..50]).unwrap();
+    let (_, y) =
+        Cifar10::open("../../data/cifar10-small").unwrap().test().mixup(10, 1e-3, 0).unwrap().batch(&indices[..50]).unwrap();
     assert!(y.to_vec().iter().all(|v| (0.0..=1.0).contains(v)));
 }
 

@@ -69,7 +69,7 @@ fn slow_data_shows_as_waiting() {
 fn pictures() -> impl Dataset<Batch = (Tensor<f32>, Tensor<i64>)> + Clone + Send + 'static {
     let transform =
         Compose::new().add(RandomCrop::new([32, 32]).padding(4)).add(RandomHorizontalFlip::new(0.5)).add(Cutout::new(8));
-    let data: ImageDataset = Cifar10::sample().unwrap().train().limit(60);
+    let data: ImageDataset = Cifar10::open("../../data/cifar10-small").unwrap().train().limit(60);
     data.augment(transform, 3)
 }
 
