@@ -49,13 +49,21 @@
 //! | `hdf5` | no | Keras' `.h5` and `.keras`: `data::hdf5` | hdf5-reader |
 //! | `mnist` | no | `Mnist::embedded`: the data set in the program, 11 MB | gradus-mnist-train, gradus-mnist-test |
 
+#[doc(inline)]
 pub use gradus_autograd as autograd;
+#[doc(inline)]
 pub use gradus_check as check;
+#[doc(inline)]
 pub use gradus_data as data;
+#[doc(inline)]
 pub use gradus_models as models;
+#[doc(inline)]
 pub use gradus_nn as nn;
+#[doc(inline)]
 pub use gradus_optim as optim;
+#[doc(inline)]
 pub use gradus_tensor as tensor;
+#[doc(inline)]
 pub use gradus_train as train;
 
 /// The Rust snippets of the README and of the pages in `docs/`, as tests.
@@ -89,17 +97,28 @@ pub use gradus_optim::RuleState;
 
 /// What most programs need: `use gradus::prelude::*;`
 pub mod prelude {
+    #[doc(no_inline)]
     pub use gradus_autograd::{Attributes, ForwardContext, Gradients, Op, OpName, Saves, VjpContext, apply};
+    #[doc(no_inline)]
     pub use gradus_autograd::{Buffer, GradMode, Grads, Module, Param, UnaryRule, Var, grad, no_grad, op, op_with_output};
+    #[doc(no_inline)]
     pub use gradus_autograd::{FixedPointOptions, NotConverged};
+    #[doc(no_inline)]
     pub use gradus_autograd::{Profile, ProfileRow, Tape, TapeEntry, profile, record_function};
+    #[doc(no_inline)]
     pub use gradus_autograd::{
         checkpoint, checkpoint_with_rng, custom_op, custom_vjp, fixed_point, gauss_newton_product, per_example_grads,
     };
+    #[doc(no_inline)]
     pub use gradus_autograd::{directional_derivative, hessian, hvp, jacobian, jvp, nth_derivative, value_and_grad, vjp};
+    #[doc(no_inline)]
     pub use gradus_data::*;
+    #[doc(no_inline)]
     pub use gradus_nn::*;
+    #[doc(no_inline)]
     pub use gradus_optim::*;
+    #[doc(no_inline)]
     pub use gradus_tensor::*;
+    #[doc(no_inline)]
     pub use gradus_train::*;
 }
