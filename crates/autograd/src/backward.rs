@@ -39,6 +39,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When this has not exactly one element, or is a constant.
+    #[doc(alias = "zero_grad")]
     #[track_caller]
     pub fn backward(self) -> Grads<T> {
         assert!(
@@ -55,6 +56,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When the shapes differ, this is a constant, or a rule has no gradient to give.
+    #[doc(alias = "grad_outputs")]
     #[track_caller]
     pub fn backward_with(self, gy: Tensor<T>) -> Grads<T> {
         assert!(
@@ -104,6 +106,7 @@ impl<T: Float> Var<T> {
 /// assert_eq!(ddy.item(), 12.0);
 /// # Ok::<(), gradus_autograd::GradError>(())
 /// ```
+#[doc(alias("autograd.grad", "retain_graph"))]
 #[track_caller]
 pub fn grad<T: Float>(y: &Var<T>, xs: &[&Var<T>], mode: GradMode) -> Result<Vec<Var<T>>, GradError> {
     if y.value.numel() != 1 {
@@ -118,6 +121,7 @@ pub fn grad<T: Float>(y: &Var<T>, xs: &[&Var<T>], mode: GradMode) -> Result<Vec<
 /// # Errors
 /// When the shapes of `y` and `gy` differ, `y` does not depend on one of `xs`, or a rule on the way has no gradient to
 /// give.
+#[doc(alias = "grad_outputs")]
 #[track_caller]
 pub fn grad_with<T: Float>(y: &Var<T>, gy: &Var<T>, xs: &[&Var<T>], mode: GradMode) -> Result<Vec<Var<T>>, GradError> {
     if y.shape() != gy.shape() {

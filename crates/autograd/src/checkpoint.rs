@@ -50,6 +50,7 @@ const NAME: &str = "checkpoint";
 /// # Panics
 /// In the backward pass, when the segment, run again, gives another shape or reads other variables than at first.
 /// [`grad`](crate::grad) returns that as an error.
+#[doc(alias("torch.utils.checkpoint", "remat"))]
 #[track_caller]
 pub fn checkpoint<T: Float>(segment: impl Fn(&Var<T>) -> Var<T> + Send + Sync + 'static, x: &Var<T>) -> Var<T> {
     let x = x.clone();

@@ -74,6 +74,7 @@ impl<T: Float> ForwardContext<'_, T> {
 
     /// Keeps what the rule reads and only the forward pass knows: the places of maxima, a logarithm's offset. The rule gets it from
     /// [`VjpContext::residuals`].
+    #[doc(alias = "save_for_backward")]
     pub fn save<R: Send + Sync + 'static>(&mut self, residuals: R) {
         if self.saving {
             self.residuals = Some(Box::new(residuals));
@@ -268,6 +269,7 @@ impl<T: Float> VjpContext<'_, T> {
     }
 
     /// Whether input `i` wants a gradient; a rule may skip the work for one that does not.
+    #[doc(alias = "needs_input_grad")]
     #[inline]
     pub fn needs(&self, i: usize) -> bool {
         self.wanted.input(self.node, i).is_some()

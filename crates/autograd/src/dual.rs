@@ -20,6 +20,7 @@ use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 /// ```
 ///
 /// Where a function has a kink, the slope is that of the branch that the comparison takes.
+#[doc(alias = "dual_number")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dual {
     /// The value.

@@ -92,6 +92,7 @@ type Map<T> = Arc<dyn Fn(&Var<T>, &[Var<T>]) -> Var<T> + Send + Sync>;
 /// assert!((root.sum(..).backward()[&a].clone() - Tensor::from([1.0 / 4.0, 1.0 / 6.0])).abs().lt(1e-12).all());
 /// # Ok::<(), gradus_autograd::NotConverged>(())
 /// ```
+#[doc(alias("custom_root", "implicit_diff"))]
 #[track_caller]
 pub fn fixed_point<X: Vars + Send + Sync + 'static>(
     f: impl Fn(&Var<X::Elem>, &X) -> Var<X::Elem> + Send + Sync + 'static,

@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 /// # Panics
 /// When `vars` names a parameter that the model does not have; and afterwards, when the model has checkpointed layers and
 /// what `f` gave is to run them again, for they would run with other parameters.
+#[doc(alias = "stateless")]
 #[track_caller]
 pub fn functional_call<T: Float, M: Module<T> + ?Sized, R>(
     model: &mut M,

@@ -9,6 +9,7 @@ pub enum GradMode {
     /// Constants; the fastest.
     Plain,
     /// Variables on the tape, for second and higher derivatives.
+    #[doc(alias = "create_graph")]
     Differentiable,
 }
 
@@ -94,6 +95,7 @@ impl Drop for Restore {
 /// ```
 ///
 /// A function that does not know whether it runs inside `no_grad` hands the state on with [`set_grad_enabled`].
+#[doc(alias = "inference_mode")]
 #[track_caller]
 pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
     set_grad_enabled(false, f)

@@ -17,6 +17,7 @@ pub trait Visitor<'a, T: Float> {
 /// module without any, so that a struct of all these is one too.
 ///
 /// Write it with `#[derive(Module)]`; each field's path is its name.
+#[doc(alias = "nn.Module")]
 pub trait Module<T: Float = f32> {
     /// Shows every parameter and buffer to `v`, in the order of the fields.
     fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>);
@@ -30,6 +31,7 @@ pub trait Module<T: Float = f32> {
     }
 
     /// All parameters.
+    #[doc(alias("trainable_variables", "trainable_weights", "get_weights"))]
     fn parameters(&self) -> Vec<&Param<T>> {
         self.named_parameters().into_iter().map(|(_, p)| p).collect()
     }
@@ -53,6 +55,7 @@ pub trait Module<T: Float = f32> {
     }
 
     /// How many numbers the parameters hold, frozen or not.
+    #[doc(alias = "count_params")]
     fn num_parameters(&self) -> usize {
         self.parameters().iter().map(|p| p.value().numel()).sum()
     }
@@ -79,6 +82,7 @@ pub trait Module<T: Float = f32> {
     ///
     /// # Panics
     /// When no parameter and no buffer has such a path.
+    #[doc(alias = "set_to_zero")]
     #[track_caller]
     fn freeze(&mut self, pattern: &str)
     where
@@ -112,6 +116,7 @@ pub trait Module<T: Float = f32> {
     /// # Errors
     /// When an entry is missing, left over or of another shape: every such entry is named, and the model is
     /// left as it was.
+    #[doc(alias = "set_weights")]
     fn load_state_dict(&mut self, state: &BTreeMap<String, Tensor<T>>) -> Result<(), StateDictError>
     where
         Self: Sized,

@@ -71,6 +71,7 @@ pub trait Op<T: Float>: Any + Send + Sync {
 
     /// The forward rule: the result's tangent from those of the inputs, for [`jvp`](crate::jvp) and what is made of it. `None`, the
     /// default, derives it from [`vjp`](Self::vjp), so a rule of its own is for speed only.
+    #[doc(alias = "custom_jvp")]
     fn jvp(&self, _: &JvpContext<'_, T>) -> Option<Var<T>> {
         None
     }
@@ -108,6 +109,7 @@ pub enum OpKind {
 /// // The first input, and the result.
 /// const SAVES: Saves = Saves::inputs(&[0]).and_output();
 /// ```
+#[doc(alias = "save_for_backward")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Saves {
     /// A bit an input; all ones for all inputs, however many.

@@ -21,6 +21,7 @@ use std::sync::{RwLock, RwLockReadGuard};
 /// let loss = (&*w * 5.0).sum(..);
 /// assert_eq!(loss.backward()[&w].to_vec(), [5.0, 5.0]);
 /// ```
+#[doc(alias("Parameter", "register_parameter"))]
 pub struct Param<T: Float = f32> {
     var: Var<T>,
     /// The leaf that stands aside while the parameter is frozen.
@@ -30,6 +31,7 @@ pub struct Param<T: Float = f32> {
 #[compiled_once]
 impl<T: Float> Param<T> {
     /// A trainable parameter that starts as `value`.
+    #[doc(alias = "add_weight")]
     #[track_caller]
     pub fn new(value: Tensor<T>) -> Self {
         Self { var: Var::leaf(value), frozen: None }
@@ -47,6 +49,7 @@ impl<T: Float> Param<T> {
     }
 
     /// Freezes or unfreezes: a frozen parameter is a constant, for which no gradient is computed.
+    #[doc(alias = "trainable")]
     pub fn set_trainable(&mut self, trainable: bool) {
         match (trainable, self.frozen.take()) {
             (true, Some(mut leaf)) => {
@@ -110,6 +113,7 @@ impl<T: Float> fmt::Debug for Param<T> {
 /// layer may write it during a forward pass. When a [`checkpoint`](crate::checkpoint) runs that pass again, it reads what
 /// it read at first, and writes nothing. A frozen buffer keeps its value in forward passes; a layer with running statistics
 /// goes by them.
+#[doc(alias("register_buffer", "batch_stats"))]
 pub struct Buffer<T: Float = f32> {
     number: u64,
     frozen: AtomicBool,

@@ -35,6 +35,7 @@ pub struct Var<T: Float = f32> {
 #[compiled_once]
 impl<T: Float> Var<T> {
     /// A variable that derivatives are taken with respect to.
+    #[doc(alias("requires_grad_", "Variable", "GradientTape"))]
     #[track_caller]
     pub fn leaf(value: Tensor<T>) -> Self {
         let node = Node::new(Inputs::new(), Recorded::leaf(value.shape().clone(), Location::caller()));
@@ -107,11 +108,13 @@ impl<T: Float> Var<T> {
     }
 
     /// How many axes there are.
+    #[doc(alias = "ndim")]
     pub fn rank(&self) -> usize {
         self.value.rank()
     }
 
     /// How many elements there are.
+    #[doc(alias = "nelement")]
     #[inline]
     pub fn numel(&self) -> usize {
         self.value.numel()
@@ -160,6 +163,7 @@ impl<T: Float> Var<T> {
     /// assert_eq!(y.source_op(&[]).map(|(op, _)| op), Some("reshape"));
     /// assert_eq!(y.source_op(&["reshape"]).map(|(op, _)| op), Some("softmax"));
     /// ```
+    #[doc(alias = "grad_fn")]
     pub fn source_op(&self, through: &[&str]) -> Option<(&'static str, &'static Location<'static>)> {
         let mut node = self.node.as_ref()?;
         while through.contains(&node.name()) {
@@ -169,7 +173,7 @@ impl<T: Float> Var<T> {
     }
 
     /// The same value as a constant: derivatives stop here (`jax.lax.stop_gradient`, `tf.stop_gradient`).
-    #[doc(alias = "stop_gradient")]
+    #[doc(alias("stop_gradient", "lax.stop_gradient"))]
     #[track_caller]
     pub fn detach(&self) -> Self {
         Self::cut_at(self.value.clone(), if self.requires_grad() { Cut::here(End::Detach) } else { self.cut })

@@ -25,6 +25,7 @@ use std::thread::{self, JoinHandle};
 /// assert_eq!(sizes, [4, 4, 2]);
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
+#[doc(alias("DataLoader", "BatchSampler"))]
 #[derive(Clone)]
 #[must_use = "batches are made as they are iterated over"]
 pub struct Batches<D> {
@@ -70,6 +71,7 @@ impl<D: Dataset> Batches<D> {
     /// assert!((450..550).contains(&rare));
     /// # Ok::<(), gradus_data::DataError>(())
     /// ```
+    #[doc(alias = "WeightedRandomSampler")]
     pub fn weighted(mut self, weights: &[f64], rng: &mut Rng) -> Result<Self, DataError> {
         let n = self.data.len();
         if weights.len() != n {
@@ -118,6 +120,7 @@ impl<D: Dataset> Batches<D> {
     ///
     /// A panic in the thread arrives as an error. Dropping the iterator ends the thread after the batch
     /// that it is loading.
+    #[doc(alias = "num_workers")]
     pub fn prefetch(self, n: usize) -> Prefetch<D::Batch>
     where
         D: Send + 'static,

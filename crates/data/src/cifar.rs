@@ -25,6 +25,7 @@ impl Cifar10 {
     ///
     /// # Errors
     /// When a file is missing or damaged.
+    #[doc(alias = "load_data")]
     pub fn open(dir: impl AsRef<Path>) -> Result<TrainTest, DataError> {
         let layout = Layout { labels: 1, label: 0, classes: &Self::CLASSES };
         let train = ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
@@ -79,6 +80,7 @@ impl Cifar100 {
     ///
     /// # Errors
     /// When a file is missing or damaged.
+    #[doc(alias = "load_data")]
     pub fn open(dir: impl AsRef<Path>) -> Result<TrainTest, DataError> {
         Layout { labels: 2, label: 1, classes: &Self::CLASSES }.open(dir.as_ref(), &["train.bin"], "test.bin")
     }

@@ -65,6 +65,7 @@ impl fmt::Display for Column {
 /// assert_eq!(data.labels().to_vec(), [0, 1, 0]);
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
+#[doc(alias = "read_csv")]
 #[derive(Clone, Debug)]
 pub struct Csv {
     path: PathBuf,

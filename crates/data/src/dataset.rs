@@ -106,6 +106,7 @@ pub trait Dataset {
     /// assert_ne!(train.batch_of_epoch(&[7], 0)?, train.batch_of_epoch(&[7], 1)?);
     /// # Ok::<(), gradus_data::DataError>(())
     /// ```
+    #[doc(alias = "ImageDataGenerator")]
     fn augment<Y, T: Transform>(self, transform: T, seed: u64) -> Augmented<Self, T>
     where
         Self: Dataset<Batch = (Tensor<f32>, Y)> + Sized,
@@ -198,6 +199,7 @@ pub trait Dataset {
     /// assert_eq!((train.len(), valid.len()), (7, 3));
     /// # Ok::<(), gradus_data::DataError>(())
     /// ```
+    #[doc(alias("random_split", "validation_split", "train_test_split"))]
     fn split<P: Part, const N: usize>(&self, parts: [P; N], rng: &mut Rng) -> Result<[Subset<Self>; N], DataError>
     where
         Self: Clone + Sized,
@@ -213,6 +215,7 @@ pub trait Dataset {
     }
 
     /// The samples of this data set, then those of `other`.
+    #[doc(alias = "ConcatDataset")]
     fn concat<D: Dataset<Batch = Self::Batch>>(self, other: D) -> Concat<Self, D>
     where
         Self: Sized,

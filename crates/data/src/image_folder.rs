@@ -28,6 +28,7 @@ use std::sync::Arc;
 /// assert_eq!(*x.shape(), [3, 3, 224, 224]);
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
+#[doc(alias("DatasetFolder", "image_dataset_from_directory", "flow_from_directory"))]
 #[derive(Clone, Debug)]
 pub struct ImageFolder {
     files: Arc<[(PathBuf, i64)]>,

@@ -48,6 +48,7 @@ pub trait Labelled: Dataset {
     /// assert_eq!(data.class_weights()?, [4.0 / 6.0, 2.0]);
     /// # Ok::<(), gradus_data::DataError>(())
     /// ```
+    #[doc(alias = "class_weight")]
     fn class_weights(&self) -> Result<Vec<f64>, DataError> {
         let counts = self.class_counts();
         if let Some(empty) = counts.iter().position(|&n| n == 0) {

@@ -49,6 +49,7 @@ impl Mnist {
     ///
     /// # Errors
     /// When a file is missing or damaged, or the files do not belong together.
+    #[doc(alias = "load_data")]
     pub fn open(dir: impl AsRef<Path>) -> Result<TrainTest, DataError> {
         open(dir.as_ref(), &Self::CLASSES)
     }
@@ -103,6 +104,7 @@ impl FashionMnist {
     ///
     /// # Errors
     /// When a file is missing or damaged, or the files do not belong together.
+    #[doc(alias = "load_data")]
     pub fn open(dir: impl AsRef<Path>) -> Result<TrainTest, DataError> {
         open(dir.as_ref(), &Self::CLASSES)
     }

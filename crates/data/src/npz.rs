@@ -118,6 +118,7 @@ impl Npz {
 ///
 /// # Errors
 /// When the file cannot be written, or a name occurs twice.
+#[doc(alias = "savez")]
 pub fn write<N: AsRef<str>>(path: impl AsRef<Path>, arrays: impl IntoIterator<Item = (N, Array)>) -> Result<(), DataError> {
     atomic_write(path, |file| {
         let mut archive = ZipWriter::new(file);

@@ -4,6 +4,7 @@ use crate::error::DataError;
 use gradus_tensor::{Element, Tensor};
 
 /// A batch whose samples lie along the first axis: tensors, and tuples of them.
+#[doc(alias("collate_fn", "default_collate"))]
 pub trait Rows: Sized {
     /// The samples `indices`, in that order.
     ///

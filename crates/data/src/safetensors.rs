@@ -33,6 +33,7 @@ pub type Metadata = BTreeMap<String, String>;
 /// assert_eq!(safetensors::read(&path)?.0, tensors);
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
+#[doc(alias("load_file", "safe_open"))]
 pub fn read(path: impl AsRef<Path>) -> Result<(BTreeMap<String, Array>, Metadata), DataError> {
     read_file(path.as_ref())
 }
@@ -56,6 +57,7 @@ fn read_file(path: &Path) -> Result<(BTreeMap<String, Array>, Metadata), DataErr
 ///
 /// # Errors
 /// When the file cannot be written, or `metadata` and names take more than the 100 MB that a header may have.
+#[doc(alias = "save_file")]
 pub fn write(path: impl AsRef<Path>, tensors: &BTreeMap<String, Array>, metadata: &Metadata) -> Result<(), DataError> {
     write_file(path.as_ref(), tensors, metadata)
 }

@@ -19,6 +19,7 @@ use std::fmt::Debug;
 /// assert_eq!((words.get("rose"), words.get("is")), (Some(1), None));
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
+#[doc(alias("TextVectorization", "StringLookup", "Tokenizer"))]
 #[derive(Clone, Debug)]
 pub struct Vocabulary<K> {
     tokens: Vec<K>,

@@ -6,6 +6,7 @@
 /// ```
 /// assert_eq!(gradus_models::imagenet_classes()[285], "Egyptian Mau");
 /// ```
+#[doc(alias = "decode_predictions")]
 pub fn imagenet_classes() -> Vec<&'static str> {
     include_str!("imagenet_classes.txt").lines().collect()
 }

@@ -99,6 +99,7 @@ macro_rules! vgg {
             }
 
             /// The convolutional base alone, with random weights: the classifier is empty.
+            #[doc(alias = "include_top")]
             pub fn without_top<T: Float>(rng: &mut Rng) -> ConvNet<T> {
                 network($blocks, false, None, rng)
             }
@@ -119,6 +120,7 @@ macro_rules! vgg {
             }
 
             /// As [`preprocessing`](Self::preprocessing), for the weights that Keras publishes.
+            #[doc(alias = "preprocess_input")]
             pub fn keras_preprocessing() -> Compose {
                 crate::preprocessing::middle().add(CaffeNormalize)
             }

@@ -161,6 +161,7 @@ impl Weights {
     /// When entries are missing, left over or mis-shaped: all are named, and the network is left as it was. When values would
     /// be rounded, as those of an `f64` file in a network of `f32`, or are integers where floats are expected, unless
     /// [`allow_rounding`](Self::allow_rounding) was called.
+    #[doc(alias = "load_weights")]
     pub fn load<T: Float, M: Module<T>>(&self, module: &mut M) -> Result<(), DataError> {
         let places = module.state_dict();
         let state = state_for(&self.path, &self.arrays, |name| places.contains_key(name), self.rounding)?;

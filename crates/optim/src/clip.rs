@@ -47,6 +47,7 @@ impl Clip {
 /// assert!((grads[&net[0]].item() - 0.6).abs() < 1e-6);
 /// # Ok::<(), gradus_optim::OptimError>(())
 /// ```
+#[doc(alias = "clip_by_global_norm")]
 pub fn clip_grad_norm<T: Float, M: Module<T> + ?Sized>(
     model: &M,
     grads: &mut Grads<T>,

@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 /// assert_eq!(net[0].value().to_vec(), [2.0]);
 /// # Ok::<(), gradus_optim::OptimError>(())
 /// ```
+#[doc(alias("AveragedModel", "swa_utils", "use_ema", "ema_momentum"))]
 #[derive(Clone, Debug)]
 pub struct Ema<T: Float = f32> {
     decay: f64,

@@ -63,6 +63,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     ///
     /// # Panics
     /// When `weight_decay` is negative or not finite.
+    #[doc(alias = "add_decayed_weights")]
     #[track_caller]
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
         assert_option("weight_decay", weight_decay, 0.0..);
@@ -71,6 +72,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     }
 
     /// Settings of their own for some parameters; see [`Group`].
+    #[doc(alias("param_groups", "add_param_group", "multi_transform", "masked"))]
     pub fn group(mut self, group: Group) -> Self {
         self.set_group(group);
         self
@@ -87,6 +89,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     ///
     /// # Panics
     /// When `max_norm` is negative or not finite.
+    #[doc(alias("global_clipnorm", "clip_by_global_norm"))]
     #[track_caller]
     pub fn clip_norm(mut self, max_norm: f64) -> Self {
         assert_option("max_norm", max_norm, 0.0..);
@@ -113,6 +116,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     }
 
     /// Whether gradients with infinities or NaNs are an error. Costs one more pass over the gradients.
+    #[doc(alias = "apply_if_finite")]
     pub fn check_finite(mut self, check: bool) -> Self {
         self.driver.check_finite = check;
         self
@@ -122,6 +126,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
 /// The learning rate, and what else may change on the way.
 impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     /// The learning rate of the next step, after the schedule, of parameters in no group with another.
+    #[doc(alias = "get_last_lr")]
     pub fn lr(&self) -> f64 {
         self.driver.scheduled(self.driver.lr)
     }
@@ -130,6 +135,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     ///
     /// # Panics
     /// When `lr` is negative or not finite.
+    #[doc(alias("learning_rate", "inject_hyperparams"))]
     #[track_caller]
     pub fn set_lr(&mut self, lr: f64) {
         assert_option("lr", lr, 0.0..);
@@ -192,6 +198,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     /// rule that squares it ([`Rule::largest_gradient`]), and when a hook fails.
     ///
     /// A [`profile`](gradus_autograd::profile) shows it as `optimizer step`.
+    #[doc(alias("apply_gradients", "minimize", "apply_updates"))]
     #[track_caller]
     pub fn step<M: Module<T> + ?Sized>(&mut self, model: &mut M, grads: Grads<T>) -> Result<(), OptimError> {
         self.driver.step(&self.rule, &mut &mut *model, grads)

@@ -47,6 +47,7 @@ impl Step {
 /// }
 /// let opt: Optimizer<SignSgd> = Optimizer::new(SignSgd, 0.01);
 /// ```
+#[doc(alias = "GradientTransformation")]
 pub trait Rule<T: Float>: Send + 'static {
     /// What the rule remembers of each weight between updates.
     type State: RuleState<T>;

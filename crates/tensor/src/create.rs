@@ -13,12 +13,14 @@ impl<T: Element> Tensor<T> {
     ///
     /// # Panics
     /// When the shape is too large for a tensor ([`Shape::MAX_NUMEL`]).
+    #[doc(alias = "full_like")]
     #[track_caller]
     pub fn full(shape: impl Into<Shape>, value: T) -> Self {
         Self::scalar(value).expand_for("full", shape)
     }
 
     /// A tensor without axes.
+    #[doc(alias = "scalar_tensor")]
     pub fn scalar(value: T) -> Self {
         Self::from_vec(vec![value], [])
     }
@@ -58,6 +60,7 @@ impl<T: Num> Tensor<T> {
     ///
     /// # Panics
     /// When the shape is too large for a tensor ([`Shape::MAX_NUMEL`]), or for the machine's memory.
+    #[doc(alias("zeros_like", "empty", "empty_like"))]
     #[track_caller]
     pub fn zeros(shape: impl Into<Shape>) -> Self {
         Self::build_for("zeros", shape, |out| out.fill(T::zero()))
@@ -67,6 +70,7 @@ impl<T: Num> Tensor<T> {
     ///
     /// # Panics
     /// When the shape is too large for a tensor ([`Shape::MAX_NUMEL`]), or for the machine's memory.
+    #[doc(alias = "ones_like")]
     #[track_caller]
     pub fn ones(shape: impl Into<Shape>) -> Self {
         Self::build_for("ones", shape, |out| out.fill(T::one()))
@@ -76,6 +80,7 @@ impl<T: Num> Tensor<T> {
     ///
     /// # Panics
     /// When it is too large for a tensor ([`Shape::MAX_NUMEL`]), or for the machine's memory.
+    #[doc(alias = "identity")]
     #[track_caller]
     pub fn eye(n: usize) -> Self {
         Self::build_for("eye", [n, n], |out| {

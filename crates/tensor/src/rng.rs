@@ -42,6 +42,7 @@ pub struct RngState {
 
 impl Rng {
     /// A source that depends on `seed` alone.
+    #[doc(alias("manual_seed", "Generator", "set_random_seed", "PRNGKey", "random.key"))]
     pub fn seed(seed: u64) -> Self {
         // SplitMix64 (Steele, Lea and Flood 2014) spreads the seed over the key.
         let mut state = seed;
@@ -64,11 +65,13 @@ impl Rng {
     }
 
     /// Where the source stands.
+    #[doc(alias = "get_rng_state")]
     pub fn state(&self) -> RngState {
         RngState { key: self.numbers.get_seed(), words: self.numbers.get_word_pos() as u64, tensors: self.tensors }
     }
 
     /// The source that stands at `state`.
+    #[doc(alias = "set_rng_state")]
     pub fn from_state(state: &RngState) -> Self {
         let mut numbers = ChaCha8Rng::from_seed(state.key);
         numbers.set_word_pos(u128::from(state.words));
@@ -170,6 +173,7 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Panics
     /// When the shape is too large for a tensor, or for the machine's memory.
+    #[doc(alias("rand", "rand_like"))]
     #[track_caller]
     pub fn uniform(shape: impl Into<Shape>, low: f64, high: f64, rng: &mut Rng) -> Self {
         let draw = |bits: u64| T::from_f64(low + (bits >> 11) as f64 * 2f64.powi(-53) * (high - low));
@@ -180,6 +184,7 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Panics
     /// When the shape is too large for a tensor, or for the machine's memory.
+    #[doc(alias("randn", "randn_like"))]
     #[track_caller]
     pub fn normal(shape: impl Into<Shape>, mean: f64, std: f64, rng: &mut Rng) -> Self {
         Self::build_for("normal", shape, |out| {
@@ -196,6 +201,7 @@ impl Tensor<i64> {
     ///
     /// # Panics
     /// When the machine has no memory for so many.
+    #[doc(alias = "randperm")]
     #[track_caller]
     pub fn permutation(n: usize, rng: &mut Rng) -> Self {
         let order = rng.permutation(n);

@@ -39,6 +39,7 @@ impl<T: Element> Tensor<T> {
     /// let x = Tensor::from_vec(vec![1, 2, 3, 4, 5, 6], [2, 3]);
     /// assert_eq!(x.at([1, 0]), 4);
     /// ```
+    #[doc(alias("tensor", "as_tensor", "array", "asarray", "np.array"))]
     #[track_caller]
     pub fn from_vec(data: Vec<T>, shape: impl Into<Shape>) -> Self {
         Self::try_from_vec(data, shape).or_panic()
@@ -93,18 +94,21 @@ impl<T: Element> Tensor<T> {
     }
 
     /// Elements between neighbours along each axis.
+    #[doc(alias = "stride")]
     #[inline]
     pub fn strides(&self) -> &Strides {
         &self.strides
     }
 
     /// How many axes there are.
+    #[doc(alias = "ndim")]
     #[inline]
     pub fn rank(&self) -> usize {
         self.shape.rank()
     }
 
     /// How many elements there are.
+    #[doc(alias = "nelement")]
     #[inline]
     pub fn numel(&self) -> usize {
         self.shape.product()
@@ -168,6 +172,7 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The elements in row-major order, in a vector.
+    #[doc(alias("tolist", "numpy"))]
     #[track_caller]
     pub fn to_vec(&self) -> Vec<T> {
         match self.as_slice() {

@@ -24,6 +24,7 @@ impl<T: Element> Tensor<T> {
     /// let x = Tensor::<i64>::arange(0, 6, 1);
     /// assert_eq!(*x.reshape([2, -1]).shape(), [2, 3]);
     /// ```
+    #[doc(alias("view", "view_as", "reshape_as", "unflatten"))]
     #[track_caller]
     pub fn reshape(&self, dims: impl Dims) -> Self {
         self.reshaped("reshape", dims.resolve_dims(&self.shape).or_panic())
@@ -63,6 +64,7 @@ impl<T: Element> Tensor<T> {
     ///
     /// # Panics
     /// When `axes` does not name every axis exactly once.
+    #[doc(alias("movedim", "moveaxis"))]
     #[track_caller]
     pub fn permute<A: Axis>(&self, axes: impl AsRef<[A]>) -> Self {
         let axes = axes.as_ref();
@@ -86,6 +88,7 @@ impl<T: Element> Tensor<T> {
     ///
     /// # Panics
     /// When there is no such axis.
+    #[doc(alias("swapdims", "swapaxes"))]
     #[track_caller]
     pub fn transpose(&self, a: impl Axis, b: impl Axis) -> Self {
         let a = a.resolve("transpose", self.rank()).or_panic();
@@ -100,6 +103,7 @@ impl<T: Element> Tensor<T> {
     ///
     /// # Panics
     /// When there are fewer than two axes.
+    #[doc(alias = "mT")]
     #[track_caller]
     pub fn t(&self) -> Self {
         self.transpose(-2, -1)
@@ -115,6 +119,7 @@ impl<T: Element> Tensor<T> {
     /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
     /// assert_eq!(x.slice(1, 1..).to_vec(), [2, 3, 5, 6]);
     /// ```
+    #[doc(alias("narrow", "dynamic_slice"))]
     #[track_caller]
     pub fn slice(&self, axis: impl Axis, range: impl RangeBounds<usize>) -> Self {
         self.slice_step(axis, range, 1)
@@ -176,6 +181,7 @@ impl<T: Element> Tensor<T> {
     ///
     /// # Panics
     /// When an axis would change that is not of size 1.
+    #[doc(alias("expand_as", "broadcast_to"))]
     #[track_caller]
     pub fn expand(&self, shape: impl Into<Shape>) -> Self {
         self.expand_for("expand", shape)
@@ -223,6 +229,7 @@ impl<T: Element> Tensor<T> {
     ///
     /// # Panics
     /// When there is no such place.
+    #[doc(alias("expand_dims", "newaxis"))]
     #[track_caller]
     pub fn unsqueeze(&self, axis: impl Axis) -> Self {
         let axis = axis.resolve("unsqueeze", self.rank() + 1).or_panic();
@@ -236,6 +243,7 @@ impl<T: Element> Tensor<T> {
     ///
     /// # Panics
     /// When there is no such axis.
+    #[doc(alias("fliplr", "flipud"))]
     #[track_caller]
     pub fn flip(&self, axes: impl Axes) -> Self {
         let axes = axes.resolve_all("flip", self.rank()).or_panic();
@@ -254,6 +262,7 @@ impl<T: Element> Tensor<T> {
     /// assert_eq!(x.diagonal(0).to_vec(), [1, 5]);
     /// assert_eq!(x.diagonal(1).to_vec(), [2, 6]);
     /// ```
+    #[doc(alias = "diag")]
     #[track_caller]
     pub fn diagonal(&self, offset: isize) -> Self {
         let rank = self.rank();

@@ -79,6 +79,7 @@ impl EarlyStopping {
     }
 
     /// Whether the weights of the best epoch come back at the end; they do unless said otherwise.
+    #[doc(alias = "restore_best_weights")]
     #[must_use]
     pub fn restore_best(mut self, restore: bool) -> Self {
         self.restore_best = restore;
@@ -156,6 +157,7 @@ fn tensors<T: Float>(arrays: &BTreeMap<String, Array>) -> BTreeMap<String, Tenso
 ///
 /// Which way is better is found out as by [`EarlyStopping`]. The file has the weights that were evaluated, whatever other
 /// callbacks do to them at the end of the epoch ([`Phase`]).
+#[doc(alias = "ModelCheckpoint")]
 #[derive(Clone, Debug)]
 pub struct SaveBest {
     best: Best,
@@ -209,6 +211,7 @@ impl<T: Float> Callback<T> for SaveBest {
 }
 
 /// Rewrites a CSV file after each epoch.
+#[doc(alias = "CSVLogger")]
 #[derive(Clone, Debug)]
 pub struct CsvLog {
     path: PathBuf,
@@ -237,6 +240,7 @@ impl<T: Float> Callback<T> for CsvLog {
 
 /// Ends the training with an error when a loss is NaN or infinite; every training has it unless
 /// [`Fit::allow_nan`](crate::Fit::allow_nan) says otherwise.
+#[doc(alias = "TerminateOnNaN")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StopOnNan;
 

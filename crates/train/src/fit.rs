@@ -50,6 +50,7 @@ impl Fit {
     }
 
     /// Samples a batch, and a step unless batches are [accumulated](Self::accumulate).
+    #[doc(alias = "batch_size")]
     #[must_use]
     pub fn batch(self, batch: usize) -> Self {
         Self { batch, ..self }
@@ -57,6 +58,7 @@ impl Fit {
 
     /// Batches a step, which is as large as memory would not let one batch be: their gradients are combined into that of the loss of
     /// all their samples at once, by [`Loss::weight`](gradus_nn::Loss::weight) or [`Objective::weight`](crate::Objective::weight). 1 unless set; 0 counts as 1.
+    #[doc(alias("gradient_accumulation_steps", "MultiSteps"))]
     #[must_use]
     pub fn accumulate(self, batches: usize) -> Self {
         Self { accumulate: batches.max(1), ..self }
@@ -77,6 +79,7 @@ impl Fit {
     /// Draws the samples of each epoch with replacement, with probabilities in proportion to these weights, instead of taking
     /// each once: with [`Labelled::sample_weights`](gradus_data::Labelled::sample_weights), rare classes are met as often as
     /// common ones.
+    #[doc(alias = "sample_weight")]
     #[must_use]
     pub fn sample_weights(self, weights: impl Into<Vec<f64>>) -> Self {
         let weights: Vec<f64> = weights.into();
@@ -97,6 +100,7 @@ impl Fit {
     }
 
     /// How much is printed.
+    #[doc(alias("verbose", "ProgbarLogger"))]
     #[must_use]
     pub fn verbosity(self, verbosity: Verbosity) -> Self {
         Self { verbosity, ..self }
@@ -109,6 +113,7 @@ impl Fit {
     }
 
     /// Stores the whole training in this file after each epoch, to be gone on from with [`resume`](Self::resume).
+    #[doc(alias("ModelCheckpoint", "BackupAndRestore"))]
     #[must_use]
     pub fn checkpoint(self, path: impl Into<PathBuf>) -> Self {
         Self { checkpoint: Some(path.into()), ..self }
@@ -122,6 +127,7 @@ impl Fit {
 
     /// Goes on from a stored training: to the same bits as if it had not been interrupted, when network, optimiser, data and
     /// options are the same.
+    #[doc(alias = "initial_epoch")]
     #[must_use]
     pub fn resume(self, path: impl Into<PathBuf>) -> Self {
         Self { resume: Some(path.into()), resume_if_there: false, ..self }

@@ -113,6 +113,7 @@ pub enum Phase {
 }
 
 /// Something that happens along a training in `T`. Every method does nothing unless it is written.
+#[doc(alias = "LambdaCallback")]
 pub trait Callback<T: Float = f32>: Send {
     /// The name that its memory has in a checkpoint; one line.
     fn name(&self) -> &'static str;

@@ -40,6 +40,7 @@ use std::sync::Arc;
 ///
 /// [`with_objective`](Self::with_objective) takes a closure over network and batch in the loss' place, and
 /// [`alternating`](Self::alternating) several with an optimiser each.
+#[doc(alias = "TrainState")]
 pub struct Trainer<N, B = (Tensor<f32>, Tensor<i64>), T: Float = f32> {
     net: N,
     objectives: Vec<Box<dyn Objective<N, B, T>>>,
@@ -51,6 +52,7 @@ pub struct Trainer<N, B = (Tensor<f32>, Tensor<i64>), T: Float = f32> {
 /// Outputs compared with targets.
 impl<N: Layer<T>, Y: 'static, T: Float> Trainer<N, (Tensor<T>, Y), T> {
     /// Creates a trainer that minimises `loss` of the outputs of `net` and their targets, by the steps of `optimizer`.
+    #[doc(alias("Model", "compile"))]
     pub fn new<L: Loss<T, Y> + 'static, R: Rule<T>>(net: N, loss: L, optimizer: Optimizer<R, T>) -> Self {
         Self::with_objective(net, Supervised(loss), optimizer)
     }
@@ -84,7 +86,7 @@ impl<N: Module<T>, B: 'static, T: Float> Trainer<N, B, T> {
     /// assert!(history.last("val_loss").unwrap() < 0.01);
     /// # Ok::<(), gradus_train::TrainError>(())
     /// ```
-    #[doc(alias("train_step", "training_step", "custom_loss"))]
+    #[doc(alias("train_step", "training_step", "custom_loss", "train_on_batch", "add_loss"))]
     pub fn with_objective<R: Rule<T>>(net: N, objective: impl Objective<N, B, T> + 'static, optimizer: Optimizer<R, T>) -> Self {
         let mut trainer = Self::alternating(net);
         trainer.objectives.push(Box::new(objective));
@@ -223,6 +225,7 @@ impl<N: Module<T>, B: 'static, T: TrainFloat> Trainer<N, B, T> {
     /// cannot be written. When a batch does not fit a layer, the loss or a metric: a label that is no class, a shape, a target
     /// longer than its input, batch normalisation of one sample. When the network's output is not of the kind that the loss takes,
     /// as probabilities where it takes logits. When a hook of [`before_step`](Self::before_step) fails.
+    #[doc(alias("model.fit", "validation_data"))]
     #[track_caller]
     pub fn fit(
         &mut self,

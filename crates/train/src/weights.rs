@@ -58,6 +58,7 @@ pub fn load_tensors<T: Float>(path: impl AsRef<Path>) -> Result<(BTreeMap<String
 /// assert_eq!(a.state_dict(), b.state_dict());
 /// # Ok::<(), gradus_train::TrainError>(())
 /// ```
+#[doc(alias = "torch.save")]
 pub fn save_weights<T: Float, M: Module<T>>(module: &M, path: impl AsRef<Path>) -> Result<(), TrainError> {
     save_tensors(path.as_ref(), &module.state_dict(), &BTreeMap::new())
 }
@@ -70,6 +71,7 @@ pub fn save_weights<T: Float, M: Module<T>>(module: &M, path: impl AsRef<Path>) 
 /// # Errors
 /// When the file cannot be read; when it does not fit: missing, left-over and mis-shaped entries are named by path, and the
 /// module is left as it was; or when values would be rounded, as those of `f64` in a module of `f32`.
+#[doc(alias = "torch.load")]
 pub fn load_weights<T: Float, M: Module<T>>(module: &mut M, path: impl AsRef<Path>) -> Result<(), TrainError> {
     load_into(module, path.as_ref())
 }

@@ -16,6 +16,7 @@ use super::vars::{Vars, check_like};
 /// let (y, dy) = jvp(|x| x.square().sum(..), &x, &v);
 /// assert_eq!((y.item(), dy.item()), (5.0, 42.0));
 /// ```
+#[doc(alias = "forward_ad")]
 #[track_caller]
 pub fn jvp<X: Vars, Y: Vars<Elem = X::Elem>>(f: impl FnOnce(&X) -> Y, x: &X, v: &X) -> (Y, Y) {
     check_like("jvp", x.as_vars(), v.as_vars());

@@ -20,6 +20,7 @@ use crate::var::Var;
 /// let hv = hvp(|x| x.powf(3.0).sum(..), &x, &v);
 /// assert_eq!(hv.value().to_vec(), [6.0, 120.0]);
 /// ```
+#[doc(alias = "vhp")]
 #[track_caller]
 pub fn hvp<X: Vars>(f: impl FnOnce(&X) -> Var<X::Elem>, x: &X, v: &X) -> X {
     check_like("hvp", x.as_vars(), v.as_vars());

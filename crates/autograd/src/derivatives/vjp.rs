@@ -19,6 +19,7 @@ use gradus_tensor::Tensor;
 /// let (y, gradient) = value_and_grad(|x| x.powf(3.0).sum(..), &x);
 /// assert_eq!((y.item(), gradient.value().to_vec()), (9.0, vec![3.0, 12.0]));
 /// ```
+#[doc(alias = "GradientTape")]
 #[track_caller]
 pub fn value_and_grad<X: Vars>(f: impl FnOnce(&X) -> Var<X::Elem>, x: &X) -> (Var<X::Elem>, X) {
     let (y, recorded) = record(f, x);

@@ -17,6 +17,7 @@ impl<T: Float> Var<T> {
     ///
     /// The second derivative of a function of it is right at 0 where that function is smooth there, as `|x|²` is; where it is
     /// not, as `|x|` itself, it is 0.
+    #[doc(alias = "absolute")]
     #[track_caller]
     pub fn abs(&self) -> Var<T> {
         apply(Abs, &[self])

@@ -50,6 +50,7 @@ unary! {
         d(x, _) = S::lit(0.5) * (S::lit(1.0) + (x.clone() * S::lit(std::f64::consts::FRAC_1_SQRT_2)).erf())
             + near(x) * (near(x).square() * S::lit(-0.5)).exp() * S::lit(0.398_942_280_401_432_7);
     /// `x · sigmoid(x)`, also called swish (Elfwing et al. 2018).
+    #[doc(alias = "swish")]
     silu on -4.0..4.0 => d(x, _) = x.sigmoid() * (S::lit(1.0) + near(x) * (S::lit(1.0) - x.sigmoid()));
     /// `ln(1 + e^x)`, without overflow; `dx = sigmoid(x) dy`.
     softplus on -4.0..4.0 => d(x, _) = x.sigmoid();

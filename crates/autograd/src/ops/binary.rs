@@ -120,6 +120,7 @@ binary_table! {
     Div div on (-2.0..2.0, 0.5..2.0) => |x, y| x / y,
         da(g, _, b) = quotient(g, &b), db(g, a, b) = -(&a / &b / &b).mul_no_nan(g);
     /// `a^b`, elementwise: `da = b a^(b-1) dy`, 0 where `b` is 0; `db = a^b ln a dy`, 0 where `a` is 0 and `b` is not negative.
+    #[doc(alias = "power")]
     Pow pow on (0.4..2.0, -2.0..2.0) => |x, y| x.pow(y),
         da(g, a, b) = {
             let zero = b.value().eq(0.0);
@@ -140,6 +141,7 @@ binary_table! {
         };
     /// The angle of the point `(b, a)`: `da = b / (a² + b²) dy`, `db = -a / (a² + b²) dy`. At the origin, which has no angle,
     /// the gradient is 0, as in PyTorch, and second derivatives are NaN; at infinity both are 0.
+    #[doc(alias = "arctan2")]
     Atan2 atan2 on (0.3..2.0, -2.0..2.0) => |x, y| x.atan2(y),
         da(g, a, b) = over_squares(&b, &a, &b).mul_no_nan(g),
         db(g, a, b) = -over_squares(&a, &a, &b).mul_no_nan(g);

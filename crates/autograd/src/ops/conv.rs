@@ -18,6 +18,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When the shapes and options do not fit.
+    #[doc(alias = "conv_general_dilated")]
     #[track_caller]
     pub fn conv2d(&self, w: &Var<T>, o: Conv2dOptions) -> Var<T> {
         apply(Conv2d(o), &[self, w])

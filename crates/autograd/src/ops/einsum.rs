@@ -25,6 +25,7 @@ impl<T: Float> Var<T> {
     /// assert_eq!(y.item(), 30.0);
     /// assert_eq!(y.backward()[&a].to_vec(), [2.0, 4.0, 6.0, 8.0]);
     /// ```
+    #[doc(alias = "tensordot")]
     #[track_caller]
     pub fn einsum(spec: &str, operands: &[&Var<T>]) -> Var<T> {
         let shapes: Vec<&[usize]> = operands.iter().map(|v| &v.shape()[..]).collect();

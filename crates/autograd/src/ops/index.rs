@@ -16,6 +16,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When the ranks differ, `index` is larger than this along another axis, or an index is out of range.
+    #[doc(alias("take_along_dim", "take_along_axis"))]
     #[track_caller]
     pub fn gather(&self, axis: impl Axis, index: &Tensor<i64>) -> Var<T> {
         let axis = axis.resolve("gather", self.rank()).or_panic();
@@ -37,6 +38,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When `index` is no vector, or an index is out of range.
+    #[doc(alias = "take")]
     #[track_caller]
     pub fn index_select(&self, axis: impl Axis, index: &Tensor<i64>) -> Var<T> {
         let axis = axis.resolve("index_select", self.rank()).or_panic();
@@ -47,6 +49,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When `index` is no vector, an index is out of range, or `src` does not fit.
+    #[doc(alias = "segment_sum")]
     #[track_caller]
     pub fn index_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Var<T>) -> Var<T> {
         let axis = axis.resolve("index_add", self.rank()).or_panic();

@@ -16,6 +16,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When there are none, or other axes differ.
+    #[doc(alias("cat", "concatenate", "vstack", "hstack", "dstack", "column_stack", "row_stack"))]
     #[track_caller]
     pub fn concat(vars: &[&Var<T>], axis: impl Axis) -> Var<T> {
         // Of no variables, the forward pass says what is wrong.
@@ -72,6 +73,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When `n` is 0.
+    #[doc(alias = "array_split")]
     #[track_caller]
     pub fn chunk(&self, n: usize, axis: impl Axis) -> Vec<Var<T>> {
         let axis = axis.resolve("chunk", self.rank()).or_panic();
@@ -85,6 +87,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When the sizes do not add up to the axis.
+    #[doc(alias = "split_with_sizes")]
     #[track_caller]
     pub fn split_sizes(&self, sizes: &[usize], axis: impl Axis) -> Vec<Var<T>> {
         let axis = axis.resolve("split_sizes", self.rank()).or_panic();
@@ -114,6 +117,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When there is not one count an axis.
+    #[doc(alias = "tile")]
     #[track_caller]
     pub fn repeat(&self, reps: &[usize]) -> Var<T> {
         apply(Repeat { reps: reps.to_vec() }, &[self])

@@ -34,6 +34,7 @@ impl<T: Float> Var<T> {
     /// assert!((grads[&b].clone() - Tensor::from([0.6, -0.2])).abs().lt(1e-15).all());
     /// # Ok::<(), gradus_tensor::LinalgError>(())
     /// ```
+    #[doc(alias("linalg.solve", "linalg.inv", "inverse"))]
     #[track_caller]
     pub fn solve(&self, b: &Var<T>) -> Result<Var<T>, LinalgError> {
         solve_shape(self.shape(), b.shape()).or_panic();

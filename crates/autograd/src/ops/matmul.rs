@@ -18,6 +18,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When the inner sizes differ or the batch axes do not broadcast.
+    #[doc(alias("mm", "bmm", "mv"))]
     #[track_caller]
     pub fn matmul(&self, other: &Var<T>) -> Var<T> {
         match (self.rank(), other.rank()) {
@@ -35,6 +36,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When the shapes do not fit.
+    #[doc(alias = "addmm")]
     #[track_caller]
     pub fn linear(&self, w: &Var<T>, b: Option<&Var<T>>) -> Var<T> {
         dense_shape("linear", self.shape(), w.shape(), b.map(|b| &b.shape()[..])).or_panic();
@@ -86,6 +88,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When they are no vectors of one length.
+    #[doc(alias = "vdot")]
     #[track_caller]
     pub fn dot(&self, other: &Var<T>) -> Var<T> {
         if self.rank() != 1 || self.shape() != other.shape() {
@@ -99,6 +102,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When they are no vectors.
+    #[doc(alias = "ger")]
     #[track_caller]
     pub fn outer(&self, other: &Var<T>) -> Var<T> {
         if self.rank() != 1 || other.rank() != 1 {

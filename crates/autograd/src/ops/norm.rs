@@ -20,6 +20,7 @@ impl<T: Float> Var<T> {
     ///
     /// Where `y` is 0, a function `f(y)` has a second derivative if `f'(0)` is 0: it is `f''(0)` times the identity, as for
     /// `y²`. Any other, that of the norm itself among them, is NaN.
+    #[doc(alias("linalg.norm", "vector_norm"))]
     #[track_caller]
     pub fn norm(&self, axes: impl Axes) -> Var<T> {
         let axes = axes.resolve_all("norm", self.rank()).or_panic();
@@ -27,6 +28,7 @@ impl<T: Float> Var<T> {
     }
 
     /// As [`norm`](Self::norm), the axes staying with size 1.
+    #[doc(alias = "keepdim")]
     #[track_caller]
     pub fn norm_keep(&self, axes: impl Axes) -> Var<T> {
         let axes = axes.resolve_all("norm", self.rank()).or_panic();

@@ -15,6 +15,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When the window does not fit.
+    #[doc(alias = "reduce_window")]
     #[track_caller]
     pub fn max_pool2d(&self, o: Pool2dOptions) -> Var<T> {
         apply(MaxPool2d(o), &[self])

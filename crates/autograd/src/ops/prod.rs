@@ -28,6 +28,7 @@ impl<T: Float> Var<T> {
     }
 
     /// As [`prod`](Self::prod), the axes staying with size 1.
+    #[doc(alias = "keepdim")]
     #[track_caller]
     pub fn prod_keep(&self, axes: impl Axes) -> Var<T> {
         let t = taken("prod", self, axes);

@@ -38,6 +38,7 @@ impl<T: Float> Var<T> {
     }
 
     /// The sum over `axes`, which stay with size 1.
+    #[doc(alias("keepdim", "keepdims"))]
     #[track_caller]
     pub fn sum_keep(&self, axes: impl Axes) -> Var<T> {
         let t = taken("sum", self, axes);
@@ -53,6 +54,7 @@ impl<T: Float> Var<T> {
     }
 
     /// The mean over `axes`, which stay with size 1.
+    #[doc(alias("keepdim", "keepdims"))]
     #[track_caller]
     pub fn mean_keep(&self, axes: impl Axes) -> Var<T> {
         let t = taken("mean", self, axes);
@@ -61,6 +63,7 @@ impl<T: Float> Var<T> {
 
     /// The variance over `axes`, which go: `Σ (x - mean)² / (n - correction)`. `correction` 1 is PyTorch's
     /// default (unbiased), 0 the population's.
+    #[doc(alias("unbiased", "correction", "ddof"))]
     #[track_caller]
     pub fn var(&self, axes: impl Axes, correction: usize) -> Var<T> {
         let t = taken("var", self, axes);
@@ -70,6 +73,7 @@ impl<T: Float> Var<T> {
     }
 
     /// As [`var`](Self::var), the axes staying with size 1.
+    #[doc(alias = "keepdim")]
     #[track_caller]
     pub fn var_keep(&self, axes: impl Axes, correction: usize) -> Var<T> {
         let t = taken("var", self, axes);
@@ -81,6 +85,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When a reduced axis has size 0.
+    #[doc(alias = "amax")]
     #[track_caller]
     pub fn max(&self, axes: impl Axes) -> Var<T> {
         let axes = axes.resolve_all("max", self.rank()).or_panic();
@@ -88,6 +93,7 @@ impl<T: Float> Var<T> {
     }
 
     /// As [`max`](Self::max), the axes staying with size 1.
+    #[doc(alias("keepdim", "keepdims"))]
     #[track_caller]
     pub fn max_keep(&self, axes: impl Axes) -> Var<T> {
         let t = taken("max", self, axes);
@@ -98,6 +104,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When a reduced axis has size 0.
+    #[doc(alias = "amin")]
     #[track_caller]
     pub fn min(&self, axes: impl Axes) -> Var<T> {
         let axes = axes.resolve_all("min", self.rank()).or_panic();
@@ -105,6 +112,7 @@ impl<T: Float> Var<T> {
     }
 
     /// As [`min`](Self::min), the axes staying with size 1.
+    #[doc(alias = "keepdim")]
     #[track_caller]
     pub fn min_keep(&self, axes: impl Axes) -> Var<T> {
         let t = taken("min", self, axes);
@@ -120,6 +128,7 @@ impl<T: Float> Var<T> {
     }
 
     /// As [`logsumexp`](Self::logsumexp), the axes staying with size 1.
+    #[doc(alias = "keepdim")]
     #[track_caller]
     pub fn logsumexp_keep(&self, axes: impl Axes) -> Var<T> {
         let t = taken("logsumexp", self, axes);
@@ -143,6 +152,7 @@ impl<T: Float> Var<T> {
     }
 
     /// As [`std`](Self::std), the axes staying with size 1.
+    #[doc(alias = "keepdim")]
     #[track_caller]
     pub fn std_keep(&self, axes: impl Axes, correction: usize) -> Var<T> {
         let t = taken("std", self, axes);

@@ -32,6 +32,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When the range reaches outside.
+    #[doc(alias("narrow", "dynamic_slice"))]
     #[track_caller]
     pub fn slice(&self, axis: impl Axis, range: impl RangeBounds<usize>) -> Var<T> {
         self.slice_step(axis, range, 1)
@@ -77,6 +78,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When there are fewer than two axes.
+    #[doc(alias = "diag")]
     #[track_caller]
     pub fn diagonal(&self, offset: isize) -> Var<T> {
         apply(Diagonal { offset }, &[self])
@@ -86,6 +88,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When the last axis has not the diagonal's length.
+    #[doc(alias = "diag_embed")]
     #[track_caller]
     pub fn diagonal_embed(&self, offset: isize, rows: usize, cols: usize) -> Var<T> {
         apply(DiagonalEmbed { offset, rows, cols }, &[self])

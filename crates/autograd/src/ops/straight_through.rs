@@ -85,6 +85,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When `scale` is not above 0, or `zero_point` does not lie in `quant_min..=quant_max`.
+    #[doc(alias = "fake_quantize_per_tensor_affine")]
     #[track_caller]
     pub fn fake_quantize(&self, scale: f64, zero_point: i64, quant_min: i64, quant_max: i64) -> Var<T> {
         if scale.is_nan() || scale <= 0.0 || !(quant_min..=quant_max).contains(&zero_point) {

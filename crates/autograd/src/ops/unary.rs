@@ -265,6 +265,7 @@ unary! {
     /// `y = x²`, `dx = 2 x dy`.
     square on -2.0..2.0 => d(x, _) = S::lit(2.0) * x.clone();
     /// `y = 1/x`, `dx = -y² dy`.
+    #[doc(alias = "reciprocal")]
     recip on 0.4..3.0, -3.0..-0.4 => d(_, y) = -y.square();
     /// Square root: `dx = dy / (2 y)`.
     sqrt on 0.2..4.0 => d(_, y) = S::lit(0.5) / y.clone();
@@ -275,8 +276,10 @@ unary! {
     /// `y = 2^x`, `dx = ln 2 · y dy`.
     exp2 on -2.0..2.0 => d(_, y) = y.clone() * S::lit(std::f64::consts::LN_2);
     /// Natural logarithm: `dx = dy / x`.
+    #[doc(alias = "log")]
     ln on 0.2..5.0 => d(x, _) = x.recip();
     /// `y = ln(1 + x)`, exact near 0; `dx = dy / (1 + x)`.
+    #[doc(alias = "log1p")]
     ln_1p on -0.7..3.0 => d(x, _) = (x.clone() + S::lit(1.0)).recip();
     /// Logarithm to base 2: `dx = dy / (x ln 2)`.
     log2 on 0.2..5.0 => d(x, _) = S::lit(std::f64::consts::LOG2_E) / x.clone();
@@ -289,10 +292,13 @@ unary! {
     /// Tangent of radians: `dx = (1 + y²) dy`.
     tan on -1.2..1.2 => d(_, y) = S::lit(1.0) + y.square();
     /// Inverse sine: `dx = dy / √(1 - x²)`.
+    #[doc(alias = "arcsin")]
     asin on -0.8..0.8 => d(x, _) = complement(x).sqrt().recip();
     /// Inverse cosine: `dx = -dy / √(1 - x²)`.
+    #[doc(alias = "arccos")]
     acos on -0.8..0.8 => d(x, _) = -complement(x).sqrt().recip();
     /// Inverse tangent: `dx = dy / (1 + x²)`.
+    #[doc(alias = "arctan")]
     atan on -3.0..3.0 =>
         // By the root, as the square of the slope, which the second derivative would read, underflows long before that.
         d(x, _) = (S::lit(1.0) + x.square()).sqrt().recip().square();
@@ -303,15 +309,18 @@ unary! {
     /// Hyperbolic tangent: `dx = (1 - y²) dy`, to the precision of 1: 0 where `y` has rounded to ±1, as in PyTorch.
     tanh on -3.0..3.0 => d(_, y) = S::lit(1.0) - y.square();
     /// `y = 1 / (1 + e^-x)`, `dx = y (1 - y) dy`: exact for negative `x`, and 0 where `y` has rounded to 1, as in PyTorch.
+    #[doc(alias("expit", "logistic"))]
     sigmoid on -4.0..4.0 => d(_, y) = y.clone() - y.square();
     /// The error function: `dx = 2/√π e^(-x²) dy`.
     erf on -2.0..2.0 => d(x, _) = (-x.square()).exp() * S::lit(std::f64::consts::FRAC_2_SQRT_PI);
     /// `x^p` for a fixed power `p`: `dx = p x^(p-1) dy`.
+    #[doc(alias = "pow")]
     powf(p: f64 = 3.0) on 0.3..2.0, -2.0..-0.3 =>
         // 0 · 0^-1 would be NaN: the slope of a constant is 0 everywhere.
         d(x, _) = if p == 0.0 { S::lit(0.0) } else { S::lit(p) * x.powf(p - 1.0) };
     /// `min(max(x, low), high)`: values below `low` become `low`, above `high` become `high`; all become `high` where `low` is
     /// above it. The derivative is 1 between the two, and 0 outside, at both of them and at NaN, as in PyTorch.
+    #[doc(alias = "clip")]
     clamp(low: f64 = -1.0, high: f64 = 1.0) on -0.9..0.9, 1.1..2.0, -2.0..-1.1 => d(x, _) = x.between(low, high);
     /// 1, -1 or 0 by the sign; the derivative is 0.
     sign on 0.2..3.0, -3.0..-0.2 => d(_, _) = S::lit(0.0);
@@ -320,7 +329,9 @@ unary! {
     /// Up to a whole number; the derivative is 0.
     ceil on 0.2..0.8, -1.8..-1.2 => d(_, _) = S::lit(0.0);
     /// To the nearest whole number, halves to even; the derivative is 0. [`round_ste`](Self::round_ste) lets the gradient pass.
+    #[doc(alias = "rint")]
     round on 0.7..1.3, -1.3..-0.7 => d(_, _) = S::lit(0.0);
     /// Towards zero to a whole number; the derivative is 0.
+    #[doc(alias = "fix")]
     trunc on 0.2..0.8, -1.8..-1.2 => d(_, _) = S::lit(0.0);
 }

@@ -17,6 +17,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When the number of elements would change.
+    #[doc(alias("view", "view_as", "reshape_as", "unflatten"))]
     #[track_caller]
     pub fn reshape(&self, dims: impl Dims) -> Var<T> {
         let shape = dims.resolve_dims(self.shape()).or_panic();
@@ -37,6 +38,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When `axes` does not name every axis exactly once.
+    #[doc(alias("movedim", "moveaxis"))]
     #[track_caller]
     pub fn permute<A: Axis>(&self, axes: impl AsRef<[A]>) -> Var<T> {
         let axes = axes.as_ref();
@@ -54,6 +56,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When there is no such axis.
+    #[doc(alias("swapdims", "swapaxes"))]
     #[track_caller]
     pub fn transpose(&self, a: impl Axis, b: impl Axis) -> Var<T> {
         let a = a.resolve("transpose", self.rank()).or_panic();
@@ -65,6 +68,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When there are fewer than two axes.
+    #[doc(alias = "mT")]
     #[track_caller]
     pub fn t(&self) -> Var<T> {
         self.transpose(-2, -1)
@@ -74,6 +78,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When an axis would change that is not of size 1.
+    #[doc(alias("expand_as", "broadcast_to"))]
     #[track_caller]
     pub fn expand(&self, shape: impl Into<Shape>) -> Var<T> {
         if shape == *self.shape() {
@@ -108,6 +113,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When there is no such place.
+    #[doc(alias("expand_dims", "newaxis"))]
     #[track_caller]
     pub fn unsqueeze(&self, axis: impl Axis) -> Var<T> {
         let shape = self.value().unsqueeze(axis).shape().clone();
@@ -118,6 +124,7 @@ impl<T: Float> Var<T> {
     ///
     /// # Panics
     /// When there is no such axis.
+    #[doc(alias("fliplr", "flipud"))]
     #[track_caller]
     pub fn flip(&self, axes: impl Axes) -> Var<T> {
         let axes: AxisList = axes.resolve_all("flip", self.rank()).or_panic();

@@ -134,6 +134,7 @@ impl Drop for Restore {
 /// assert_eq!(found.result.infinities, 1);
 /// assert!(detect_anomaly(|| x.exp().sum(..).backward()).is_ok());
 /// ```
+#[doc(alias("set_detect_anomaly", "debug_nans"))]
 pub fn detect_anomaly<R>(f: impl FnOnce() -> R) -> Result<R, Box<Anomaly>> {
     let restore = Restore(FIRST.take());
     let result = with_observer(&Anomalies, f);

@@ -92,6 +92,7 @@ impl ProfileRow {
 /// println!("{profile}");
 /// # drop(grads);
 /// ```
+#[doc(alias = "torch.profiler")]
 pub fn profile<R>(f: impl FnOnce() -> R) -> (R, Profile) {
     /// Ends the recording also after a panic.
     struct Running;

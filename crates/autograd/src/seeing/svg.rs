@@ -99,6 +99,7 @@ impl Tape {
     /// let svg = (x.exp() * &x).sum(..).tape().to_svg();
     /// assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
     /// ```
+    #[doc(alias("make_dot", "torchviz", "plot_model"))]
     pub fn to_svg(&self) -> String {
         let number: HashMap<u64, usize> = self.iter().enumerate().map(|(n, e)| (e.id, n)).collect();
         let inputs: Vec<Vec<usize>> = self.iter().map(|e| e.inputs.iter().map(|id| number[id]).collect()).collect();

@@ -31,6 +31,7 @@ use std::time::Duration;
 /// println!("{tape}");
 /// assert!(tape.to_svg().starts_with("<svg"));
 /// ```
+#[doc(alias = "make_jaxpr")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tape {
     entries: Vec<TapeEntry>,

@@ -22,6 +22,7 @@ use std::panic::Location;
 ///
 /// # Errors
 /// When a derivative is wrong, or too little could be checked.
+#[doc(alias("gradcheck", "gradgradcheck", "check_grads"))]
 #[track_caller]
 pub fn check(f: impl Fn(&[Var<f64>]) -> Var<f64>, inputs: impl AsRef<[Tensor<f64>]>) -> Result<Report, Failure> {
     Checker::new().check_fn(f, inputs)

@@ -33,8 +33,7 @@ use std::path::Path;
 /// let small = resize(&read_image("cat.jpg")?, [224, 224])?;
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
-#[doc(alias = "imread")]
-#[doc(alias = "decode_image")]
+#[doc(alias("decode_image", "imread", "ToTensor", "load_img", "img_to_array"))]
 pub fn read_image(path: impl AsRef<Path>) -> Result<Tensor<f32>, DataError> {
     read_image_with(path, MemoryLimit::default())
 }

@@ -44,6 +44,7 @@ const LONGEST_HEADER: u64 = 1 << 16;
 /// assert!(npy::read::<i64>(&path).unwrap_err().to_string().contains("the elements are f32"));
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
+#[doc(alias("from_numpy", "np.load"))]
 pub fn read<T: Stored>(path: impl AsRef<Path>) -> Result<Tensor<T>, DataError> {
     expect(&read_any(&path)?, path.as_ref(), "")
 }
@@ -68,6 +69,7 @@ pub fn read_any_with(path: impl AsRef<Path>, limit: MemoryLimit) -> Result<Array
 ///
 /// # Errors
 /// When the file cannot be written.
+#[doc(alias = "np.save")]
 pub fn write(path: impl AsRef<Path>, array: impl Into<Array>) -> Result<(), DataError> {
     let array = array.into();
     atomic_write(path, |file| emit(&array, file))

@@ -51,6 +51,7 @@ use std::path::Path;
 /// }
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
+#[doc(alias = "torch.load")]
 pub fn read(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>, DataError> {
     read_with(path, MemoryLimit::default())
 }

@@ -201,6 +201,7 @@ impl Transform for Grayscale {
 /// use gradus_data::transforms::ColorJitter;
 /// let jitter = ColorJitter::new().brightness(0.4).contrast(0.4).saturation(0.4).hue(0.1);
 /// ```
+#[doc(alias("RandomContrast", "RandomBrightness", "RandomHue"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ColorJitter {
     brightness: f64,

@@ -42,6 +42,7 @@ flips! {
     /// assert_eq!(flipped, Tensor::from([[[3.0, 2.0, 1.0]]]));
     /// # Ok::<(), gradus_data::DataError>(())
     /// ```
+    #[doc(alias = "RandomFlip")]
     RandomHorizontalFlip, 2, "horizontal flip";
     /// Swaps top and bottom at random.
     ///

@@ -14,6 +14,7 @@ use gradus_tensor::{Rng, Tensor};
 /// assert_eq!(scaled, Tensor::from([[[0.0, 1.0]]]));
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
+#[doc(alias("Rescaling", "Normalization"))]
 #[derive(Clone, Debug)]
 pub struct Normalize {
     mean: Vec<f32>,

@@ -86,6 +86,7 @@ pub fn resize(picture: &Tensor<f32>, size: [usize; 2]) -> Result<Tensor<f32>, Da
 /// assert_eq!(*Resize::shorter_side(20).apply(Tensor::zeros([3, 40, 60]), rng)?.shape(), [3, 20, 30]);
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
+#[doc(alias = "Resizing")]
 #[derive(Clone, Copy, Debug)]
 pub struct Resize(To);
 
@@ -131,6 +132,7 @@ impl Transform for Resize {
 /// assert_eq!(*transform.apply(Tensor::zeros([3, 32, 32]), &mut Rng::seed(0))?.shape(), [3, 24, 24]);
 /// # Ok::<(), gradus_data::DataError>(())
 /// ```
+#[doc(alias = "RandomZoom")]
 #[derive(Clone, Copy, Debug)]
 pub struct RandomResizedCrop {
     size: [usize; 2],

@@ -5,6 +5,7 @@ use crate::error::DataError;
 use gradus_tensor::{Rng, Tensor};
 
 /// How a value between pixels is found.
+#[doc(alias = "InterpolationMode")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interpolation {
     /// The nearest pixel's value.

@@ -33,6 +33,7 @@ macro_rules! pass_on {
 /// let schedule = SequentialLr::new(LinearLr::warm_up(4)).then(10, ExponentialLr::new(0.5));
 /// assert_eq!([0, 3, 9, 10, 11].map(|t| schedule.lr(1.0, t)), [0.25, 1.0, 1.0, 1.0, 0.5]);
 /// ```
+#[doc(alias("join_schedules", "warmup_cosine_decay_schedule"))]
 pub struct SequentialLr {
     /// When each one's turn comes, and what it is.
     parts: Vec<(u64, Box<dyn Schedule>)>,
@@ -84,6 +85,7 @@ impl Schedule for SequentialLr {
 /// assert_eq!(schedule.lr(1.0, 1), 0.5);
 /// assert_eq!(schedule.lr(1.0, 3), 0.1);
 /// ```
+#[doc(alias = "ChainedScheduler")]
 pub struct ChainedLr {
     parts: Vec<Box<dyn Schedule>>,
 }

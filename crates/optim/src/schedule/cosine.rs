@@ -14,6 +14,7 @@ pub(super) fn half_cosine(start: f64, end: f64, at: f64) -> f64 {
 /// `eta_min`.
 ///
 /// Loshchilov and Hutter, *SGDR: stochastic gradient descent with warm restarts*, 2017, without the restarts.
+#[doc(alias("CosineDecay", "cosine_decay_schedule"))]
 #[derive(Clone, Debug, PartialEq)]
 pub struct CosineAnnealingLr {
     t_max: u64,
@@ -55,6 +56,7 @@ impl Schedule for CosineAnnealingLr {
 /// one before.
 ///
 /// Loshchilov and Hutter, *SGDR: stochastic gradient descent with warm restarts*, 2017.
+#[doc(alias = "CosineDecayRestarts")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct CosineAnnealingWarmRestarts {
     t_0: u64,

@@ -63,6 +63,7 @@ impl Schedule for StepLr {
 }
 
 /// Multiplies the rate by `gamma` at each of the given times.
+#[doc(alias("PiecewiseConstantDecay", "piecewise_constant_schedule"))]
 #[derive(Clone, Debug, PartialEq)]
 pub struct MultiStepLr {
     milestones: Vec<u64>,
@@ -94,6 +95,7 @@ impl Schedule for MultiStepLr {
 }
 
 /// `base gamma^t`.
+#[doc(alias("ExponentialDecay", "exponential_decay"))]
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExponentialLr {
     gamma: f64,
@@ -123,6 +125,7 @@ impl Schedule for ExponentialLr {
 
 /// Straight from `base start_factor` at time 0 to `base end_factor` at `total_iters`, and level from there. With 0 iterations
 /// the rate is `base end_factor` from the start.
+#[doc(alias = "linear_schedule")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearLr {
     start_factor: f64,
@@ -144,6 +147,7 @@ impl LinearLr {
 
     /// Up to the base rate in `n` equal stairs, of which the first is `base / n` at time 0. With 0 there is no warm-up: the
     /// rate is the base rate from the start.
+    #[doc(alias = "warmup_steps")]
     pub fn warm_up(n: u64) -> Self {
         Self::new(1.0 / n.max(1) as f64, 1.0, n.saturating_sub(1))
     }
@@ -163,6 +167,7 @@ impl Schedule for LinearLr {
 }
 
 /// Falls to 0 at `total_iters`: `base (1 - t / total_iters)^power`. With 0 iterations the rate is 0 from the start.
+#[doc(alias = "PolynomialDecay")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolynomialLr {
     total_iters: u64,

@@ -30,6 +30,7 @@ pub use plateau::{PlateauThreshold, ReduceLrOnPlateau};
 /// let inverse_root = |t: u64| 1.0 / ((t + 1) as f64).sqrt();
 /// assert_eq!(inverse_root.lr(0.1, 3), 0.05);
 /// ```
+#[doc(alias("lr_scheduler", "LRScheduler", "LambdaLR", "LearningRateScheduler"))]
 pub trait Schedule: Send {
     /// The learning rate at time `t` (0, 1, 2 …) of a weight whose base rate is `base`.
     fn lr(&self, base: f64, t: u64) -> f64;

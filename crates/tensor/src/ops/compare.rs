@@ -147,6 +147,7 @@ comparisons! {
     /// Where the elements are equal.
     eq Eq;
     /// Where the elements differ.
+    #[doc(alias = "not_equal")]
     ne Ne;
     /// Where this is less.
     ///
@@ -155,12 +156,16 @@ comparisons! {
     /// assert_eq!(Tensor::from([0i64, 1]).lt(0.5).to_vec(), [true, false]);
     /// assert_eq!(Tensor::from([0.25f32, 1.0]).lt(1).to_vec(), [true, false]);
     /// ```
+    #[doc(alias = "less")]
     lt Lt;
     /// Where this is less or equal.
+    #[doc(alias = "less_equal")]
     le Le;
     /// Where this is greater.
+    #[doc(alias = "greater")]
     gt Gt;
     /// Where this is greater or equal.
+    #[doc(alias = "greater_equal")]
     ge Ge;
 }
 
@@ -169,6 +174,7 @@ impl Tensor<bool> {
     ///
     /// # Panics
     /// When the shapes do not broadcast.
+    #[doc(alias("logical_and", "bitwise_and"))]
     #[track_caller]
     pub fn and(&self, other: &Tensor<bool>) -> Tensor<bool> {
         self.zip_map("and", other, |a, b| a & b)
@@ -178,12 +184,14 @@ impl Tensor<bool> {
     ///
     /// # Panics
     /// When the shapes do not broadcast.
+    #[doc(alias("logical_or", "bitwise_or"))]
     #[track_caller]
     pub fn or(&self, other: &Tensor<bool>) -> Tensor<bool> {
         self.zip_map("or", other, |a, b| a | b)
     }
 
     /// True becomes false and the other way round.
+    #[doc(alias = "logical_not")]
     #[track_caller]
     pub fn not(&self) -> Tensor<bool> {
         self.map_for("not", |a| !a)

@@ -268,6 +268,7 @@ impl<T: Float> Tensor<T> {
     /// let y = x.conv2d(&w, Conv2dOptions::default());
     /// assert_eq!(y, Tensor::from([[[[15., 16.], [6., 15.]]]]));
     /// ```
+    #[doc(alias = "conv_general_dilated")]
     #[track_caller]
     pub fn conv2d(&self, w: &Tensor<T>, o: Conv2dOptions) -> Tensor<T> {
         let g = geometry("conv2d", &self.shape, &w.shape, &o).or_panic();

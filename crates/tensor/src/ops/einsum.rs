@@ -332,6 +332,7 @@ impl<T: Float> Tensor<T> {
     /// assert_eq!(Tensor::einsum("ii", &[&a]).item(), 5.0);
     /// assert_eq!(Tensor::einsum("...ij->...ji", &[&a]), a.t());
     /// ```
+    #[doc(alias = "tensordot")]
     #[track_caller]
     pub fn einsum(spec: &str, operands: &[&Tensor<T>]) -> Self {
         let shapes: Vec<&[usize]> = operands.iter().map(|x| &x.shape()[..]).collect();

@@ -203,6 +203,7 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Panics
     /// When the shapes do not broadcast.
+    #[doc(alias = "power")]
     #[track_caller]
     pub fn pow(&self, y: &Tensor<T>) -> Self {
         self.zip_map("pow", y, T::powf)
@@ -212,6 +213,7 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Panics
     /// When the shapes do not broadcast.
+    #[doc(alias = "arctan2")]
     #[track_caller]
     pub fn atan2(&self, x: &Tensor<T>) -> Self {
         self.zip_map("atan2", x, T::atan2)
@@ -248,6 +250,7 @@ impl<T: Num> Tensor<T> {
     /// use gradus_tensor::Tensor;
     /// assert_eq!(Tensor::from([1.5f32, -2.5]).cast::<i64>().to_vec(), [1, -2]);
     /// ```
+    #[doc(alias("to", "type", "double", "long", "astype"))]
     #[track_caller]
     pub fn cast<U: Num>(&self) -> Tensor<U> {
         if let Some(same) = (self as &dyn std::any::Any).downcast_ref::<Tensor<U>>() {

@@ -40,6 +40,7 @@ impl<T: Element> Tensor<T> {
     /// let x = Tensor::from([[1, 2], [3, 4]]);
     /// assert_eq!(x.gather(1, &Tensor::from([[1i64], [0]])).to_vec(), [2, 3]);
     /// ```
+    #[doc(alias("take_along_dim", "take_along_axis"))]
     #[track_caller]
     pub fn gather(&self, axis: impl Axis, index: &Tensor<i64>) -> Self {
         let axis = axis.resolve("gather", self.rank()).or_panic();
@@ -63,6 +64,7 @@ impl<T: Element> Tensor<T> {
     ///
     /// # Panics
     /// When `index` is no vector, or an index is out of range.
+    #[doc(alias = "take")]
     #[track_caller]
     pub fn index_select(&self, axis: impl Axis, index: &Tensor<i64>) -> Self {
         let axis = axis.resolve("index_select", self.rank()).or_panic();
@@ -251,6 +253,7 @@ impl<T: Num> Tensor<T> {
     ///
     /// # Panics
     /// When `index` is no vector, an index is out of range, or `src` does not fit.
+    #[doc(alias = "segment_sum")]
     #[track_caller]
     pub fn index_add(&self, axis: impl Axis, index: &Tensor<i64>, src: &Tensor<T>) -> Self {
         self.clone().index_add_into(axis, index, src)
@@ -334,6 +337,7 @@ impl<T: Num> Tensor<T> {
     ///
     /// # Panics
     /// When the last axis has not the diagonal's length.
+    #[doc(alias = "diag_embed")]
     #[track_caller]
     pub fn diagonal_embed(&self, offset: isize, rows: usize, cols: usize) -> Self {
         let (down, right) = (offset.min(0).unsigned_abs(), offset.max(0) as usize);
@@ -371,6 +375,7 @@ impl Tensor<i64> {
     /// use gradus_tensor::Tensor;
     /// assert_eq!(Tensor::from([2i64, 0]).one_hot::<f32>(3), Tensor::from([[0., 0., 1.], [1., 0., 0.]]));
     /// ```
+    #[doc(alias = "to_categorical")]
     #[track_caller]
     pub fn one_hot<T: Num>(&self, classes: usize) -> Tensor<T> {
         Tensor::one_hot_of(self, classes)

@@ -39,6 +39,7 @@ impl<T: Element> Tensor<T> {
     /// assert_eq!(Tensor::concat(&[&a, &b], 1).to_vec(), [1, 2, 3, 4]);
     /// assert_eq!(*Tensor::concat(&[&a, &b], 0).shape(), [2, 2]);
     /// ```
+    #[doc(alias("cat", "concatenate", "vstack", "hstack", "dstack", "column_stack", "row_stack"))]
     #[track_caller]
     pub fn concat(tensors: &[&Tensor<T>], axis: impl Axis) -> Self {
         Self::concat_for("concat", tensors, axis)
@@ -101,6 +102,7 @@ impl<T: Element> Tensor<T> {
     ///
     /// # Panics
     /// When `n` is 0.
+    #[doc(alias = "array_split")]
     #[track_caller]
     pub fn chunk(&self, n: usize, axis: impl Axis) -> Vec<Self> {
         let axis = axis.resolve("chunk", self.rank()).or_panic();
@@ -127,6 +129,7 @@ impl<T: Element> Tensor<T> {
     ///
     /// # Panics
     /// When the sizes do not add up to the axis.
+    #[doc(alias = "split_with_sizes")]
     #[track_caller]
     pub fn split_sizes(&self, sizes: &[usize], axis: impl Axis) -> Vec<Self> {
         let axis = axis.resolve("split_sizes", self.rank()).or_panic();
@@ -146,6 +149,7 @@ impl<T: Element> Tensor<T> {
     ///
     /// # Panics
     /// When there is not one count an axis.
+    #[doc(alias = "tile")]
     #[track_caller]
     pub fn repeat(&self, reps: &[usize]) -> Self {
         if reps.len() != self.rank() {

@@ -94,6 +94,7 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Panics
     /// When the matrices are not square.
+    #[doc(alias = "lu_factor")]
     #[track_caller]
     pub fn lu(&self) -> Result<Lu<T>, LinalgError> {
         let n = order("lu", &self.shape).or_panic();
@@ -131,6 +132,7 @@ impl<T: Float> Tensor<T> {
     /// assert!(twice.solve(&Tensor::from([3.0, 4.0])).unwrap_err().to_string().contains("singular"));
     /// # Ok::<(), gradus_tensor::LinalgError>(())
     /// ```
+    #[doc(alias("linalg.solve", "linalg.inv", "inverse"))]
     #[track_caller]
     pub fn solve(&self, b: &Tensor<T>) -> Result<Tensor<T>, LinalgError> {
         solve_shape(&self.shape, &b.shape).or_panic();

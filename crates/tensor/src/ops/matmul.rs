@@ -75,6 +75,7 @@ impl<T: Float> Tensor<T> {
     /// assert_eq!(a.matmul(&a.t()), Tensor::from([[5.0, 11.0], [11.0, 25.0]]));
     /// assert_eq!(a.matmul(&Tensor::from([1.0, 1.0])).to_vec(), [3.0, 7.0]);
     /// ```
+    #[doc(alias("mm", "bmm", "mv"))]
     #[track_caller]
     pub fn matmul(&self, other: &Tensor<T>) -> Tensor<T> {
         self.product("matmul", other)
@@ -132,6 +133,7 @@ impl<T: Float> Tensor<T> {
     /// let (x, w) = (Tensor::from([[1.0f32, 2.0]]), Tensor::from([[3.0, 4.0], [-5.0, -6.0]]));
     /// assert_eq!(x.linear(&w, Some(&Tensor::from([0.5, 0.5]))), Tensor::from([[11.5, -16.5]]));
     /// ```
+    #[doc(alias = "addmm")]
     #[track_caller]
     pub fn linear(&self, w: &Tensor<T>, b: Option<&Tensor<T>>) -> Tensor<T> {
         self.dense("linear", w, b, false)
@@ -176,6 +178,7 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Panics
     /// When they are no vectors of one length.
+    #[doc(alias = "vdot")]
     #[track_caller]
     pub fn dot(&self, other: &Tensor<T>) -> Tensor<T> {
         if self.rank() != 1 || self.shape != other.shape {
@@ -189,6 +192,7 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Panics
     /// When they are no vectors.
+    #[doc(alias = "ger")]
     #[track_caller]
     pub fn outer(&self, other: &Tensor<T>) -> Tensor<T> {
         if self.rank() != 1 || other.rank() != 1 {

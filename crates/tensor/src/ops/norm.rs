@@ -37,6 +37,7 @@ impl<T: Float> Tensor<T> {
     /// let norm = Tensor::from([3e25f32, 4e25]).norm(..).item();
     /// assert!((norm / 5e25 - 1.0).abs() < 1e-6);
     /// ```
+    #[doc(alias("linalg.norm", "vector_norm"))]
     #[track_caller]
     pub fn norm(&self, axes: impl Axes) -> Self {
         let axes = axes.resolve_all("norm", self.rank()).or_panic();
@@ -44,6 +45,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// As [`norm`](Self::norm), the axes staying with size 1.
+    #[doc(alias = "keepdim")]
     #[track_caller]
     pub fn norm_keep(&self, axes: impl Axes) -> Self {
         let axes = axes.resolve_all("norm", self.rank()).or_panic();
@@ -72,6 +74,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// As [`std`](Self::std), the axes staying with size 1.
+    #[doc(alias = "keepdim")]
     #[track_caller]
     pub fn std_keep(&self, axes: impl Axes, correction: usize) -> Self {
         let axes = axes.resolve_all("std", self.rank()).or_panic();

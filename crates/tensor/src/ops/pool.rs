@@ -128,6 +128,7 @@ impl<T: Float> Tensor<T> {
     /// let x = Tensor::<f32>::from([[[[1., 2., 0., 0.], [3., 4., 0., 9.]]]]);
     /// assert_eq!(x.max_pool2d(Pool2dOptions::new(2)).to_vec(), [4., 9.]);
     /// ```
+    #[doc(alias = "reduce_window")]
     #[track_caller]
     pub fn max_pool2d(&self, o: Pool2dOptions) -> Tensor<T> {
         self.max_pool2d_with_indices(o).0

@@ -57,6 +57,7 @@ impl<T: Num> Tensor<T> {
     }
 
     /// The sum over `axes`, which stay with size 1.
+    #[doc(alias("keepdim", "keepdims"))]
     #[track_caller]
     pub fn sum_keep(&self, axes: impl Axes) -> Self {
         self.total("sum", axes, true, Sum, Sum)
@@ -69,6 +70,7 @@ impl<T: Num> Tensor<T> {
     }
 
     /// The product over `axes`, which stay with size 1.
+    #[doc(alias = "keepdim")]
     #[track_caller]
     pub fn prod_keep(&self, axes: impl Axes) -> Self {
         self.total("prod", axes, true, Prod, Prod)
@@ -103,12 +105,14 @@ impl<T: Num> Tensor<T> {
     ///
     /// # Panics
     /// When a reduced axis has size 0.
+    #[doc(alias = "amax")]
     #[track_caller]
     pub fn max(&self, axes: impl Axes) -> Self {
         self.extreme("max", axes, false, Max)
     }
 
     /// As [`max`](Self::max), the axes staying with size 1.
+    #[doc(alias("keepdim", "keepdims"))]
     #[track_caller]
     pub fn max_keep(&self, axes: impl Axes) -> Self {
         self.extreme("max", axes, true, Max)
@@ -118,12 +122,14 @@ impl<T: Num> Tensor<T> {
     ///
     /// # Panics
     /// When a reduced axis has size 0.
+    #[doc(alias = "amin")]
     #[track_caller]
     pub fn min(&self, axes: impl Axes) -> Self {
         self.extreme("min", axes, false, Min)
     }
 
     /// As [`min`](Self::min), the axes staying with size 1.
+    #[doc(alias = "keepdim")]
     #[track_caller]
     pub fn min_keep(&self, axes: impl Axes) -> Self {
         self.extreme("min", axes, true, Min)
@@ -213,6 +219,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// As [`mean`](Self::mean), the axes staying with size 1.
+    #[doc(alias("keepdim", "keepdims"))]
     #[track_caller]
     pub fn mean_keep(&self, axes: impl Axes) -> Self {
         let axes = axes.resolve_all("mean", self.rank()).or_panic();
@@ -232,6 +239,7 @@ impl<T: Float> Tensor<T> {
 
     /// The variance over `axes`, which go: `sum (x - mean)^2 / (n - correction)`, in two passes.
     /// `correction` 1 is PyTorch's default (unbiased), 0 the population's.
+    #[doc(alias("unbiased", "correction", "ddof"))]
     #[track_caller]
     pub fn var(&self, axes: impl Axes, correction: usize) -> Self {
         let axes = axes.resolve_all("var", self.rank()).or_panic();
@@ -240,6 +248,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// As [`var`](Self::var), the axes staying with size 1.
+    #[doc(alias = "keepdim")]
     #[track_caller]
     pub fn var_keep(&self, axes: impl Axes, correction: usize) -> Self {
         self.var_resolved(&axes.resolve_all("var", self.rank()).or_panic(), correction)
@@ -260,6 +269,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// As [`logsumexp`](Self::logsumexp), the axes staying with size 1.
+    #[doc(alias = "keepdim")]
     #[track_caller]
     pub fn logsumexp_keep(&self, axes: impl Axes) -> Self {
         let [largest, sums] = self.log_sums(axes);

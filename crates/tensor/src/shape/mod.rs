@@ -281,6 +281,7 @@ impl<const N: usize> PartialEq<[usize; N]> for Shape {
 ///
 /// # Errors
 /// When the sizes do not agree, or the shared shape is too large for a tensor.
+#[doc(alias = "broadcast_tensors")]
 pub fn broadcast_shapes(op: &'static str, a: &[usize], b: &[usize]) -> Result<Shape, ShapeError> {
     if a == b {
         return Shape::from(a).checked(op);

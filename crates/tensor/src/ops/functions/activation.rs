@@ -26,6 +26,7 @@ fn above<S: Real>(x: S) -> S {
 
 functions! {
     /// `1 / (1 + e^-x)`.
+    #[doc(alias("expit", "logistic"))]
     sigmoid = |v| v.sigmoid();
     /// `max(x, 0)`.
     relu = |v| v.maximum(S::zero());

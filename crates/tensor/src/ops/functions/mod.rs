@@ -36,10 +36,12 @@ use functions;
 
 functions! {
     /// `|x|`.
+    #[doc(alias = "absolute")]
     abs = |v| v.abs();
     /// `x²`.
     square = |v| v * v;
     /// `1/x`.
+    #[doc(alias = "reciprocal")]
     recip = |v| v.recip();
     /// Square root; NaN below 0.
     sqrt = |v| v.sqrt();
@@ -50,8 +52,10 @@ functions! {
     /// `2^x`.
     exp2 = |v| v.exp2();
     /// Natural logarithm.
+    #[doc(alias = "log")]
     ln = |v| v.ln();
     /// `ln(1 + x)`, exact near 0.
+    #[doc(alias = "log1p")]
     ln_1p = |v| v.ln_1p();
     /// Logarithm to base 2.
     log2 = |v| v.log2();
@@ -64,10 +68,13 @@ functions! {
     /// Tangent of radians.
     tan = |v| v.tan();
     /// Inverse sine, in radians.
+    #[doc(alias = "arcsin")]
     asin = |v| v.asin();
     /// Inverse cosine, in radians.
+    #[doc(alias = "arccos")]
     acos = |v| v.acos();
     /// Inverse tangent, in radians.
+    #[doc(alias = "arctan")]
     atan = |v| v.atan();
     /// Hyperbolic sine.
     sinh = |v| v.sinh();
@@ -84,8 +91,10 @@ functions! {
     /// Up to a whole number.
     ceil = |v| v.ceil();
     /// To the nearest whole number, halves to even.
+    #[doc(alias = "rint")]
     round = |v| v.round();
     /// Towards zero to a whole number.
+    #[doc(alias = "fix")]
     trunc = |v| v.trunc();
     /// `min(max(x, low), high)`: values below `low` become `low`, above `high` become `high`; NaN stays. Where `low` is above
     /// `high`, everything becomes `high`, as in PyTorch.
@@ -96,6 +105,7 @@ functions! {
     /// assert_eq!(x.clamp(1.0, 2.0).to_vec(), [1.0, 1.5, 2.0]);
     /// assert_eq!(x.clamp(2.0, 1.0).to_vec(), [1.0, 1.0, 1.0]);
     /// ```
+    #[doc(alias = "clip")]
     clamp(low: f64, high: f64) = |v| {
         let v = if v < S::lit(low) { S::lit(low) } else { v };
         if v > S::lit(high) { S::lit(high) } else { v }
@@ -111,6 +121,7 @@ pub fn powf<S: Real>(x: S, p: f64) -> S {
 #[compiled_once]
 impl<T: Float> Tensor<T> {
     /// `x^p` for a fixed power. Whole powers are products, so they hold for negative `x` too.
+    #[doc(alias = "pow")]
     #[track_caller]
     pub fn powf(&self, p: f64) -> Self {
         if p == 2.0 {
