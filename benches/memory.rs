@@ -12,8 +12,8 @@ const BLOCKS: usize = 18;
 
 /// Convolutions of 32 channels with ReLU, and a classifier.
 fn net(rng: &mut Rng) -> Sequential {
-    let first = Sequential::new().add(Conv2d::new(3, 32, 3, rng).same()).add(ReLU);
-    let blocks = (1..BLOCKS).fold(first, |net, _| net.add(Conv2d::new(32, 32, 3, rng).same()).add(ReLU));
+    let first = Sequential::new().add(Conv2d::new(3, 32, 3, rng).same()).add(Relu);
+    let blocks = (1..BLOCKS).fold(first, |net, _| net.add(Conv2d::new(32, 32, 3, rng).same()).add(Relu));
     blocks.add(GlobalAvgPool2d).add(Linear::new(32, 10, rng))
 }
 
@@ -42,12 +42,12 @@ fn lengths(rng: &mut Rng) {
     for steps in [100, 1000, 10_000] {
         // Large enough for every state to be a buffer that is counted.
         let x = Tensor::normal([32, steps, 16], 0.0, 1.0, rng);
-        for how in ["fused", "unfolded", "checkpointed"] {
+        for how in ["fused", "unrolled", "checkpointed"] {
             let gru = Recurrent::new(Gru::new(16, 32, rng));
             let gru = match how {
                 "fused" => gru,
-                "unfolded" => gru.unfolded(),
-                _ => gru.unfolded().checkpointed(),
+                "unrolled" => gru.unrolled(),
+                _ => gru.unrolled().checkpointed(),
             };
             let net: SequenceToOne<Recurrent<Gru>> = SequenceToOne::new(gru, Linear::new(32, 10, rng));
             measure(&format!("GRU of 32 units, batch 32, {steps} steps"), how, net, &x);
@@ -57,7 +57,7 @@ fn lengths(rng: &mut Rng) {
 
 fn main() {
     let (net, x) = (|| net(&mut Rng::seed(0)), Tensor::normal([32, 3, 32, 32], 0.0, 1.0, &mut Rng::seed(1)));
-    let name = format!("{BLOCKS} x (Conv2d 32, ReLU), batch 32 of 32x32");
+    let name = format!("{BLOCKS} x (Conv2d 32, Relu), batch 32 of 32x32");
     measure(&name, "1, all kept", net(), &x);
     for segments in [2, 3, 4, 6, 9, 12, 18] {
         measure(&name, &segments.to_string(), net().checkpoint_segments(segments), &x);

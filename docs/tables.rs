@@ -38,7 +38,7 @@ impl RuleVisitor for Optimisers {
     fn rule<R: BuiltIn>(&mut self) {
         let parameters = R::hyper_parameters();
         let options: Vec<String> = parameters.chunk_by(|a, b| a.method == b.method).map(option).collect();
-        let state = Rule::<f64>::init(&R::default(), &Tensor::zeros([1]));
+        let state = UpdateRule::<f64>::init(&R::default(), &Tensor::zeros([1]));
         let names: Vec<String> = state.tensors().into_iter().map(|(name, _)| format!("`{name}`")).collect();
         let keeps = if names.is_empty() { "nothing".to_string() } else { names.join(", ") };
         println!("| `{}` | {:?} | {} | {keeps} |", R::NAME, R::LR, options.join(", "));

@@ -14,7 +14,7 @@ fn valley(p: &Var<f64>) -> Var<f64> {
 }
 
 /// The points that an optimiser passes.
-fn race<R: Rule<f64>>(mut opt: Optimizer<R, f64>) -> Result<Vec<(f64, f64)>, OptimError> {
+fn race<R: UpdateRule<f64>>(mut opt: Optimizer<R, f64>) -> Result<Vec<(f64, f64)>, OptimError> {
     // Any tree of parameters is a model; here it is one point.
     let mut point = Param::new(Tensor::from(START));
     let mut path = vec![(START[0], START[1])];

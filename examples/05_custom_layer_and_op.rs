@@ -70,7 +70,7 @@ struct SignumState<T: Float> {
     mean: Tensor<T>,
 }
 
-impl<T: Float> Rule<T> for Signum {
+impl<T: Float> UpdateRule<T> for Signum {
     type State = SignumState<T>;
     fn name(&self) -> &'static str {
         "Signum"

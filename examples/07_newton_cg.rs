@@ -71,7 +71,7 @@ fn descend(name: &str, halved: bool, direction: impl Fn(&Var<f64>, &Tensor<f64>)
 }
 
 /// A thousand steps of an optimiser that sees gradients only.
-fn thousand<R: Rule<f64>>(mut opt: Optimizer<R, f64>) -> Result<Path, OptimError> {
+fn thousand<R: UpdateRule<f64>>(mut opt: Optimizer<R, f64>) -> Result<Path, OptimError> {
     let mut point = Param::new(Tensor::from(START));
     let mut path = vec![(START[0], START[1])];
     for _ in 0..1000 {

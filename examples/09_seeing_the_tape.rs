@@ -9,14 +9,14 @@ use std::fs;
 fn lenet(rng: &mut Rng) -> Sequential {
     Sequential::new()
         .push("conv1", Conv2d::new(1, 20, 5, rng).same())
-        .push("relu1", ReLU)
+        .push("relu1", Relu)
         .push("pool1", MaxPool2d::new(2))
         .push("conv2", Conv2d::new(20, 50, 5, rng).same())
-        .push("relu2", ReLU)
+        .push("relu2", Relu)
         .push("pool2", MaxPool2d::new(2))
         .push("flatten", Flatten)
         .push("dense1", Linear::new(50 * 7 * 7, 500, rng))
-        .push("relu3", ReLU)
+        .push("relu3", Relu)
         .push("dense2", Linear::new(500, 10, rng))
 }
 
@@ -39,8 +39,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("The longest op forward is `{}` at {}.\n", dearest.name, dearest.at);
 
     fs::create_dir_all("target/seeing")?;
-    fs::write("target/seeing/tape.svg", tape.to_svg())?;
-    fs::write("target/seeing/tape.dot", tape.to_dot())?;
+    fs::write("target/inspect/tape.svg", tape.to_svg())?;
+    fs::write("target/inspect/tape.dot", tape.to_dot())?;
     drop(loss);
 
     // An epoch over a few batches: forward, backward, the optimiser's steps, and the loading, which is given a name.
@@ -55,8 +55,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     trained?;
     println!("{profile}");
-    fs::write("target/seeing/profile.json", profile.to_json())?;
-    fs::write("target/seeing/trace.json", profile.to_chrome_trace())?;
+    fs::write("target/inspect/profile.json", profile.to_json())?;
+    fs::write("target/inspect/trace.json", profile.to_chrome_trace())?;
     println!("wrote tape.svg, tape.dot, profile.json and trace.json (for ui.perfetto.dev) to target/seeing");
 
     // The parts add up to no more than the whole.

@@ -68,19 +68,19 @@ impl Gan {
         let fake = self.generate(cx.samples(), cx.rng()); // a constant: it is the discriminator's turn
         let (real, fake) = (self.judge(&real.into()), self.judge(&fake));
         let ones = Tensor::ones(real.shape().clone());
-        real.binary_cross_entropy(&ones) + fake.binary_cross_entropy(&(&ones * 0.0))
+        real.bce_with_logits(&ones) + fake.bce_with_logits(&(&ones * 0.0))
     }
 
     fn generator_loss(&self, _: &Tensor, cx: &mut StepContext) -> Var {
         let judged = self.judge(&self.generate(cx.samples(), cx.rng()));
-        judged.binary_cross_entropy(&Tensor::ones(judged.shape().clone()))
+        judged.bce_with_logits(&Tensor::ones(judged.shape().clone()))
     }
 }
 
 fn adversaries() -> Result<(), Box<dyn Error>> {
     println!("-- A generative adversarial network: numbers with mean 3 and standard deviation 0.5");
     let rng = &mut Rng::seed(2);
-    let discriminator = Sequential::new().add(Linear::new(2, 16, rng)).add(ReLU).add(Linear::new(16, 1, rng));
+    let discriminator = Sequential::new().add(Linear::new(2, 16, rng)).add(Relu).add(Linear::new(16, 1, rng));
     let gan = Gan { generator: Linear::new(1, 1, rng), discriminator };
     let numbers = Tensor::normal([1024, 1], 3.0, 0.5, rng);
     let data = TensorDataset::new(numbers, Tensor::<i64>::zeros([1024]))?.map(|(x, _)| x);

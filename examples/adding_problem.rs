@@ -42,7 +42,7 @@ fn draw(batch: usize, steps: usize, rng: &mut Rng) -> (Tensor, Tensor) {
 }
 
 /// The mean squared errors of each 50 updates, and the gradients through time of the trained network.
-fn train<C: Cell>(name: &str, cell: C, o: &Options) -> (Series, Series) {
+fn train<C: RnnCell>(name: &str, cell: C, o: &Options) -> (Series, Series) {
     let rng = &mut Rng::seed(2);
     let mut net: SequenceToOne<Recurrent<C>> = SequenceToOne::new(Recurrent::new(cell), Linear::new(o.hidden, 1, rng));
     let mut opt = Adam::new(2e-3).clip_norm(1.0);
@@ -64,7 +64,7 @@ fn train<C: Cell>(name: &str, cell: C, o: &Options) -> (Series, Series) {
 }
 
 /// The norm of the loss's gradient with respect to the output of each step, which is the (hidden) state after it.
-fn gradients_through_time<C: Cell>(name: &str, cell: &C, head: &Linear, o: &Options) -> Series {
+fn gradients_through_time<C: RnnCell>(name: &str, cell: &C, head: &Linear, o: &Options) -> Series {
     let (x, y) = draw(BATCH, o.steps, &mut Rng::seed(3));
     let x = Var::constant(x);
     let (mut state, mut outputs) = (cell.initial_state(BATCH), Vec::new());
@@ -82,8 +82,8 @@ fn gradients_through_time<C: Cell>(name: &str, cell: &C, head: &Linear, o: &Opti
 }
 
 /// A plain network with weights of two sizes: its gradients vanish with the smaller, explode with the larger.
-fn scaled(hidden: usize, by: f64) -> Elman {
-    let mut cell: Elman = Elman::new(2, hidden, &mut Rng::seed(4)).nonlinearity(Nonlinearity::Relu);
+fn scaled(hidden: usize, by: f64) -> Rnn {
+    let mut cell: Rnn = Rnn::new(2, hidden, &mut Rng::seed(4)).nonlinearity(Nonlinearity::Relu);
     cell.for_each_parameter(|path, p| {
         if path == "weight_hh" {
             // Orthogonal but for its size: a step keeps lengths, times `by`.
@@ -102,7 +102,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (steps, hidden) = (o.steps, o.hidden);
     let rng = &mut Rng::seed(1);
     let networks = [
-        train("RNN", Elman::new(2, hidden, rng), &o),
+        train("RNN", Rnn::new(2, hidden, rng), &o),
         train("LSTM", Lstm::new(2, hidden, rng), &o),
         train("GRU", Gru::new(2, hidden, rng), &o),
     ];
@@ -132,7 +132,7 @@ fn clipping(o: &Options) {
     for (what, clip) in [("without clipping", None), ("gradients clipped to norm 1", Some(1.0))] {
         let rng = &mut Rng::seed(6);
         let recurrent = Recurrent::new(scaled(o.hidden, 2.0));
-        let mut net: SequenceToOne<Recurrent<Elman>> = SequenceToOne::new(recurrent, Linear::new(o.hidden, 1, rng));
+        let mut net: SequenceToOne<Recurrent<Rnn>> = SequenceToOne::new(recurrent, Linear::new(o.hidden, 1, rng));
         let mut opt = Sgd::new(1e-2);
         opt = match clip {
             Some(norm) => opt.clip_norm(norm),

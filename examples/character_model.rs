@@ -54,7 +54,7 @@ impl CharacterModel {
     fn loss(&self, text: &Tensor<i64>, state: &State, mode: &mut Mode) -> (Var, State) {
         let steps = text.shape()[1] - 1;
         let read = Sequence::new(self.embedding.embed(&text.slice(1, ..steps)));
-        let (logits, state) = self.lstm.unfold_from(&read, state, mode);
+        let (logits, state) = self.lstm.run_from(&read, state, mode);
         (logits.cross_entropy(&text.slice(1, 1..)), state.detach())
     }
 
@@ -83,7 +83,7 @@ impl CharacterModel {
             read = written.len();
             let (logits, next) = no_grad(|| {
                 let embedded = Sequence::new(self.embedding.embed(&new));
-                self.lstm.unfold_from(&embedded, &state, &mut Mode::Eval)
+                self.lstm.run_from(&embedded, &state, &mut Mode::Eval)
             });
             state = next;
             written.push(sampler.choose(logits.last().value(), rng).item());

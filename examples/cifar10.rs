@@ -67,7 +67,7 @@ fn train(name: &str, data: &Data, o: &Options, out: &Path) -> Result<History, Fa
     }
 }
 
-fn run<R: Rule<f32>>(
+fn run<R: UpdateRule<f32>>(
     name: &str,
     net: ConvNet,
     optimizer: Optimizer<R>,

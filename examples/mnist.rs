@@ -32,14 +32,14 @@ struct Options {
 fn lenet(rng: &mut Rng) -> Sequential {
     Sequential::new()
         .push("conv1", Conv2d::new(1, 20, 5, rng).same())
-        .push("relu1", ReLU)
+        .push("relu1", Relu)
         .push("pool1", MaxPool2d::new(2))
         .push("conv2", Conv2d::new(20, 50, 5, rng).same())
-        .push("relu2", ReLU)
+        .push("relu2", Relu)
         .push("pool2", MaxPool2d::new(2))
         .push("flatten", Flatten)
         .push("dense1", Linear::new(50 * 7 * 7, 500, rng))
-        .push("relu3", ReLU)
+        .push("relu3", Relu)
         .push("dense2", Linear::new(500, 10, rng))
 }
 

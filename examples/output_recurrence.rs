@@ -89,17 +89,17 @@ fn from_output(task: Task, o: &Options) -> Result<(Series, Row), OptimError> {
 /// Recurrence between hidden states, which has no teacher.
 fn between_hidden(task: Task, o: &Options) -> Result<(Series, Row), OptimError> {
     let rng = &mut Rng::seed(1);
-    let mut net: HiddenRecurrence = HiddenRecurrence::elman(2, HIDDEN, 2, rng);
+    let mut net: HiddenRecurrence = HiddenRecurrence::rnn(2, HIDDEN, 2, rng);
     let mut opt = Adam::new(RATE).clip_norm(1.0);
     let mut points = Vec::new();
     for update in 1..=o.updates {
         let (x, targets) = task.draw(BATCH, o.steps, rng);
-        let loss = net.unfold(&x, &mut Mode::Train(rng)).0.cross_entropy(&targets);
+        let loss = net.run(&x, &mut Mode::Train(rng)).0.cross_entropy(&targets);
         points.push((update as f64, f64::from(loss.item())));
         opt.step(&mut net, loss.backward())?;
     }
     let (x, targets) = task.draw(2000, o.steps, &mut Rng::seed(2));
-    let logits = no_grad(|| net.unfold(&x, &mut Mode::Eval).0);
+    let logits = no_grad(|| net.run(&x, &mut Mode::Eval).0);
     let loss = f64::from(logits.cross_entropy(&targets).item());
     let row = Row { name: "hidden".into(), forced: loss, free: loss, right: last_right(&logits, &targets) };
     Ok((Series::new("between hidden states", smooth(&points)), row))

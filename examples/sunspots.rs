@@ -52,7 +52,7 @@ fn mean_and_log_variance(outputs: &Var) -> (Var, Var) {
 /// Minus the logarithm of the normal density, without its constant, of each number from those before it.
 fn loss(net: &Net, series: &Tensor, mode: &mut Mode) -> Var {
     let steps = series.shape()[1] - 1;
-    let outputs = net.unfold(&Sequence::new(series.slice(1, ..steps).unsqueeze(2)), mode).0.data();
+    let outputs = net.run(&Sequence::new(series.slice(1, ..steps).unsqueeze(2)), mode).0.data();
     let (mean, log_variance) = mean_and_log_variance(&outputs);
     let error = mean - Var::constant(series.slice(1, 1..));
     ((error.square() * (-&log_variance).exp() + log_variance) * 0.5).mean(..)
@@ -79,7 +79,7 @@ fn run_freely(net: &Net, known: &[f32], years: usize, rng: &mut Rng) -> Vec<Vec<
     let mut state = net.recurrent().initial_state(RUNS);
     let mut runs = vec![Vec::new(); RUNS];
     for _ in 0..years {
-        let (outputs, next) = no_grad(|| net.unfold_from(&Sequence::new(&read), &state, &mut Mode::Eval));
+        let (outputs, next) = no_grad(|| net.run_from(&Sequence::new(&read), &state, &mut Mode::Eval));
         let (mean, log_variance) = mean_and_log_variance(&outputs.last());
         let drawn = mean.value() + (log_variance.value() * 0.5).exp() * Tensor::normal([RUNS], 0.0, 1.0, rng);
         // No fewer spots than none.

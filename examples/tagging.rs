@@ -35,7 +35,7 @@ struct Tagger<U> {
     tags: HiddenRecurrence<U>,
 }
 
-impl<U: Unfold> Tagger<U> {
+impl<U: RecurrentLayer> Tagger<U> {
     fn new(tokens: usize, recurrent: U, width: usize, tags: usize, rng: &mut Rng) -> Self {
         let tags = HiddenRecurrence::new(recurrent, Linear::new(width, tags, rng));
         Self { embedding: Embedding::new(tokens, HIDDEN, rng), tags }
@@ -43,7 +43,7 @@ impl<U: Unfold> Tagger<U> {
 
     fn forward(&self, batch: &Batch, mode: &mut Mode) -> Sequence {
         let x = Sequence::new(self.embedding.embed(&batch.tokens)).with_lengths(&batch.lengths);
-        self.tags.unfold(&x, mode).0
+        self.tags.run(&x, mode).0
     }
 
     /// The share of tags that are right.
@@ -88,7 +88,7 @@ fn symbols(rng: &mut Rng) -> Batch {
 }
 
 /// Trains on batches, and says the accuracy on others twenty times on the way.
-fn train<U: Unfold>(
+fn train<U: RecurrentLayer>(
     name: &str,
     mut net: Tagger<U>,
     batches: impl Iterator<Item = Batch>,

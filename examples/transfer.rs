@@ -46,7 +46,7 @@ struct Data {
 
 /// The course's head: means of the maps, one hidden layer, one score, whose sigmoid is the probability of a dog.
 fn head(rng: &mut Rng) -> Sequential {
-    let head = Sequential::new().add(BatchNorm1d::new(512)).add(Linear::new(512, 256, rng)).add(ReLU);
+    let head = Sequential::new().add(BatchNorm1d::new(512)).add(Linear::new(512, 256, rng)).add(Relu);
     head.add(Dropout::new(0.5)).add(Linear::new(256, 1, rng))
 }
 
@@ -57,11 +57,11 @@ fn train(block: Sequential, data: &Data, epochs: usize) -> Result<(Vec<EpochReco
     let fit = || Fit::epochs(epochs).batch(32).seed(2).verbosity(Verbosity::Silent);
     let features = |data: &Maps| extract_features(&block, data, 64);
     let pooled = |data: &Maps| extract_features(&pool(), &features(data)?, 64);
-    let mut top = Trainer::new(head(rng), BinaryCrossEntropy::new(), Adam::new(1e-3)).metric(BinaryAccuracy::new());
+    let mut top = Trainer::new(head(rng), BceWithLogits::new(), Adam::new(1e-3)).metric(BinaryAccuracy::new());
     let frozen = top.fit(&pooled(&data.train)?, &pooled(&data.valid)?, fit())?;
 
     let net = ConvNet { features: block, pool: pool(), classifier: top.into_net() };
-    let mut whole = Trainer::new(net, BinaryCrossEntropy::new(), Adam::new(1e-5)).metric(BinaryAccuracy::new());
+    let mut whole = Trainer::new(net, BceWithLogits::new(), Adam::new(1e-5)).metric(BinaryAccuracy::new());
     let free = whole.fit(&data.train, &data.valid, fit())?;
     Ok(([frozen.epochs, free.epochs].concat(), whole.into_net()))
 }

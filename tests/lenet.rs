@@ -5,15 +5,15 @@ use gradus::prelude::*;
 fn lenet(rng: &mut Rng) -> Sequential {
     Sequential::new()
         .add(Conv2d::new(1, 20, 5, rng).same())
-        .add(ReLU)
+        .add(Relu)
         .add(MaxPool2d::new(2))
         .add(Dropout::new(0.25))
         .add(Conv2d::new(20, 50, 5, rng).same())
-        .add(ReLU)
+        .add(Relu)
         .add(MaxPool2d::new(2))
         .add(Flatten)
         .add(Linear::new(50 * 49, 500, rng))
-        .add(ReLU)
+        .add(Relu)
         .add(Linear::new(500, 10, rng))
 }
 

@@ -9,7 +9,7 @@ fn net(rng: &mut Rng) -> Sequential {
     Sequential::new()
         .add(Conv2d::new(2, 6, 3, rng).same())
         .add(BatchNorm2d::new(6))
-        .add(ReLU)
+        .add(Relu)
         .add(MaxPool2d::new(2))
         .add(Dropout::new(0.25))
         .add(Conv2d::new(6, 8, 3, rng))
@@ -23,7 +23,7 @@ fn net(rng: &mut Rng) -> Sequential {
 }
 
 /// The weights' bits after three steps.
-fn train<R: Rule<f32>>(mut opt: Optimizer<R, f32>) -> Vec<Vec<u32>> {
+fn train<R: UpdateRule<f32>>(mut opt: Optimizer<R, f32>) -> Vec<Vec<u32>> {
     let rng = &mut Rng::seed(4);
     let mut net = net(rng);
     let x = Tensor::normal([7, 2, 20, 21], 0.0, 1.0, rng);

@@ -4,24 +4,24 @@ use super::normal;
 use divan::Bencher;
 use gradus::prelude::*;
 
-fn step<C: Cell>(bencher: Bencher, cell: impl FnOnce(&mut Rng) -> C, steps: usize, fused: bool)
+fn step<C: RnnCell>(bencher: Bencher, cell: impl FnOnce(&mut Rng) -> C, steps: usize, fused: bool)
 where
     Recurrent<C>: Layer,
 {
     let net = Recurrent::new(cell(&mut Rng::seed(0)));
-    let net = if fused { net } else { net.unfolded() };
+    let net = if fused { net } else { net.unrolled() };
     let x = Var::leaf(normal([32, steps, 64]));
     bencher.bench_local(|| net.forward(&x, &mut Mode::Eval).sum(..).backward());
 }
 
 #[divan::bench(args = [10, 100, 1000])]
-fn elman(bencher: Bencher, steps: usize) {
-    step(bencher, |rng| Elman::new(64, 128, rng), steps, true);
+fn rnn(bencher: Bencher, steps: usize) {
+    step(bencher, |rng| Rnn::new(64, 128, rng), steps, true);
 }
 
 #[divan::bench(args = [10, 100, 1000])]
-fn elman_unfolded(bencher: Bencher, steps: usize) {
-    step(bencher, |rng| Elman::new(64, 128, rng), steps, false);
+fn rnn_unrolled(bencher: Bencher, steps: usize) {
+    step(bencher, |rng| Rnn::new(64, 128, rng), steps, false);
 }
 
 #[divan::bench(args = [10, 100, 1000])]

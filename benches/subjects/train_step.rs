@@ -28,7 +28,7 @@ fn cifar_deep<const THREADS: usize>(bencher: Bencher, batch: usize) {
 /// A step of a dense layer of a million parameters on one sample, which is little beside the optimiser's pass.
 #[divan::bench(args = ["sgd", "momentum", "rmsprop", "adam"])]
 fn optimizer(bencher: Bencher, rule: &str) {
-    fn time<R: Rule<f32>>(bencher: Bencher, mut opt: Optimizer<R>) {
+    fn time<R: UpdateRule<f32>>(bencher: Bencher, mut opt: Optimizer<R>) {
         let mut net: Linear = Linear::new(1000, 1000, &mut Rng::seed(0)).bias(false);
         let x = Var::constant(normal([1, 1000]));
         bencher.bench_local(|| {

@@ -39,7 +39,7 @@ fn all_cnn(rng: &mut Rng) -> Sequential {
     let (mut net, mut channels) = (Sequential::new(), 3);
     for (filters, kernel, stride) in ALL_CNN {
         let conv = Conv2d::new(channels, filters, kernel, rng).stride(stride).padding(kernel / 2);
-        (net, channels) = (net.add(conv).add(ReLU), filters);
+        (net, channels) = (net.add(conv).add(Relu), filters);
     }
     net.add(GlobalAvgPool2d)
 }
@@ -65,7 +65,7 @@ fn basic_block(channels: usize, width: usize, stride: usize, rng: &mut Rng) -> S
     let body = Sequential::new()
         .add(Conv2d::new(channels, width, 3, rng).stride(stride).padding(1).bias(false))
         .add(BatchNorm2d::new(width))
-        .add(ReLU)
+        .add(Relu)
         .add(Conv2d::new(width, width, 3, rng).padding(1).bias(false))
         .add(BatchNorm2d::new(width));
     let mut sum = Residual::new(body);
@@ -73,7 +73,7 @@ fn basic_block(channels: usize, width: usize, stride: usize, rng: &mut Rng) -> S
         let shortcut = Conv2d::new(channels, width, 1, rng).stride(stride).bias(false);
         sum = sum.shortcut(Sequential::new().add(shortcut).add(BatchNorm2d::new(width)));
     }
-    Sequential::new().add(sum).add(ReLU)
+    Sequential::new().add(sum).add(Relu)
 }
 
 /// ResNet-18, or its form for small images, which begins with a 3x3 convolution and no pooling.
@@ -82,7 +82,7 @@ fn resnet18(small: bool, rng: &mut Rng) -> Sequential {
         true => Conv2d::new(3, 64, 3, rng).padding(1),
         false => Conv2d::new(3, 64, 7, rng).stride(2).padding(3),
     };
-    let mut net = Sequential::new().add(first.bias(false)).add(BatchNorm2d::new(64)).add(ReLU);
+    let mut net = Sequential::new().add(first.bias(false)).add(BatchNorm2d::new(64)).add(Relu);
     if !small {
         net = net.add(MaxPool2d::new(3).stride(2).padding(1));
     }
@@ -110,7 +110,7 @@ fn images(b: &Bench) {
 
 fn mlp(rng: &mut Rng) -> Sequential {
     let (first, second, third) = (Linear::new(784, 256, rng), Linear::new(256, 128, rng), Linear::new(128, 10, rng));
-    Sequential::new().add(first).add(ReLU).add(second).add(ReLU).add(third)
+    Sequential::new().add(first).add(Relu).add(second).add(Relu).add(third)
 }
 
 fn dense(b: &Bench) {
@@ -135,9 +135,9 @@ fn dense(b: &Bench) {
 fn generator(rng: &mut Rng) -> Sequential {
     let up = |from, to, rng: &mut Rng| ConvTranspose2d::new(from, to, 4, rng).stride(2).padding(1).bias(false);
     let first = ConvTranspose2d::new(100, 256, 4, rng).bias(false);
-    let mut net = Sequential::new().add(first).add(BatchNorm2d::new(256)).add(ReLU);
+    let mut net = Sequential::new().add(first).add(BatchNorm2d::new(256)).add(Relu);
     for (from, to) in [(256, 128), (128, 64)] {
-        net = net.add(up(from, to, rng)).add(BatchNorm2d::new(to)).add(ReLU);
+        net = net.add(up(from, to, rng)).add(BatchNorm2d::new(to)).add(Relu);
     }
     net.add(up(64, 3, rng)).add(Tanh)
 }

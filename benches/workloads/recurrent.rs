@@ -27,7 +27,7 @@ impl<R: Layer> Layer for EachStep<R> {
 /// A loop over the steps of a cell, as one writes it by hand.
 #[derive(Module)]
 struct ByHand {
-    cell: Elman,
+    cell: Rnn,
 }
 
 impl Layer for ByHand {
@@ -51,7 +51,7 @@ struct LastOfBoth {
 
 impl Layer for LastOfBoth {
     fn forward(&self, x: &Var, mode: &mut Mode) -> Var {
-        let (_, ((a, _), (b, _))) = self.recurrent.unfold(&x.into(), mode);
+        let (_, ((a, _), (b, _))) = self.recurrent.run(&x.into(), mode);
         self.head.forward(&Var::concat(&[&a, &b], 1), mode)
     }
 }
@@ -68,8 +68,8 @@ fn first(b: &Bench) {
         }
     }
     for steps in [100, 1000] {
-        b.run(&format!("W7_rnn_T{steps}"), each_step(steps, |rng| Recurrent::new(Elman::new(64, 128, rng))));
-        b.run(&format!("W7_rnncell_loop_T{steps}"), each_step(steps, |rng| ByHand { cell: Elman::new(64, 128, rng) }));
+        b.run(&format!("W7_rnn_T{steps}"), each_step(steps, |rng| Recurrent::new(Rnn::new(64, 128, rng))));
+        b.run(&format!("W7_rnncell_loop_T{steps}"), each_step(steps, |rng| ByHand { cell: Rnn::new(64, 128, rng) }));
     }
     b.run("W7_lstm_T100", each_step(100, |rng| Recurrent::new(Lstm::new(64, 128, rng))));
     b.run("W7_gru_T100", each_step(100, |rng| Recurrent::new(Gru::new(64, 128, rng))));
@@ -78,7 +78,7 @@ fn first(b: &Bench) {
     for steps in [100, 1000, 10_000] {
         let gru = |rng: &mut Rng| Recurrent::new(Gru::new(64, 128, rng));
         b.run(&format!("length_fused_T{steps}"), each_step(steps, gru));
-        b.run(&format!("length_unfolded_T{steps}"), each_step(steps, |rng| gru(rng).unfolded()));
+        b.run(&format!("length_unrolled_T{steps}"), each_step(steps, |rng| gru(rng).unrolled()));
     }
     b.run("W8_bilstm_T100", |rng| {
         let (x, y) = (normal([32, 100, 64], rng), Tensor::randint([32], 0, 10, rng));
@@ -99,7 +99,7 @@ struct LastOfEach {
 impl Layer for LastOfEach {
     fn forward(&self, x: &Var, mode: &mut Mode) -> Var {
         let x = Sequence::new(x).with_lengths(&self.lengths);
-        let (_, state) = self.recurrent.unfold(&x, mode);
+        let (_, state) = self.recurrent.run(&x, mode);
         self.head.forward(&state, mode)
     }
 }

@@ -4,7 +4,7 @@ use gradus::prelude::*;
 use std::hint::black_box;
 
 /// One training step: forward, `loss`, backward, optimiser.
-pub fn train_by<R: Rule<f32>>(
+pub fn train_by<R: UpdateRule<f32>>(
     mut net: impl Layer,
     mut opt: Optimizer<R>,
     x: Tensor,
@@ -19,7 +19,7 @@ pub fn train_by<R: Rule<f32>>(
 }
 
 /// One training step with the mean cross-entropy from logits.
-pub fn train<R: Rule<f32>>(net: impl Layer, opt: Optimizer<R>, x: Tensor, labels: Tensor<i64>, rng: Rng) -> impl FnMut() {
+pub fn train<R: UpdateRule<f32>>(net: impl Layer, opt: Optimizer<R>, x: Tensor, labels: Tensor<i64>, rng: Rng) -> impl FnMut() {
     train_by(net, opt, x, rng, move |y| y.cross_entropy(&labels))
 }
 

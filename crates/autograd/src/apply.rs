@@ -1,14 +1,14 @@
 //! Applying an op: the one way onto the tape.
 
-use crate::closed::Closing;
 use crate::context::{ForwardContext, Operands};
-use crate::cut::Cut;
+use crate::declared_inputs::Closing;
 use crate::mode::{MODE, Mode};
 use crate::node::{Inputs, Node, OpBox, Recorded, Residuals, boxed, ends_of};
 use crate::observe::{Seen, Site, show};
 use crate::op::{Op, Saves};
+use crate::tape_end::Cut;
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use std::mem::needs_drop;
 use std::panic::Location;

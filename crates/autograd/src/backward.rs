@@ -1,7 +1,6 @@
 //! Walking the tape: gradients.
 
 use crate::context::{Ending, VjpContext};
-use crate::cut::{Cut, End, listed};
 use crate::error::GradError;
 use crate::grads::{Grads, add_ends, why_missing};
 use crate::mode::{GradMode, MODE, enable_grad, unrecorded};
@@ -10,8 +9,9 @@ use crate::observe::{Seen, Site, WalkEnd, show, unobserved};
 use crate::op::{Gradients, Op};
 use crate::queue::{Queue, Wanted};
 use crate::tape::nodes_since;
+use crate::tape_end::{Cut, End, listed};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -6,9 +6,9 @@
 //! in which they would have been without, so that they are the same bit for bit, and no hook runs twice.
 
 use crate::apply::finish;
+use crate::buffer_replay::Journal;
 use crate::context::{ForwardContext, JvpContext, VjpContext};
 use crate::derivatives::push_along;
-use crate::journal::Journal;
 use crate::mode::{MODE, enable_grad, is_grad_enabled};
 use crate::node::{Node, ends_under};
 use crate::observe::unobserved;

@@ -1,11 +1,11 @@
 //! What an op's methods are given: operands, gradients and tangents, and what the tape kept.
 
-use crate::cut::Cut;
 use crate::mode::GradMode;
 use crate::node::{Inputs, Node, Residuals};
 use crate::op::Gradients;
 use crate::queue::{Queue, Wanted};
 use crate::tape::nodes_since;
+use crate::tape_end::Cut;
 use crate::var::Var;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;

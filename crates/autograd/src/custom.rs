@@ -2,8 +2,8 @@
 
 use crate::apply::finish;
 use crate::attributes::{Attribute, Attributes};
-use crate::closed::{UNLISTED, closed_but_for};
 use crate::context::{ForwardContext, VjpContext};
+use crate::declared_inputs::{UNLISTED, closed_but_for};
 use crate::mode::{MODE, unrecorded};
 use crate::op::{Gradients, Op, Saves};
 use crate::tape::{next_id, nodes_since};

@@ -1,8 +1,8 @@
 //! Gradients, by variable and by path.
 
-use crate::cut::{Cut, listed};
 use crate::module::Module;
 use crate::param::Param;
+use crate::tape_end::{Cut, listed};
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use std::collections::HashMap;

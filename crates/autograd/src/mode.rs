@@ -1,6 +1,6 @@
 //! Whether a thread records its ops, and whether anybody looks at them.
 
-use crate::cut::{Cut, End};
+use crate::tape_end::{Cut, End};
 use std::cell::Cell;
 
 /// Whether gradients are to be constants, or differentiable themselves.
@@ -42,7 +42,7 @@ pub(crate) struct Mode {
     pub cut: Cut,
     /// Whether anybody looks at them.
     pub observed: Observed,
-    /// Whether the forward pass of an op runs that may not read every variable (`closed.rs`).
+    /// Whether the forward pass of an op runs that may not read every variable (`declared_inputs.rs`).
     pub closed: bool,
 }
 

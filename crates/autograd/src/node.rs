@@ -1,11 +1,11 @@
 //! What a variable records at its node: the op with what its rule reads, and the user's line.
 
-use crate::cut::Cut;
 use crate::observe::Cost;
 use crate::op::Op;
 use crate::tape;
+use crate::tape_end::Cut;
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Shape, Tensor};
 use std::any::Any;
 use std::collections::BTreeSet;

@@ -1,9 +1,9 @@
 //! What training changes: parameters, which have gradients, and buffers, which have not.
 
-use crate::cut::{Cut, End};
-use crate::journal;
+use crate::buffer_replay;
+use crate::tape_end::{Cut, End};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use std::fmt;
 use std::ops::Deref;
@@ -144,7 +144,7 @@ impl<T: Float> Buffer<T> {
 
     /// The value.
     pub fn get(&self) -> Tensor<T> {
-        journal::read(self.number, || self.lock().clone())
+        buffer_replay::read(self.number, || self.lock().clone())
     }
 
     /// Replaces the value.
@@ -155,7 +155,7 @@ impl<T: Float> Buffer<T> {
     pub fn set(&self, value: Tensor<T>) {
         let held = self.lock().shape().clone();
         assert!(*value.shape() == held, "a value of shape {} for a buffer of shape {held}", value.shape());
-        if let Some(value) = journal::write(self.number, value, || self.lock().clone()) {
+        if let Some(value) = buffer_replay::write(self.number, value, || self.lock().clone()) {
             *self.value.write().unwrap_or_else(|e| e.into_inner()) = value;
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::attributes::Attributes;
 use crate::dual::Dual;
+use crate::inspect::recorded::recorded_ops;
 use crate::op::{Op, OpKind};
-use crate::seeing::recorded::recorded_ops;
 use crate::var::Var;
 use gradus_tensor::{Float, Rng, Tensor};
 use std::any::{Any, TypeId, type_name};

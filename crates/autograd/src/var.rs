@@ -1,10 +1,10 @@
 //! Variables: tensors that remember how they were made.
 
-use crate::closed;
-use crate::cut::{Cut, End};
+use crate::declared_inputs;
 use crate::mode::MODE;
 use crate::node::{Hook, Inputs, Node, Recorded};
-use gradus_tensor::once::compiled_once;
+use crate::tape_end::{Cut, End};
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Element, Float, Shape, Tensor};
 use std::fmt;
@@ -97,7 +97,7 @@ impl<T: Float> Var<T> {
         if MODE.get().closed
             && let Some(node) = &self.node
         {
-            closed::reads(node.id, || format!("`{}` of shape {} made at {}", node.name(), node.shape, node.at));
+            declared_inputs::reads(node.id, || format!("`{}` of shape {} made at {}", node.name(), node.shape, node.at));
         }
     }
 

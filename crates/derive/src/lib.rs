@@ -1,9 +1,9 @@
 //! The derives of Gradus: `Module` for layers and models, `RuleState` for what an optimiser remembers. And `#[compiled_once]`, by which
 //! its crates compile what is generic over an element type where it is written.
 
+mod compiled_once;
 mod fields;
 mod module;
-mod once;
 mod rule_state;
 
 use syn::{DeriveInput, Error, parse_macro_input};
@@ -44,5 +44,5 @@ pub fn derive_rule_state(input: proc_macro::TokenStream) -> proc_macro::TokenStr
 #[proc_macro_attribute]
 pub fn compiled_once(_: proc_macro::TokenStream, input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as syn::ItemImpl);
-    once::expand(input).unwrap_or_else(Error::into_compile_error).into()
+    compiled_once::expand(input).unwrap_or_else(Error::into_compile_error).into()
 }

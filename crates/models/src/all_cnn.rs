@@ -1,7 +1,7 @@
 //! Networks of convolutions alone.
 
 use crate::conv_net::ConvNet;
-use gradus_nn::{Conv2d, Dropout, GlobalAvgPool2d, Init, MaxPool2d, ReLU, Sequential};
+use gradus_nn::{Conv2d, Dropout, GlobalAvgPool2d, Init, MaxPool2d, Relu, Sequential};
 use gradus_tensor::{Float, Rng};
 
 /// Model C and its three relatives for CIFAR-10 (Springenberg et al. 2015, "Striving for simplicity", tables 1 and 2): does
@@ -68,14 +68,14 @@ impl AllCnn {
             }
             let (filters, stride) = layer.split_once('/').map_or((layer, "1"), |parts| parts);
             let (filters, stride): (usize, usize) = (filters.parse().expect("the table"), stride.parse().expect("the table"));
-            features = features.add(conv(channels, filters, 3, rng).stride(stride).padding(1)).add(ReLU);
+            features = features.add(conv(channels, filters, 3, rng).stride(stride).padding(1)).add(Relu);
             if stride == 2 {
                 features = features.add(Dropout::new(0.5));
             }
             channels = filters;
         }
         for (filters, kernel) in [(192, 3), (192, 1), (num_classes, 1)] {
-            features = features.add(conv(channels, filters, kernel, rng)).add(ReLU);
+            features = features.add(conv(channels, filters, kernel, rng)).add(Relu);
             channels = filters;
         }
         ConvNet { features, pool: Sequential::new().add(GlobalAvgPool2d), classifier: Sequential::new() }

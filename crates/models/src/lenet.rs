@@ -1,7 +1,7 @@
 //! LeNet-5.
 
 use crate::conv_net::ConvNet;
-use gradus_nn::{Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential};
+use gradus_nn::{Conv2d, Flatten, Linear, MaxPool2d, Relu, Sequential};
 use gradus_tensor::{Float, Rng};
 
 /// The first network that read digits (LeCun et al. 1998), as courses teach it today: 20 and 50 filters of 5 x 5 with
@@ -23,13 +23,13 @@ impl LeNet5 {
     pub fn new<T: Float>(channels: usize, size: [usize; 2], num_classes: usize, rng: &mut Rng) -> ConvNet<T> {
         let features = Sequential::new()
             .add(Conv2d::new(channels, 20, 5, rng).same())
-            .add(ReLU)
+            .add(Relu)
             .add(MaxPool2d::new(2))
             .add(Conv2d::new(20, 50, 5, rng).same())
-            .add(ReLU)
+            .add(Relu)
             .add(MaxPool2d::new(2));
         let vector = 50 * (size[0] / 4) * (size[1] / 4);
-        let classifier = Sequential::new().add(Linear::new(vector, 500, rng)).add(ReLU).add(Linear::new(500, num_classes, rng));
+        let classifier = Sequential::new().add(Linear::new(vector, 500, rng)).add(Relu).add(Linear::new(500, num_classes, rng));
         ConvNet { features, pool: Sequential::new().add(Flatten), classifier }
     }
 }

@@ -4,7 +4,7 @@ use crate::conv_net::ConvNet;
 use crate::weights::Weights;
 use gradus_data::DataError;
 use gradus_data::transforms::Compose;
-use gradus_nn::{BatchNorm2d, Conv2d, GlobalAvgPool2d, Init, Linear, MaxPool2d, ReLU, Residual, Sequential};
+use gradus_nn::{BatchNorm2d, Conv2d, GlobalAvgPool2d, Init, Linear, MaxPool2d, Relu, Residual, Sequential};
 use gradus_tensor::{Float, Rng};
 use std::path::Path;
 
@@ -32,16 +32,16 @@ impl Block {
             Self::Basic => Sequential::new()
                 .push("conv1", conv(channels, width, 3, stride, rng))
                 .push("bn1", BatchNorm2d::new(width))
-                .push("relu1", ReLU)
+                .push("relu1", Relu)
                 .push("conv2", conv(width, width, 3, 1, rng))
                 .push("bn2", BatchNorm2d::new(width)),
             Self::Bottleneck => Sequential::new()
                 .push("conv1", conv(channels, width, 1, 1, rng))
                 .push("bn1", BatchNorm2d::new(width))
-                .push("relu1", ReLU)
+                .push("relu1", Relu)
                 .push("conv2", conv(width, width, 3, stride, rng))
                 .push("bn2", BatchNorm2d::new(width))
-                .push("relu2", ReLU)
+                .push("relu2", Relu)
                 .push("conv3", conv(width, out, 1, 1, rng))
                 .push("bn3", BatchNorm2d::new(out)),
         };
@@ -50,7 +50,7 @@ impl Block {
             let shortcut = Sequential::new().add(conv(channels, out, 1, stride, rng)).add(BatchNorm2d::new(out));
             sum = sum.shortcut(shortcut);
         }
-        Sequential::new().push("sum", sum).push("relu", ReLU)
+        Sequential::new().push("sum", sum).push("relu", Relu)
     }
 }
 
@@ -63,7 +63,7 @@ fn network<T: Float>(block: Block, blocks: [usize; 4], num_classes: usize, rng: 
     let mut features = Sequential::new()
         .push("conv1", conv(3, 64, 7, 2, rng))
         .push("bn1", BatchNorm2d::new(64))
-        .push("relu", ReLU)
+        .push("relu", Relu)
         .push("maxpool", MaxPool2d::new(3).stride(2).padding(1));
     let mut channels = 64;
     for (stage, count) in blocks.into_iter().enumerate() {

@@ -4,7 +4,7 @@ use crate::conv_net::ConvNet;
 use crate::weights::Weights;
 use gradus_data::DataError;
 use gradus_data::transforms::{CaffeNormalize, Compose};
-use gradus_nn::{AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Init, Linear, MaxPool2d, ReLU, Sequential};
+use gradus_nn::{AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Init, Linear, MaxPool2d, Relu, Sequential};
 use gradus_tensor::{Float, Rng};
 use std::path::Path;
 
@@ -20,7 +20,7 @@ fn features<T: Float>(blocks: [usize; 5], batch_norm: bool, rng: &mut Rng) -> Se
             if batch_norm {
                 features = features.add(BatchNorm2d::new(filters));
             }
-            features = features.add(ReLU);
+            features = features.add(Relu);
             channels = filters;
         }
         features = features.add(MaxPool2d::new(2));
@@ -32,10 +32,10 @@ fn classifier<T: Float>(num_classes: usize, rng: &mut Rng) -> Sequential<T> {
     let init = Init::Normal(0.0, 0.01);
     Sequential::new()
         .add(Linear::new(512 * 7 * 7, 4096, rng).init(init, rng))
-        .add(ReLU)
+        .add(Relu)
         .add(Dropout::new(0.5))
         .add(Linear::new(4096, 4096, rng).init(init, rng))
-        .add(ReLU)
+        .add(Relu)
         .add(Dropout::new(0.5))
         .add(Linear::new(4096, num_classes, rng).init(init, rng))
 }

@@ -4,12 +4,12 @@
 //! type: checked in `f64`, trained in `f32`.
 //!
 //! ```
-//! use gradus_nn::{Conv2d, Flatten, Layer, Linear, LossExt, MaxPool2d, Mode, ReLU, Sequential};
+//! use gradus_nn::{Conv2d, Flatten, Layer, Linear, LossExt, MaxPool2d, Mode, Relu, Sequential};
 //! use gradus_tensor::{Rng, Tensor};
 //! let rng = &mut Rng::seed(0);
 //! let net: Sequential = Sequential::new()
 //!     .add(Conv2d::new(1, 4, 3, rng).same())
-//!     .add(ReLU)
+//!     .add(Relu)
 //!     .add(MaxPool2d::new(2))
 //!     .add(Flatten)
 //!     .add(Linear::new(4 * 4 * 4, 10, rng));

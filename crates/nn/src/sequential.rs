@@ -3,7 +3,7 @@
 use crate::layer::{Layer, Mode};
 use crate::layers::checkpoint::{changeable, run_checkpointed};
 use gradus_autograd::{Module, Param, Path, Var, Visitor, no_grad};
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::scope::{Part, Parts, Scope};
 use gradus_tensor::{Float, Shape, Tensor, thousands};
 use std::fmt;
@@ -12,12 +12,12 @@ use std::sync::Arc;
 /// A list of layers, each fed with the output of the one before.
 ///
 /// ```
-/// use gradus_nn::{Layer, Linear, Mode, ReLU, Sequential};
+/// use gradus_nn::{Layer, Linear, Mode, Relu, Sequential};
 /// use gradus_tensor::{Rng, Tensor};
 /// let rng = &mut Rng::seed(0);
 /// let net: Sequential = Sequential::new()
 ///     .add(Linear::new(4, 8, rng))
-///     .add(ReLU)
+///     .add(Relu)
 ///     .push("head", Linear::new(8, 3, rng));
 /// let y = net.forward(&Tensor::ones([5, 4]).into(), &mut Mode::Eval);
 /// assert_eq!(*y.shape(), [5, 3]);
@@ -103,10 +103,10 @@ impl<T: Float> Sequential<T> {
     /// are one list again. A part that is frozen can so be computed once, and the other trained on what it gave.
     ///
     /// ```
-    /// use gradus_nn::{Linear, Module, ReLU, Sequential};
+    /// use gradus_nn::{Linear, Module, Relu, Sequential};
     /// use gradus_tensor::Rng;
     /// let rng = &mut Rng::seed(0);
-    /// let net: Sequential = Sequential::new().add(Linear::new(4, 8, rng)).add(ReLU).add(Linear::new(8, 3, rng));
+    /// let net: Sequential = Sequential::new().add(Linear::new(4, 8, rng)).add(Relu).add(Linear::new(8, 3, rng));
     /// let (base, head) = net.split_at(2);
     /// assert_eq!(head.state_dict().keys().collect::<Vec<_>>(), ["2.bias", "2.weight"]);
     /// assert_eq!(base.chain(head).len(), 3);

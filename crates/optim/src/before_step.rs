@@ -3,10 +3,10 @@
 use crate::driver::Driver;
 use crate::error::{Kind, OptimError};
 use crate::optimizer::Optimizer;
-use crate::rule::Rule;
+use crate::rule::UpdateRule;
 use gradus_autograd::{Grads, Module};
 use gradus_tensor::Float;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use std::error::Error;
 
 /// What a hook gives: an error of any type ends the step.
@@ -16,7 +16,7 @@ pub type HookResult = Result<(), Box<dyn Error + Send + Sync>>;
 pub type BeforeStep<T> = Box<dyn FnMut(&dyn Module<T>, &mut Grads<T>) -> HookResult + Send>;
 
 /// Hooks.
-impl<R: Rule<T>, T: Float> Optimizer<R, T> {
+impl<R: UpdateRule<T>, T: Float> Optimizer<R, T> {
     /// Calls `hook` in every step, between the backward pass and everything that the optimiser does: here gradients are read,
     /// changed, logged, or exchanged with other processes, by the paths of their parameters ([`Grads::named`],
     /// [`Grads::named_mut`]).

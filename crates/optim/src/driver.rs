@@ -9,7 +9,7 @@ use crate::optimizer::Every;
 use crate::rule::{AnyRule, RuleState, Step};
 use crate::schedule::Schedule;
 use gradus_autograd::{Grads, Module, Param, Path, record_function};
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Num, Shape, Tensor};
 use std::collections::BTreeMap;
 

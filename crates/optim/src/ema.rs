@@ -3,7 +3,7 @@
 use crate::error::{Kind, OptimError};
 use crate::rule::assert_option;
 use gradus_autograd::{Module, Param, Path};
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;
 

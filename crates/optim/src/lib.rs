@@ -1,6 +1,6 @@
 //! Optimisers, learning-rate schedules, gradient clipping and weight averaging for Gradus.
 //!
-//! An optimiser is a [`Rule`], the formula for one weight, driven by an [`Optimizer`], which has all the rest. The
+//! An optimiser is an [`UpdateRule`], the formula for one weight, driven by an [`Optimizer`], which has all the rest. The
 //! constructor of a rule gives the optimiser, ready for use:
 //!
 //! ```
@@ -42,7 +42,7 @@ pub use error::OptimError;
 pub use gradus_derive::RuleState;
 pub use group::Group;
 pub use optimizer::{Every, Optimizer};
-pub use rule::{Rule, RuleState, Step, largest_square_root};
+pub use rule::{RuleState, Step, UpdateRule, largest_square_root};
 pub use rules::*;
 pub use schedule::*;
 pub use state_dict::OptimizerState;

@@ -4,7 +4,7 @@ use crate::clip::Clip;
 use crate::driver::Driver;
 use crate::error::{Kind, OptimError};
 use crate::group::Group;
-use crate::rule::{Rule, assert_option};
+use crate::rule::{UpdateRule, assert_option};
 use crate::schedule::{Schedule, Watched};
 use gradus_autograd::{Grads, Module};
 use gradus_tensor::Float;
@@ -18,7 +18,7 @@ pub enum Every {
     Epoch,
 }
 
-/// Moves a model's weights along their gradients, by a [`Rule`].
+/// Moves a model's weights along their gradients, by an [`UpdateRule`].
 ///
 /// State is kept by parameter path, so a model may be moved, cloned or rebuilt between steps. Make one by its rule:
 /// [`Sgd::new`](crate::Sgd::new), [`Adam::new`](crate::Adam::new) …; then set options as builder methods.
@@ -42,13 +42,13 @@ pub enum Every {
 /// assert!(opt.lr() < 1e-9);
 /// # Ok::<(), gradus_optim::OptimError>(())
 /// ```
-pub struct Optimizer<R: Rule<T>, T: Float = f32> {
+pub struct Optimizer<R: UpdateRule<T>, T: Float = f32> {
     pub(crate) rule: R,
     pub(crate) driver: Driver<T>,
 }
 
 /// Making and setting up.
-impl<R: Rule<T>, T: Float> Optimizer<R, T> {
+impl<R: UpdateRule<T>, T: Float> Optimizer<R, T> {
     /// An optimiser by a rule of your own; the built-in rules have a `new` that calls this.
     ///
     /// # Panics
@@ -124,7 +124,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
 }
 
 /// The learning rate, and what else may change on the way.
-impl<R: Rule<T>, T: Float> Optimizer<R, T> {
+impl<R: UpdateRule<T>, T: Float> Optimizer<R, T> {
     /// The learning rate of the next step, after the schedule, of parameters in no group with another.
     #[doc(alias = "get_last_lr")]
     pub fn lr(&self) -> f64 {
@@ -186,7 +186,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
 }
 
 /// Stepping.
-impl<R: Rule<T>, T: Float> Optimizer<R, T> {
+impl<R: UpdateRule<T>, T: Float> Optimizer<R, T> {
     /// Moves every trainable parameter of `model` along its gradient: runs the hooks of [`before_step`](Self::before_step), checks
     /// the gradients, clips them if so set up, and updates the weights.
     ///
@@ -195,7 +195,7 @@ impl<R: Rule<T>, T: Float> Optimizer<R, T> {
     /// [`allow_missing`](Self::allow_missing)), when a shape has changed, when a group's pattern fits no parameter, when the
     /// schedule gives a rate that is negative or not finite, when a gradient is not finite (if
     /// [`check_finite`](Self::check_finite) or [`clip_norm`](Self::clip_norm) looks), when one is finite but too large for a
-    /// rule that squares it ([`Rule::largest_gradient`]), and when a hook fails.
+    /// rule that squares it ([`UpdateRule::largest_gradient`]), and when a hook fails.
     ///
     /// A [`profile`](gradus_autograd::profile) shows it as `optimizer step`.
     #[doc(alias("apply_gradients", "minimize", "apply_updates"))]

@@ -1,10 +1,10 @@
 //! The list of the built-in optimisers, for what runs over all of them: tests, and the tables of the documentation.
 
-use crate::{Optimizer, Rule};
+use crate::{Optimizer, UpdateRule};
 use gradus_tensor::Float;
 
 /// A built-in rule, as its entry in the table declares it.
-pub trait BuiltIn: Rule<f32> + Rule<f64> + Default {
+pub trait BuiltIn: UpdateRule<f32> + UpdateRule<f64> + Default {
     /// The rule's name.
     const NAME: &'static str;
     /// The usual learning rate: PyTorch's default, or the paper's.
@@ -22,7 +22,7 @@ pub trait BuiltIn: Rule<f32> + Rule<f64> + Default {
     /// Optimisers with various options set, each of which converges on a quadratic bowl.
     fn samples<T: Float>() -> Vec<Sample<Self, T>>
     where
-        Self: Rule<T>;
+        Self: UpdateRule<T>;
 }
 
 /// An option of a built-in rule. Truth values count as 0 and 1.
@@ -41,7 +41,7 @@ pub struct HyperParameter {
 }
 
 /// An optimiser to test with.
-pub struct Sample<R: Rule<T>, T: Float> {
+pub struct Sample<R: UpdateRule<T>, T: Float> {
     /// The expression that makes it.
     pub code: &'static str,
     /// Makes it.

@@ -28,13 +28,13 @@ impl Step {
 /// [`RuleState`].
 ///
 /// ```
-/// use gradus_optim::{Optimizer, Rule, Step};
+/// use gradus_optim::{Optimizer, UpdateRule, Step};
 /// use gradus_tensor::{Float, Tensor};
 ///
 /// /// Steps of a fixed length, whatever the gradient's.
 /// struct SignSgd;
 ///
-/// impl<T: Float> Rule<T> for SignSgd {
+/// impl<T: Float> UpdateRule<T> for SignSgd {
 ///     type State = ();
 ///     fn name(&self) -> &'static str {
 ///         "SignSgd"
@@ -48,7 +48,7 @@ impl Step {
 /// let opt: Optimizer<SignSgd> = Optimizer::new(SignSgd, 0.01);
 /// ```
 #[doc(alias = "GradientTransformation")]
-pub trait Rule<T: Float>: Send + 'static {
+pub trait UpdateRule<T: Float>: Send + 'static {
     /// What the rule remembers of each weight between updates.
     type State: RuleState<T>;
 
@@ -85,22 +85,22 @@ pub(crate) trait AnyRule<T: Float> {
     fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut (dyn RuleState<T> + 'static));
 }
 
-impl<T: Float, R: Rule<T>> AnyRule<T> for R {
+impl<T: Float, R: UpdateRule<T>> AnyRule<T> for R {
     fn name(&self) -> &'static str {
-        Rule::name(self)
+        UpdateRule::name(self)
     }
     fn options(&self) -> Vec<(&'static str, f64)> {
-        Rule::options(self)
+        UpdateRule::options(self)
     }
     fn largest_gradient(&self) -> Option<T> {
-        Rule::largest_gradient(self)
+        UpdateRule::largest_gradient(self)
     }
     fn init(&self, w: &Tensor<T>) -> Box<dyn RuleState<T>> {
-        Box::new(Rule::init(self, w))
+        Box::new(UpdateRule::init(self, w))
     }
     fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut (dyn RuleState<T> + 'static)) {
         let state: &mut dyn Any = state;
-        Rule::update(self, step, w, g, state.downcast_mut().expect("the state is the rule's own"));
+        UpdateRule::update(self, step, w, g, state.downcast_mut().expect("the state is the rule's own"));
     }
 }
 
@@ -148,7 +148,7 @@ impl<T: Float, S: RuleState<T>> RuleState<T> for Option<S> {
     }
 }
 
-/// The largest size of a number whose square `T` can hold, 1.8e19 for `f32`: see [`Rule::largest_gradient`].
+/// The largest size of a number whose square `T` can hold, 1.8e19 for `f32`: see [`UpdateRule::largest_gradient`].
 pub fn largest_square_root<T: Float>() -> T {
     // A little less, so that no sum of weighted squares rounds up to infinity.
     T::MAX.sqrt() * T::lit(0.99)

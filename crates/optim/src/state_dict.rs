@@ -3,9 +3,9 @@
 use crate::driver::Driver;
 use crate::error::{Kind, OptimError};
 use crate::optimizer::{Every, Optimizer};
-use crate::rule::{AnyRule, Rule};
+use crate::rule::{AnyRule, UpdateRule};
 use gradus_autograd::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub struct OptimizerState<T: Float = f32> {
     pub settings: BTreeMap<String, String>,
 }
 
-impl<R: Rule<T>, T: Float> Optimizer<R, T> {
+impl<R: UpdateRule<T>, T: Float> Optimizer<R, T> {
     /// The state as plain data. The tensors share the optimiser's memory until either is written.
     pub fn state_dict(&self) -> OptimizerState<T> {
         self.driver.state_dict(&self.rule)

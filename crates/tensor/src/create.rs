@@ -1,9 +1,9 @@
 //! Tensors from nothing: constants, ranges, arrays.
 
+use crate::compiled_once::compiled_once;
 use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
-use crate::once::compiled_once;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 

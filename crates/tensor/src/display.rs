@@ -1,7 +1,7 @@
 //! Printing, as NumPy does it: columns aligned, long axes abridged, long rows wrapped.
 
+use crate::compiled_once::compiled_once;
 use crate::element::{DType, Element};
-use crate::once::compiled_once;
 use crate::tensor::Tensor;
 use std::any::Any;
 use std::fmt;

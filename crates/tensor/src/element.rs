@@ -1,6 +1,6 @@
 //! What a tensor can hold.
 
-use crate::instances::{functions, picks};
+use crate::element_functions::{functions, picks};
 use num_traits::{NumAssign, NumCast};
 use std::cmp::Ordering;
 use std::fmt::{Debug, Display};

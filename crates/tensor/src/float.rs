@@ -1,6 +1,6 @@
 //! Real numbers with all that tensors, layers and derivatives need of them.
 
-use crate::instances::{functions, picks};
+use crate::element_functions::{functions, picks};
 use crate::kernels::simd::Lanes;
 use crate::scalar::Scalar;
 

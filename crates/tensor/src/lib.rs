@@ -15,18 +15,18 @@
 extern crate self as gradus_tensor;
 
 mod buffer;
+#[doc(hidden)]
+pub mod compiled_once;
 mod create;
 mod display;
 mod element;
+mod element_functions;
 mod error;
 mod float;
-mod instances;
 #[doc(hidden)]
 #[allow(unsafe_code)] // the kernels are the one place that may: raw pointers and processor features
 pub mod kernels;
 mod number;
-#[doc(hidden)]
-pub mod once;
 mod ops;
 mod real;
 mod rng;

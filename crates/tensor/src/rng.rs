@@ -1,10 +1,10 @@
 //! Random numbers: the same seed gives the same numbers on every platform and any number of threads.
 
 use crate::buffer::no_memory;
+use crate::compiled_once::compiled_once;
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
 use crate::kernels::parallel::{Parts, chunks_mut};
-use crate::once::compiled_once;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;

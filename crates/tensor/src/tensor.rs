@@ -1,10 +1,10 @@
 //! The tensor itself: a window onto a shared buffer.
 
 use crate::buffer::{Buffer, no_memory};
+use crate::compiled_once::compiled_once;
 use crate::element::Element;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::strided;
-use crate::once::compiled_once;
 use crate::shape::{Axis, Shape, Strides, checked_numel, copied};
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Views: other shapes and strides over the same buffer, at no cost.
 
+use crate::compiled_once::compiled_once;
 use crate::element::Element;
 use crate::error::{OrPanic, ShapeError};
-use crate::once::compiled_once;
 use crate::shape::{Axes, Axis, Dims, Shape, Strides, broadcast_shapes, flattened};
 use crate::tensor::Tensor;
 use std::ops::{Bound, RangeBounds};

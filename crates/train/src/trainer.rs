@@ -14,7 +14,7 @@ use crate::turn::Turn;
 use gradus_autograd::{Grads, Module, no_grad};
 use gradus_data::TensorDataset;
 use gradus_nn::{Layer, Loss, Metric, Mode, Penalty};
-use gradus_optim::{HookResult, Optimizer, Rule};
+use gradus_optim::{HookResult, Optimizer, UpdateRule};
 use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Element, Float, Tensor};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub struct Trainer<N, B = (Tensor<f32>, Tensor<i64>), T: Float = f32> {
 impl<N: Layer<T>, Y: 'static, T: Float> Trainer<N, (Tensor<T>, Y), T> {
     /// Creates a trainer that minimises `loss` of the outputs of `net` and their targets, by the steps of `optimizer`.
     #[doc(alias("Model", "compile"))]
-    pub fn new<L: Loss<T, Y> + 'static, R: Rule<T>>(net: N, loss: L, optimizer: Optimizer<R, T>) -> Self {
+    pub fn new<L: Loss<T, Y> + 'static, R: UpdateRule<T>>(net: N, loss: L, optimizer: Optimizer<R, T>) -> Self {
         Self::with_objective(net, Supervised(loss), optimizer)
     }
 }
@@ -87,7 +87,11 @@ impl<N: Module<T>, B: 'static, T: Float> Trainer<N, B, T> {
     /// # Ok::<(), gradus_train::TrainError>(())
     /// ```
     #[doc(alias("train_step", "training_step", "custom_loss", "train_on_batch", "add_loss"))]
-    pub fn with_objective<R: Rule<T>>(net: N, objective: impl Objective<N, B, T> + 'static, optimizer: Optimizer<R, T>) -> Self {
+    pub fn with_objective<R: UpdateRule<T>>(
+        net: N,
+        objective: impl Objective<N, B, T> + 'static,
+        optimizer: Optimizer<R, T>,
+    ) -> Self {
         let mut trainer = Self::alternating(net);
         trainer.objectives.push(Box::new(objective));
         trainer.engine.turns.push(Turn { pattern: None, optimizer: Box::new(optimizer) });
@@ -110,7 +114,7 @@ impl<N: Module<T>, B: 'static, T: Float> Trainer<N, B, T> {
     /// When no parameter has a path that fits.
     #[must_use]
     #[track_caller]
-    pub fn turn<R: Rule<T>>(
+    pub fn turn<R: UpdateRule<T>>(
         mut self,
         pattern: &str,
         objective: impl Objective<N, B, T> + 'static,
@@ -315,10 +319,10 @@ impl<N: Layer<T>, B, T: Float> Trainer<N, B, T> {
 ///
 /// ```
 /// use gradus_data::TensorDataset;
-/// use gradus_nn::{Linear, ReLU, Sequential};
+/// use gradus_nn::{Linear, Relu, Sequential};
 /// use gradus_tensor::{Rng, Tensor};
 /// use gradus_train::extract_features;
-/// let base: Sequential = Sequential::new().add(Linear::new(2, 5, &mut Rng::seed(0))).add(ReLU);
+/// let base: Sequential = Sequential::new().add(Linear::new(2, 5, &mut Rng::seed(0))).add(Relu);
 /// let data = TensorDataset::new(Tensor::<f32>::ones([10, 2]), Tensor::<i64>::zeros([10]))?;
 /// let features = extract_features(&base, &data, 4)?;
 /// assert_eq!(*features.inputs().shape(), [10, 5]);

@@ -1,7 +1,7 @@
 //! Optimisers of any rule, each with the parameters that it trains.
 
 use gradus_autograd::{Buffer, Grads, Module, Param, Path, Visitor, path_matches};
-use gradus_optim::{OptimError, Optimizer, OptimizerState, Rule, Watched};
+use gradus_optim::{OptimError, Optimizer, OptimizerState, UpdateRule, Watched};
 use gradus_tensor::Float;
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ pub trait AnyOptimizer<T: Float> {
     fn load_state_dict(&mut self, model: &mut dyn Module<T>, state: &OptimizerState<T>) -> Result<(), OptimError>;
 }
 
-impl<R: Rule<T>, T: Float> AnyOptimizer<T> for Optimizer<R, T> {
+impl<R: UpdateRule<T>, T: Float> AnyOptimizer<T> for Optimizer<R, T> {
     fn step(&mut self, model: &mut dyn Module<T>, grads: Grads<T>) -> Result<(), OptimError> {
         Optimizer::step(self, model, grads)
     }

@@ -13,7 +13,7 @@ use crate::mode::{GradMode, enable_grad, unrecorded};
 use crate::node::Node;
 use crate::queue::Wanted;
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use smallvec::SmallVec;
 use std::collections::HashMap;

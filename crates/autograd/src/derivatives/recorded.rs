@@ -9,7 +9,7 @@ use crate::op::{Gradients, Op, OpKind};
 use crate::ops::listed::apply;
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use std::collections::BTreeMap;
 use std::sync::Arc;

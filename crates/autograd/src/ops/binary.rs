@@ -10,7 +10,7 @@ use crate::ops::listed::{Listed, apply};
 use crate::ops::no_nan::quotient;
 use crate::sampling::{Case, ListedOp, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 
 /// Whether an operand is written by its name.

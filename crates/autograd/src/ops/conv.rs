@@ -8,7 +8,7 @@ use crate::op::{Gradients, Op, OpKind, Saves};
 use crate::ops::listed::apply;
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Conv2dOptions, Float, Rng, Shape, Tensor, conv2d_shape};
 
 #[compiled_once]

@@ -8,7 +8,7 @@ use crate::ops::listed::apply;
 use crate::ops::unfolded::unfolded_gradients;
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
 
 /// One sequence: which steps it has, and its labels with a blank before, between and after them (`l'` of the paper).

@@ -6,7 +6,7 @@ use crate::op::{Gradients, Op, OpKind, Saves};
 use crate::ops::listed::apply_with;
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, LinalgError, Lu, OrPanic, Tensor, solve_shape};
 use std::sync::Arc;
 

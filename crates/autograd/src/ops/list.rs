@@ -61,7 +61,7 @@ crate::op_list! {
         pool::PoolScatter,
         pool::AvgPool2d,
         pool::AvgPool2dGrad,
-        recurrent::ElmanSequence,
+        recurrent::RnnSequence,
         recurrent::LstmSequence,
         recurrent::GruSequence,
         recurrent::GruGates,

@@ -7,7 +7,7 @@ use crate::op::{Gradients, Op, OpKind, Saves};
 use crate::ops::listed::apply;
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::shape::AxisList;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor, dense_shape};
 

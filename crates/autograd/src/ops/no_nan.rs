@@ -8,7 +8,7 @@ use crate::op::{Gradients, Op, OpKind, Saves};
 use crate::ops::listed::apply;
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 
 /// A slope times the gradient that came in, and 0 where that is 0.

@@ -9,7 +9,7 @@ use crate::ops::no_nan::times_gradient;
 use crate::ops::reduce::kept;
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::shape::{Axes, AxisList, reduced_shape};
 use gradus_tensor::{Float, OrPanic, Tensor};
 

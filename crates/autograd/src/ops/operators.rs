@@ -6,7 +6,7 @@ use crate::op::{Gradients, Op, OpKind};
 use crate::ops::listed::{Listed, apply_owned};
 use crate::sampling::{Case, ListedOp, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

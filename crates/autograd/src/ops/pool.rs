@@ -6,7 +6,7 @@ use crate::op::{Gradients, Op, OpKind};
 use crate::ops::listed::{apply, apply_aux};
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Pool2dOptions, Rng, Shape, Tensor, pool2d_shape};
 
 #[compiled_once]

@@ -7,7 +7,7 @@ use crate::ops::listed::apply;
 use crate::ops::reduce::{of_axes, some_axes, taken};
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::shape::{Axes, AxisList, reduced_shape};
 use gradus_tensor::{Float, Shape, Tensor};
 

@@ -10,7 +10,7 @@ use crate::ops::listed::apply;
 use crate::ops::unfolded::unfolded_gradients;
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, FusedSequence, OrPanic, Rng, Tensor};
 
 /// The states of each step of a sequence.
@@ -47,8 +47,8 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// When the shapes do not fit.
     #[track_caller]
-    pub fn elman_sequence(&self, weight: &Var<T>, h0: &Var<T>, mask: Option<&Tensor<bool>>, relu: bool) -> Var<T> {
-        apply(ElmanSequence { mask: mask.cloned(), relu }, &[self, weight, h0])
+    pub fn rnn_sequence(&self, weight: &Var<T>, h0: &Var<T>, mask: Option<&Tensor<bool>>, relu: bool) -> Var<T> {
+        apply(RnnSequence { mask: mask.cloned(), relu }, &[self, weight, h0])
     }
 
     /// The states after each step of long short-term memory, `[T, N, H]`, and the last memory `[N, H]`: with the sums
@@ -98,14 +98,14 @@ impl<T: Float> Var<T> {
 }
 
 /// Of shares, weights and first state.
-pub(crate) struct ElmanSequence {
+pub(crate) struct RnnSequence {
     mask: Option<Tensor<bool>>,
     relu: bool,
 }
 
-impl<T: Float> Op<T> for ElmanSequence {
+impl<T: Float> Op<T> for RnnSequence {
     fn name(&self) -> &'static str {
-        "elman_sequence"
+        "rnn_sequence"
     }
 
     fn attributes(&self) -> Attributes {
@@ -122,8 +122,8 @@ impl<T: Float> Op<T> for ElmanSequence {
 
     fn forward(&self, cx: &mut ForwardContext<'_, T>) -> Tensor<T> {
         let (share, weight, h0) = (cx.input(0), cx.input(1), cx.input(2));
-        let fused = FusedSequence::new("elman_sequence", share, weight, self.mask.as_ref(), 1).or_panic();
-        let states = fused.elman(h0, self.relu).or_panic();
+        let fused = FusedSequence::new("rnn_sequence", share, weight, self.mask.as_ref(), 1).or_panic();
+        let states = fused.rnn(h0, self.relu).or_panic();
         let y = states.slice(0, 1..);
         cx.save((fused, states));
         y
@@ -131,10 +131,10 @@ impl<T: Float> Op<T> for ElmanSequence {
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
         if cx.is_differentiable() {
-            return unfolded_gradients(cx, |v| unfold_elman(v, self.mask.as_ref(), self.relu));
+            return unfolded_gradients(cx, |v| unroll_rnn(v, self.mask.as_ref(), self.relu));
         }
         let (fused, states) = cx.residuals::<(FusedSequence<T>, Tensor<T>)>();
-        fused.elman_grad(states, cx.gy().value(), self.relu).map(Var::constant).into()
+        fused.rnn_grad(states, cx.gy().value(), self.relu).map(Var::constant).into()
     }
 }
 
@@ -260,7 +260,7 @@ fn stack<T: Float>(states: &[Var<T>]) -> Var<T> {
     Var::stack(&states.iter().collect::<Vec<_>>(), 0)
 }
 
-fn unfold_elman<T: Float>(v: &[Var<T>], mask: Option<&Tensor<bool>>, relu: bool) -> Var<T> {
+fn unroll_rnn<T: Float>(v: &[Var<T>], mask: Option<&Tensor<bool>>, relu: bool) -> Var<T> {
     let step = |p: &Var<T>, h: &Var<T>| {
         let sum = p + h.linear(&v[1], None);
         if relu { sum.relu() } else { sum.tanh() }
@@ -294,13 +294,13 @@ fn sizes(rng: &mut Rng) -> ([usize; 3], Option<Tensor<bool>>) {
     ([steps, batch, hidden], (rng.below(2) == 0).then_some(mask))
 }
 
-impl<T: Float> Sampled<T> for ElmanSequence {
+impl<T: Float> Sampled<T> for RnnSequence {
     fn samples() -> Vec<OpSample<T>> {
-        vec![OpSample::new("elman_sequence", |rng| {
+        vec![OpSample::new("rnn_sequence", |rng| {
             let ([t, n, h], mask) = sizes(rng);
             let relu = rng.below(2) == 0;
             let inputs = [draw::of_shape(rng, [t, n, h]), draw::of_shape(rng, [h, h]), draw::of_shape(rng, [n, h])];
-            Case::new(inputs, move |v| v[0].elman_sequence(&v[1], &v[2], mask.as_ref(), relu))
+            Case::new(inputs, move |v| v[0].rnn_sequence(&v[1], &v[2], mask.as_ref(), relu))
         })]
     }
 }

@@ -7,7 +7,7 @@ use crate::ops::listed::apply;
 use crate::ops::no_nan::times_gradient;
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, Rng, Tensor};
 

@@ -4,15 +4,15 @@
 use crate::attributes::Attributes;
 use crate::calculus::{Calculus, Val};
 use crate::context::{ForwardContext, VjpContext};
-use crate::cut::{Cut, End};
 use crate::op::{Gradients, Op, OpKind, Saves};
 use crate::ops::limits;
 use crate::ops::listed::{Listed, apply};
 use crate::ops::no_nan::times_gradient;
 use crate::ops::unary_rule::{Reads, UnaryRule};
 use crate::sampling::{Case, ListedOp, OpSample, Sampled, draw};
+use crate::tape_end::{Cut, End};
 use crate::var::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Real, Tensor, functions};
 
 #[compiled_once]
@@ -221,7 +221,7 @@ macro_rules! unary {
                 }
             }
         )*
-        #[gradus_tensor::once::compiled_once]
+        #[gradus_tensor::compiled_once::compiled_once]
         impl<T: Float> Var<T> {$(
             $(#[$doc])*
             #[track_caller]

@@ -2,7 +2,7 @@
 
 use crate::array::unravel;
 use gradus_autograd::{Grads, Module, Param, Path, Visitor};
-use gradus_optim::{Optimizer, Rule};
+use gradus_optim::{Optimizer, UpdateRule};
 use gradus_tensor::{Rng, Tensor};
 use std::fmt;
 use std::panic::Location;
@@ -27,7 +27,7 @@ use std::panic::Location;
 /// # Errors
 /// When an element is not where the formula says, or the optimiser refuses a step.
 #[track_caller]
-pub fn check_optimizer<R: Rule<f64>, S: Default>(
+pub fn check_optimizer<R: UpdateRule<f64>, S: Default>(
     optimizer: Optimizer<R, f64>,
     formula: impl Fn(&mut S, f64, f64) -> f64,
 ) -> Result<(), OptimizerFailure> {
@@ -44,7 +44,7 @@ pub fn check_optimizer<R: Rule<f64>, S: Default>(
 /// # Errors
 /// When an element is not where the formula says, or the optimiser refuses a step.
 #[track_caller]
-pub fn check_optimizer_on_tensors<R: Rule<f64>, S: Default>(
+pub fn check_optimizer_on_tensors<R: UpdateRule<f64>, S: Default>(
     mut optimizer: Optimizer<R, f64>,
     formula: impl Fn(&mut S, &Tensor<f64>, &Tensor<f64>) -> Tensor<f64>,
 ) -> Result<(), OptimizerFailure> {

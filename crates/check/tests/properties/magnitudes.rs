@@ -5,8 +5,8 @@ use crate::common::{op_samples, values};
 use gradus_autograd::samples::Case;
 use gradus_autograd::{GradMode, Var, grad_with};
 use gradus_nn::{
-    BinaryCrossEntropy, GroupNorm, Huber, InstanceNorm1d, KlDivergence, L1, Layer, LayerNorm, Loss, Mode, Mse, RMSNorm,
-    Reduction, SmoothL1,
+    BceWithLogits, GroupNorm, Huber, InstanceNorm1d, KlDivergence, L1, Layer, LayerNorm, Loss, Mode, Mse, Reduction, RmsNorm,
+    SmoothL1,
 };
 use gradus_tensor::{Float, Rng, Tensor};
 
@@ -39,7 +39,7 @@ const EXCEPTIONS: [Exception; 10] = [
     Exception { names: "tanh sigmoid", orders: &[1, 2], roundings: 2.0, absolute: 0.0, relative: 0.0, lost: NEVER },
     // The second derivative is read from such an output.
     Exception {
-        names: "softplus log_sigmoid silu mish gelu_tanh tanhshrink binary_cross_entropy",
+        names: "softplus log_sigmoid silu mish gelu_tanh tanhshrink bce_with_logits",
         orders: &[2],
         roundings: 4.0,
         absolute: 0.0,
@@ -67,7 +67,7 @@ const EXCEPTIONS: [Exception; 10] = [
     },
     // A norm that is denormal has few bits, and 1 / x overflows.
     Exception {
-        names: "norm x/norm norm² std LayerNorm RMSNorm",
+        names: "norm x/norm norm² std LayerNorm RmsNorm",
         orders: &[0, 1, 2],
         roundings: 0.0,
         absolute: 0.0,
@@ -76,7 +76,7 @@ const EXCEPTIONS: [Exception; 10] = [
     },
     // Terms of 1 / σ² cancel, and the cube of 1 / σ on the way overflows or is denormal.
     Exception {
-        names: "LayerNorm GroupNorm InstanceNorm RMSNorm",
+        names: "LayerNorm GroupNorm InstanceNorm RmsNorm",
         orders: &[2],
         roundings: 0.0,
         absolute: 0.0,
@@ -171,9 +171,9 @@ fn losses<T: Float>() -> Vec<Subject<T>> {
         add("huber", Box::new(|x, t| Huber::new(1.5).reduction(Reduction::None).loss(x, t)), target);
         add("smooth_l1", Box::new(|x, t| SmoothL1::new(1e-3).reduction(Reduction::None).loss(x, t)), target);
         add("kl_divergence", Box::new(|x, t| KlDivergence::new().reduction(Reduction::None).loss(x, t)), target);
-        let bce = || BinaryCrossEntropy::new().reduction(Reduction::None);
-        add("binary_cross_entropy", Box::new(move |x, t| bce().loss(x, t)), target);
-        add("binary_cross_entropy", Box::new(move |x, t| bce().pos_weight(Tensor::scalar(3.0)).loss(x, t)), target);
+        let bce = || BceWithLogits::new().reduction(Reduction::None);
+        add("bce_with_logits", Box::new(move |x, t| bce().loss(x, t)), target);
+        add("bce_with_logits", Box::new(move |x, t| bce().pos_weight(Tensor::scalar(3.0)).loss(x, t)), target);
     }
     subjects
 }
@@ -194,8 +194,8 @@ fn normalised<T: Float>() -> Vec<Subject<T>> {
         add("LayerNorm", Box::new(LayerNorm::new([3]).eps(0.0)), &[2, 3]);
         add("GroupNorm", Box::new(GroupNorm::new(1, 3)), &[2, 3]);
         add("InstanceNorm", Box::new(InstanceNorm1d::new(1)), &[2, 1, 3]);
-        add("RMSNorm", Box::new(RMSNorm::new([3]).eps(1e-5)), &[2, 3]);
-        add("RMSNorm", Box::new(RMSNorm::new([3]).eps(0.0)), &[2, 3]);
+        add("RmsNorm", Box::new(RmsNorm::new([3]).eps(1e-5)), &[2, 3]);
+        add("RmsNorm", Box::new(RmsNorm::new([3]).eps(0.0)), &[2, 3]);
     }
     subjects
 }

@@ -35,7 +35,7 @@ struct Checked(BTreeSet<String>);
 
 impl Checked {
     #[track_caller]
-    fn by<R: Rule<f64>, S: Default>(&mut self, optimizer: Optimizer<R, f64>, formula: impl Fn(&mut S, f64, f64) -> f64) {
+    fn by<R: UpdateRule<f64>, S: Default>(&mut self, optimizer: Optimizer<R, f64>, formula: impl Fn(&mut S, f64, f64) -> f64) {
         self.0.insert(optimizer.state_dict().rule);
         check_optimizer(optimizer, formula).unwrap();
     }
@@ -199,7 +199,7 @@ struct Normalized {
     spoil: bool,
 }
 
-impl<T: Float> Rule<T> for Normalized {
+impl<T: Float> UpdateRule<T> for Normalized {
     type State = ();
     fn name(&self) -> &'static str {
         "Normalized"

@@ -1,7 +1,7 @@
 //! Maps of what matters, against what they must be for networks simple enough to say.
 
 use gradus_models::{ConvNet, explain};
-use gradus_nn::{Conv2d, Flatten, GlobalAvgPool2d, Layer, Linear, Mode, ReLU, Sequential};
+use gradus_nn::{Conv2d, Flatten, GlobalAvgPool2d, Layer, Linear, Mode, Relu, Sequential};
 use gradus_tensor::{Rng, Tensor};
 
 fn linear_net(rng: &mut Rng) -> Sequential<f64> {
@@ -48,7 +48,7 @@ fn grad_cam_is_the_class_activation_map_where_that_is_defined() {
     use gradus_nn::Module;
     let rng = &mut Rng::seed(5);
     let net = ConvNet::<f64> {
-        features: Sequential::new().add(Conv2d::new(2, 6, 3, rng).same()).add(ReLU),
+        features: Sequential::new().add(Conv2d::new(2, 6, 3, rng).same()).add(Relu),
         pool: Sequential::new().add(GlobalAvgPool2d),
         classifier: Sequential::new().add(Linear::new(6, 3, rng)),
     };

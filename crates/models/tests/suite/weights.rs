@@ -2,7 +2,7 @@
 
 use gradus_data::{Array, MemoryLimit, npz};
 use gradus_models::{ResNet18, Vgg16, Weights};
-use gradus_nn::{BatchNorm1d, Conv2d, Layer, Linear, Mode, Module, ReLU, Sequential};
+use gradus_nn::{BatchNorm1d, Conv2d, Layer, Linear, Mode, Module, Relu, Sequential};
 use gradus_tensor::{DType, Rng, Tensor};
 use std::path::PathBuf;
 
@@ -108,7 +108,7 @@ fn integers_and_other_precisions_are_what_they_are() {
     let list = |name: &str| json[name].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect::<Vec<_>>();
     let fresh = || {
         let rng = &mut Rng::seed(0);
-        Sequential::<f32>::new().add(Linear::new(3, 4, rng)).add(BatchNorm1d::new(4)).add(ReLU).add(Linear::new(4, 2, rng))
+        Sequential::<f32>::new().add(Linear::new(3, 4, rng)).add(BatchNorm1d::new(4)).add(Relu).add(Linear::new(4, 2, rng))
     };
     for name in
         ["batch_norm.pth", "batch_norm.npz", "batch_norm.safetensors", "batch_norm_half.safetensors", "batch_norm_double.pth"]

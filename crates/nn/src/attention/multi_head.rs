@@ -8,7 +8,7 @@ use crate::recurrent::Sequence;
 use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
 
 /// Several scaled dot-product attentions side by side, each over its own projection of queries, keys and values (Vaswani et

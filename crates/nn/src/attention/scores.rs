@@ -6,7 +6,7 @@ use crate::layers::Linear;
 use crate::recurrent::Sequence;
 use gradus_autograd::{Module, Var};
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError};
 

@@ -4,7 +4,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::{refuse_input, refuse_input_of};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, Shape};
 
@@ -25,10 +25,10 @@ macro_rules! activations {
 
 /// `max(x, 0)`.
 #[derive(Clone, Copy, Debug, Module)]
-pub struct ReLU;
+pub struct Relu;
 
 #[compiled_once]
-impl<T: Float> Layer<T> for ReLU {
+impl<T: Float> Layer<T> for Relu {
     #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         x.relu()
@@ -138,22 +138,22 @@ activations_with_numbers! {
 /// `x` for `x > 0`, `weight · x` elsewhere, the slope being learnt (He et al. 2015): one for all, or one a channel, axis 1.
 ///
 /// ```
-/// use gradus_nn::{Layer, Mode, PReLU};
+/// use gradus_nn::{Layer, Mode, PRelu};
 /// use gradus_tensor::Tensor;
-/// let y = PReLU::new(1).forward(&Tensor::from([[2.0f32, -2.0]]).into(), &mut Mode::Eval);
+/// let y = PRelu::new(1).forward(&Tensor::from([[2.0f32, -2.0]]).into(), &mut Mode::Eval);
 /// assert_eq!(y.value().to_vec(), [2.0, -0.5]);
 /// ```
 ///
 /// # Panics
 /// On the forward pass, when axis 1 has another size than the number of slopes, if that is not 1.
 #[derive(Clone, Debug, Module)]
-pub struct PReLU<T: Float = f32> {
+pub struct PRelu<T: Float = f32> {
     /// `[slopes]`, 0.25 at first.
     pub weight: Param<T>,
 }
 
 #[compiled_once]
-impl<T: Float> PReLU<T> {
+impl<T: Float> PRelu<T> {
     /// With this many slopes: 1, or as many as there are channels.
     pub fn new(slopes: usize) -> Self {
         Self { weight: Param::new(crate::init::constant([slopes], 0.25)) }
@@ -161,12 +161,12 @@ impl<T: Float> PReLU<T> {
 }
 
 #[compiled_once]
-impl<T: Float> Layer<T> for PReLU<T> {
+impl<T: Float> Layer<T> for PRelu<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
         let slopes = self.weight.shape()[0];
         if slopes != 1 && (x.rank() < 2 || x.shape()[1] != slopes) {
-            refuse_input_of("PReLU", Some(&self.weight), format_args!("[N, {slopes}, ..]"), x)
+            refuse_input_of("PRelu", Some(&self.weight), format_args!("[N, {slopes}, ..]"), x)
         }
         let each: Shape = (0..x.rank()).map(|a| if a == 1 { slopes } else { 1 }).collect();
         // At 0 the slope is that of the negative side, as in PyTorch, and the slopes' gradient is 0.
@@ -180,16 +180,16 @@ impl<T: Float> Layer<T> for PReLU<T> {
 /// # Panics
 /// On the forward pass, when the axis cannot be halved.
 #[derive(Clone, Copy, Debug, Module)]
-pub struct GLU(/** The axis; negative counts from the back. */ pub isize);
+pub struct Glu(/** The axis; negative counts from the back. */ pub isize);
 
 #[compiled_once]
-impl<T: Float> Layer<T> for GLU {
+impl<T: Float> Layer<T> for Glu {
     #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
-        let axis = self.0.resolve("GLU", x.rank()).or_panic();
+        let axis = self.0.resolve("Glu", x.rank()).or_panic();
         let size = x.shape()[axis];
         if !size.is_multiple_of(2) {
-            refuse_input("GLU", format_args!("with an even size along axis {axis}"), x)
+            refuse_input("Glu", format_args!("with an even size along axis {axis}"), x)
         }
         x.slice(axis, ..size / 2) * x.slice(axis, size / 2..).sigmoid()
     }

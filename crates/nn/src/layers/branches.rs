@@ -4,7 +4,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::refuse;
 use gradus_autograd::{Module, Param, Path, Var, Visitor};
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::scope::{Part, Parts, Scope};
 use gradus_tensor::shape::Axis;
 use gradus_tensor::{Float, OrPanic, Shape};
@@ -14,17 +14,17 @@ use std::sync::Arc;
 /// `body.…` and `shortcut.…`.
 ///
 /// ```
-/// use gradus_nn::{BatchNorm2d, Conv2d, Layer, Mode, ReLU, Residual, Sequential};
+/// use gradus_nn::{BatchNorm2d, Conv2d, Layer, Mode, Relu, Residual, Sequential};
 /// use gradus_tensor::{Rng, Tensor};
 /// let rng = &mut Rng::seed(0);
 /// let body = Sequential::new()
 ///     .add(Conv2d::new(2, 4, 3, rng).stride(2).padding(1).bias(false))
 ///     .add(BatchNorm2d::new(4))
-///     .add(ReLU)
+///     .add(Relu)
 ///     .add(Conv2d::new(4, 4, 3, rng).padding(1).bias(false))
 ///     .add(BatchNorm2d::new(4));
 /// let projection = Sequential::new().add(Conv2d::new(2, 4, 1, rng).stride(2).bias(false)).add(BatchNorm2d::new(4));
-/// let block: Sequential = Sequential::new().add(Residual::new(body).shortcut(projection)).add(ReLU);
+/// let block: Sequential = Sequential::new().add(Residual::new(body).shortcut(projection)).add(Relu);
 /// let y = block.forward(&Tensor::ones([1, 2, 8, 8]).into(), &mut Mode::Eval);
 /// assert_eq!(*y.shape(), [1, 4, 4, 4]);
 /// ```

@@ -4,7 +4,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::{axes, refuse_input};
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Shape, Tensor};
 
 /// In training, zeroes each element with probability `p` and divides the others by `1 - p`; in evaluation, passes

@@ -6,7 +6,7 @@ use crate::samples::apply;
 use gradus_autograd::samples::{Case, OpSample, Sampled, draw};
 use gradus_autograd::{Attributes, ForwardContext, Gradients, Op, OpKind, Param, Var, VjpContext};
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Rng, Shape, Tensor};
 
 /// A table `[rows, width]` that indices pick rows from; starts as PyTorch's does, standard normal.

@@ -5,7 +5,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Rng};
 
 /// `y = x Wᵀ + b` for `x` of `[.., in]`, `W` of `[out, in]`, `b` of `[out]`; starts as PyTorch's does, uniform on

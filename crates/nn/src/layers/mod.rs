@@ -15,7 +15,7 @@ mod squeeze_excite;
 mod time_distributed;
 mod upsample;
 
-pub use activation::{CELU, ELU, GELU, GELUTanh, GLU, LeakyReLU, PReLU, ReLU, ReLU6, SELU, SiLU};
+pub use activation::{CELU, ELU, GELU, GELUTanh, Glu, LeakyReLU, PRelu, ReLU6, Relu, SELU, SiLU};
 pub use activation::{Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LogSigmoid, LogSoftmax, Mish, Sigmoid};
 pub use activation::{Softmax, Softmin, Softplus, Softshrink, Softsign, Tanh, Tanhshrink, Threshold};
 pub use branches::{Concat, Residual};
@@ -28,7 +28,7 @@ pub(crate) use embedding::Lookup;
 pub use linear::Linear;
 pub(crate) use norm::Standardize;
 pub use norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d};
-pub use norm::{LayerNorm, RMSNorm};
+pub use norm::{LayerNorm, RmsNorm};
 pub use pad::{CircularPad1d, CircularPad2d, CircularPad3d, ReflectionPad1d, ReflectionPad2d, ReflectionPad3d};
 pub use pad::{ReplicationPad1d, ReplicationPad2d, ReplicationPad3d, ZeroPad1d, ZeroPad2d, ZeroPad3d};
 pub use pool::{AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d};

@@ -5,7 +5,7 @@ use crate::refuse::refuse_input;
 use gradus_autograd::{Module, Param, Path, Var, Visitor};
 use gradus_derive::Module;
 use gradus_tensor::Float;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 
 /// `[N, ..]` to `[N, rest]`.
 #[derive(Clone, Copy, Debug, Module)]

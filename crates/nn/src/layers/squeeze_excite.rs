@@ -1,11 +1,11 @@
 //! Squeeze-and-excitation blocks.
 
-use super::{Conv2d, ReLU, Sigmoid};
+use super::{Conv2d, Relu, Sigmoid};
 use crate::layer::{Layer, Mode};
 use crate::refuse::{axes, refuse_input_of};
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, Rng};
 
@@ -35,12 +35,12 @@ pub struct SqueezeExcite<T: Float = f32> {
 
 #[compiled_once]
 impl<T: Float> SqueezeExcite<T> {
-    /// From `channels` to `squeezed` and back, with [`ReLU`] between and [`Sigmoid`] as the gate.
+    /// From `channels` to `squeezed` and back, with [`Relu`] between and [`Sigmoid`] as the gate.
     pub fn new(channels: usize, squeezed: usize, rng: &mut Rng) -> Self {
         Self {
             fc1: Conv2d::new(channels, squeezed, 1, rng),
             fc2: Conv2d::new(squeezed, channels, 1, rng),
-            activation: Box::new(ReLU),
+            activation: Box::new(Relu),
             gate: Box::new(Sigmoid),
         }
     }

@@ -5,7 +5,7 @@ use crate::recurrent::{Sequence, sequence_of};
 use crate::refuse::refuse;
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::scope::{Part, Parts, Scope};
 use gradus_tensor::{Float, Shape, Tensor};
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::refuse;
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, OrPanic, Shape, Taps, Tensor};
 
 /// What lies between the pixels that there are.

@@ -6,7 +6,7 @@ use crate::output_kind::check_probabilities;
 use crate::samples::apply;
 use gradus_autograd::samples::{Case, OpSample, Sampled, draw};
 use gradus_autograd::{Attributes, ForwardContext, Gradients, Op, OpKind, Saves, Var, VjpContext};
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
 /// Cross-entropy from logits `[N, C]` or `[N, C, d…]`: `-Σ t ln softmax(x)`, with targets `t` as class indices

@@ -3,7 +3,7 @@
 use super::{BatchWeight, Loss, OutputKind, Reduction};
 use crate::recurrent::Sequence;
 use gradus_autograd::{Var, check_ctc};
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
 /// Connectionist temporal classification (Graves et al. 2006): `-ln` of the probability of a target, over all ways of saying it

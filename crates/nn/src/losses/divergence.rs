@@ -2,7 +2,7 @@
 
 use super::{BatchWeight, Loss, OutputKind, Reduction, check_same_shape};
 use gradus_autograd::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
 /// The Kullback-Leibler divergence of log-probabilities `x` from probabilities `t`: `t (ln t - x)`; 0 where `t` is, be `x` minus

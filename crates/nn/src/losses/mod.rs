@@ -4,8 +4,8 @@
 //! |---|---|---|---|
 //! | [`CrossEntropy::new`] | logits | `CrossEntropyLoss` | `CategoricalCrossentropy(from_logits=True)` |
 //! | [`CrossEntropy::from_probabilities`] | probabilities, as a softmax gives them | | `CategoricalCrossentropy()` |
-//! | [`BinaryCrossEntropy::new`] | logits | `BCEWithLogitsLoss` | `BinaryCrossentropy(from_logits=True)` |
-//! | [`BinaryCrossEntropy::from_probabilities`] | probabilities, as a sigmoid gives them | `BCELoss` | `BinaryCrossentropy()` |
+//! | [`BceWithLogits`] | logits | `BCEWithLogitsLoss` | `BinaryCrossentropy(from_logits=True)` |
+//! | [`Bce`] | probabilities, as a sigmoid gives them | `BCELoss` | `BinaryCrossentropy()` |
 //! | [`Nll`] | log-probabilities, as a log-softmax gives them | `NLLLoss` | |
 //! | [`KlDivergence`] | log-probabilities | `KLDivLoss` | |
 //! | [`Ctc`] | logits | `CTCLoss` after `log_softmax` | `CTC` |
@@ -19,8 +19,8 @@ mod labels;
 mod regression;
 mod sample_weighted;
 
-pub use binary::BinaryCrossEntropy;
 pub(crate) use binary::WeightedSoftplus;
+pub use binary::{Bce, BceWithLogits};
 pub(crate) use cross_entropy::SoftmaxCrossEntropy;
 pub use cross_entropy::{CrossEntropy, Nll};
 pub use ctc::Ctc;
@@ -145,9 +145,8 @@ fn check_same_shape(op: &'static str, output: &[usize], target: &[usize]) -> Res
 pub trait LossExt<T: Float> {
     /// [`CrossEntropy`] from logits and class indices. (Of probabilities: [`CrossEntropy::from_probabilities`].)
     fn cross_entropy(&self, labels: &Tensor<i64>) -> Var<T>;
-    /// [`BinaryCrossEntropy`] from logits, with targets in 0 to 1. (Of probabilities:
-    /// [`BinaryCrossEntropy::from_probabilities`].)
-    fn binary_cross_entropy(&self, target: &Tensor<T>) -> Var<T>;
+    /// [`BceWithLogits`] from logits, with targets in 0 to 1. (Of probabilities: [`Bce`].)
+    fn bce_with_logits(&self, target: &Tensor<T>) -> Var<T>;
     /// [`Nll`] from log-probabilities and class indices.
     fn nll(&self, labels: &Tensor<i64>) -> Var<T>;
     /// [`Mse`].
@@ -168,8 +167,8 @@ impl<T: Float> LossExt<T> for Var<T> {
         CrossEntropy::new().loss(self, labels)
     }
     #[track_caller]
-    fn binary_cross_entropy(&self, target: &Tensor<T>) -> Var<T> {
-        BinaryCrossEntropy::new().loss(self, target)
+    fn bce_with_logits(&self, target: &Tensor<T>) -> Var<T> {
+        BceWithLogits::new().loss(self, target)
     }
     #[track_caller]
     fn nll(&self, labels: &Tensor<i64>) -> Var<T> {

@@ -1,6 +1,6 @@
-//! How a sequence is unfolded, and how far gradients go back through it.
+//! How a sequence is unrolled, and how far gradients go back through it.
 
-use super::cell::{Cell, CellState};
+use super::cell::{CellState, RnnCell};
 use super::sequence::{Sequence, broadcast_to_rank};
 use gradus_autograd::{Var, checkpoint};
 use gradus_tensor::Float;
@@ -16,21 +16,21 @@ pub(super) enum Backprop {
 }
 
 /// One pass over a sequence, whose padding is 0 and whose first step is the first to be run.
-pub(super) struct Pass<T: Float, C: Cell<T>> {
+pub(super) struct Pass<T: Float, C: RnnCell<T>> {
     pub cell: Arc<C>,
     pub x: Sequence<T>,
     /// What each variable of the state is multiplied by before products see it; nothing for no dropout.
     pub seen: Vec<Var<T>>,
-    pub unfolded: bool,
+    pub unrolled: bool,
 }
 
-impl<T: Float, C: Cell<T>> Clone for Pass<T, C> {
+impl<T: Float, C: RnnCell<T>> Clone for Pass<T, C> {
     fn clone(&self) -> Self {
-        Self { cell: self.cell.clone(), x: self.x.clone(), seen: self.seen.clone(), unfolded: self.unfolded }
+        Self { cell: self.cell.clone(), x: self.x.clone(), seen: self.seen.clone(), unrolled: self.unrolled }
     }
 }
 
-impl<T: Float, C: Cell<T>> Pass<T, C> {
+impl<T: Float, C: RnnCell<T>> Pass<T, C> {
     /// The outputs of all steps, `[T, N, out]`, and the last state. Outputs at padding are whatever they are.
     #[track_caller]
     pub fn run(&self, backprop: Backprop, state: &C::State) -> (Var<T>, C::State) {
@@ -47,7 +47,7 @@ impl<T: Float, C: Cell<T>> Pass<T, C> {
     fn steps(&self, range: Range<usize>, state: &C::State) -> (Var<T>, C::State) {
         let x = if range == (0..self.x.len()) { self.x.clone() } else { self.x.part(range) };
         if self.seen.is_empty()
-            && !self.unfolded
+            && !self.unrolled
             && let Some(done) = self.cell.sequence(x.steps(), state, x.mask())
         {
             return done;

@@ -3,7 +3,7 @@
 use gradus_autograd::{Module, Var};
 use gradus_tensor::{Float, Tensor};
 
-/// What a [`Cell`] hands to its next step: variables of `[N, ..]`, one row a sequence.
+/// What an [`RnnCell`] hands to its next step: variables of `[N, ..]`, one row a sequence.
 ///
 /// A state of one's own says how a function is applied to each of its variables; all else (detaching, masking, picking
 /// rows) is made of that.
@@ -56,7 +56,7 @@ impl<T: Float, A: CellState<T>, B: CellState<T>> CellState<T> for (A, B) {
 ///
 /// ```
 /// use gradus_autograd::{Param, Var};
-/// use gradus_nn::{Cell, Module};
+/// use gradus_nn::{RnnCell, Module};
 /// use gradus_tensor::Tensor;
 /// # extern crate gradus_autograd as gradus;
 /// /// A running mean that forgets at a learnt rate: `h <- h + a (x - h)`.
@@ -64,7 +64,7 @@ impl<T: Float, A: CellState<T>, B: CellState<T>> CellState<T> for (A, B) {
 /// struct Leaky {
 ///     rate: Param,
 /// }
-/// impl Cell for Leaky {
+/// impl RnnCell for Leaky {
 ///     type State = Var;
 ///     fn initial_state(&self, batch: usize) -> Var {
 ///         Tensor::zeros([batch, 1]).into()
@@ -82,7 +82,7 @@ impl<T: Float, A: CellState<T>, B: CellState<T>> CellState<T> for (A, B) {
 ///
 /// [`step`](Self::step) and the first state are all that a cell must say. The other methods let a driver do more of the work
 /// at once; they must compute the same.
-pub trait Cell<T: Float = f32>: Module<T> + Send + Sync + 'static {
+pub trait RnnCell<T: Float = f32>: Module<T> + Send + Sync + 'static {
     /// What one step hands to the next.
     type State: CellState<T>;
 

@@ -1,7 +1,7 @@
 //! Recurrent layers made of recurrent layers: both directions, stacks, and states that live on.
 
-use super::cell::{Cell, CellState};
-use super::driver::{Recurrent, Unfold};
+use super::cell::{CellState, RnnCell};
+use super::driver::{Recurrent, RecurrentLayer};
 use super::sequence::{Sequence, sequence_of};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::{Module, Param, Path, Var, Visitor};
@@ -80,7 +80,7 @@ impl<C> Bidirectional<C> {
     }
 }
 
-impl<T: Float, C: Cell<T>> Module<T> for Bidirectional<C> {
+impl<T: Float, C: RnnCell<T>> Module<T> for Bidirectional<C> {
     fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
         path.at("forward", |path| self.forward.visit(path, v));
         path.at("backward", |path| self.backward.visit(path, v));
@@ -91,7 +91,7 @@ impl<T: Float, C: Cell<T>> Module<T> for Bidirectional<C> {
     }
 }
 
-impl<T: Float, C: Cell<T>> Unfold<T> for Bidirectional<C> {
+impl<T: Float, C: RnnCell<T>> RecurrentLayer<T> for Bidirectional<C> {
     type State = (C::State, C::State);
 
     fn initial_state(&self, batch: usize) -> Self::State {
@@ -99,33 +99,33 @@ impl<T: Float, C: Cell<T>> Unfold<T> for Bidirectional<C> {
     }
 
     #[track_caller]
-    fn unfold_from(&self, x: &Sequence<T>, state: &Self::State, mode: &mut Mode) -> (Sequence<T>, Self::State) {
+    fn run_from(&self, x: &Sequence<T>, state: &Self::State, mode: &mut Mode) -> (Sequence<T>, Self::State) {
         let scope = Scope::enter(DIRECTIONS);
         scope.part(0);
-        let (a, first) = self.forward.unfold_from(x, &state.0, mode);
+        let (a, first) = self.forward.run_from(x, &state.0, mode);
         scope.part(1);
-        let (b, second) = self.backward.unfold_from(x, &state.1, mode);
+        let (b, second) = self.backward.run_from(x, &state.1, mode);
         drop(scope);
         let merged = self.merged(a.steps(), b.steps());
         (x.with_steps(merged), (first, second))
     }
 
     #[track_caller]
-    fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
+    fn last_output(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
         let scope = Scope::enter(DIRECTIONS);
         scope.part(0);
-        let a = self.forward.read(x, mode);
+        let a = self.forward.last_output(x, mode);
         scope.part(1);
-        let b = self.backward.read(x, mode);
+        let b = self.backward.last_output(x, mode);
         drop(scope);
         self.merged(&a, &b)
     }
 }
 
-impl<T: Float, C: Cell<T>> Layer<T> for Bidirectional<C> {
+impl<T: Float, C: RnnCell<T>> Layer<T> for Bidirectional<C> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.unfold(&sequence_of("Bidirectional", x), mode).0.data()
+        self.run(&sequence_of("Bidirectional", x), mode).0.data()
     }
 }
 
@@ -191,7 +191,7 @@ impl<U> Stacked<U> {
     }
 }
 
-impl<T: Float, U: Unfold<T>> Module<T> for Stacked<U> {
+impl<T: Float, U: RecurrentLayer<T>> Module<T> for Stacked<U> {
     fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
         for (part, layer) in self.parts.iter().zip(&self.layers) {
             path.at(&part.name, |path| layer.visit(path, v));
@@ -204,7 +204,7 @@ impl<T: Float, U: Unfold<T>> Module<T> for Stacked<U> {
     }
 }
 
-impl<T: Float, U: Unfold<T>> Unfold<T> for Stacked<U> {
+impl<T: Float, U: RecurrentLayer<T>> RecurrentLayer<T> for Stacked<U> {
     type State = Vec<U::State>;
 
     fn initial_state(&self, batch: usize) -> Self::State {
@@ -212,7 +212,7 @@ impl<T: Float, U: Unfold<T>> Unfold<T> for Stacked<U> {
     }
 
     #[track_caller]
-    fn unfold_from(&self, x: &Sequence<T>, state: &Self::State, mode: &mut Mode) -> (Sequence<T>, Self::State) {
+    fn run_from(&self, x: &Sequence<T>, state: &Self::State, mode: &mut Mode) -> (Sequence<T>, Self::State) {
         let (layers, states) = (self.layers.len(), state.len());
         assert!(layers == states, "stacked: states of {states} layers for {layers} layers");
         let mut x = x.clone();
@@ -221,7 +221,7 @@ impl<T: Float, U: Unfold<T>> Unfold<T> for Stacked<U> {
         for (i, (layer, first)) in self.layers.iter().zip(state).enumerate() {
             scope.part(i);
             x = self.dropped(x, i, mode);
-            let (y, after) = layer.unfold_from(&x, first, mode);
+            let (y, after) = layer.run_from(&x, first, mode);
             x = if self.residual && i > 0 { y.with_steps(y.steps() + x.steps()) } else { y };
             last.push(after);
         }
@@ -230,26 +230,26 @@ impl<T: Float, U: Unfold<T>> Unfold<T> for Stacked<U> {
 
     /// The last layer reads what those below it say of every step; with residual layers, the outputs at the last step.
     #[track_caller]
-    fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
+    fn last_output(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
         let mut x = x.clone();
         let scope = Scope::enter(Parts::Listed(self.parts.clone()));
         for (i, layer) in self.layers.iter().enumerate() {
             scope.part(i);
             x = self.dropped(x, i, mode);
             if i + 1 == self.layers.len() && !(self.residual && i > 0) {
-                return layer.read(&x, mode);
+                return layer.last_output(&x, mode);
             }
-            let y = layer.unfold(&x, mode).0;
+            let y = layer.run(&x, mode).0;
             x = if self.residual && i > 0 { y.with_steps(y.steps() + x.steps()) } else { y };
         }
         x.last()
     }
 }
 
-impl<T: Float, U: Unfold<T>> Layer<T> for Stacked<U> {
+impl<T: Float, U: RecurrentLayer<T>> Layer<T> for Stacked<U> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.unfold(&sequence_of("Stacked", x), mode).0.data()
+        self.run(&sequence_of("Stacked", x), mode).0.data()
     }
 }
 
@@ -266,12 +266,12 @@ impl<T: Float, U: Unfold<T>> Layer<T> for Stacked<U> {
 /// let rest = gru.forward(&Tensor::ones([1, 2, 1]).into(), &mut Mode::Eval);
 /// assert_eq!(*rest.value(), whole.value().slice(1, 4..));
 /// ```
-pub struct Stateful<U: Unfold<T>, T: Float = f32> {
+pub struct Stateful<U: RecurrentLayer<T>, T: Float = f32> {
     layer: U,
     state: Mutex<Option<U::State>>,
 }
 
-impl<T: Float, U: Unfold<T>> Stateful<U, T> {
+impl<T: Float, U: RecurrentLayer<T>> Stateful<U, T> {
     /// Begins with the layer's initial state.
     pub fn new(layer: U) -> Self {
         Self { layer, state: Mutex::new(None) }
@@ -292,9 +292,9 @@ impl<T: Float, U: Unfold<T>> Stateful<U, T> {
     /// # Panics
     /// When the batch is not as large as the one before, and the state was not reset.
     #[track_caller]
-    pub fn unfold(&self, x: &Sequence<T>, mode: &mut Mode) -> Sequence<T> {
+    pub fn run(&self, x: &Sequence<T>, mode: &mut Mode) -> Sequence<T> {
         let state = self.state().unwrap_or_else(|| self.layer.initial_state(x.batch()));
-        let (y, last) = self.layer.unfold_from(x, &state, mode);
+        let (y, last) = self.layer.run_from(x, &state, mode);
         *self.kept() = Some(last.detach());
         y
     }
@@ -304,7 +304,7 @@ impl<T: Float, U: Unfold<T>> Stateful<U, T> {
     }
 }
 
-impl<T: Float, U: Unfold<T>> Module<T> for Stateful<U, T> {
+impl<T: Float, U: RecurrentLayer<T>> Module<T> for Stateful<U, T> {
     fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
         self.layer.visit(path, v);
     }
@@ -313,9 +313,9 @@ impl<T: Float, U: Unfold<T>> Module<T> for Stateful<U, T> {
     }
 }
 
-impl<T: Float, U: Unfold<T>> Layer<T> for Stateful<U, T> {
+impl<T: Float, U: RecurrentLayer<T>> Layer<T> for Stateful<U, T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.unfold(&sequence_of("Stateful", x), mode).data()
+        self.run(&sequence_of("Stateful", x), mode).data()
     }
 }

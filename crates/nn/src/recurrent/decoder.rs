@@ -1,7 +1,7 @@
 //! A decoder with attention: Luong, Pham and Manning 2015, "Effective Approaches to Attention-based Neural Machine
 //! Translation", section 3.1.
 
-use super::driver::Unfold;
+use super::driver::RecurrentLayer;
 use super::sequence::Sequence;
 use crate::attention::Attention;
 use crate::layer::{Layer, Mode};
@@ -56,7 +56,7 @@ pub struct Encoded<T: Float, S> {
     pub state: S,
 }
 
-impl<T: Float, D: Unfold<T>, A: Attention<T>> Decoder<D, A, T> {
+impl<T: Float, D: RecurrentLayer<T>, A: Attention<T>> Decoder<D, A, T> {
     /// Of its parts, and the token that the first step reads.
     pub fn new(embedding: Embedding<T>, recurrent: D, attention: A, combine: Linear<T>, head: Linear<T>, start: usize) -> Self {
         Self { embedding, recurrent, attention, combine, head, start }
@@ -78,7 +78,7 @@ impl<T: Float, D: Unfold<T>, A: Attention<T>> Decoder<D, A, T> {
         scope.part(0);
         let read = Sequence::new(self.embedding.embed(tokens));
         scope.part(1);
-        let (outputs, state) = self.recurrent.unfold_from(&read, &encoded.state, mode);
+        let (outputs, state) = self.recurrent.run_from(&read, &encoded.state, mode);
         let outputs = outputs.data();
         scope.part(2);
         let (context, weights) = self.attention.attend(&outputs, &encoded.memory);

@@ -1,7 +1,7 @@
 //! The driver: a cell run over a sequence.
 
 use super::backprop::{Backprop, Pass};
-use super::cell::{Cell, CellState};
+use super::cell::{CellState, RnnCell};
 use super::sequence::{Sequence, sequence_of};
 use crate::layer::{Layer, Mode};
 use crate::layers::checkpoint::changeable;
@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 /// What turns a sequence into a sequence, step after step, from a state: a cell's driver, a stack of them, one in each
 /// direction.
-pub trait Unfold<T: Float = f32>: Module<T> + Send + Sync {
+pub trait RecurrentLayer<T: Float = f32>: Module<T> + Send + Sync {
     /// What is left when the sequence is over, and what another one may begin from.
     type State: CellState<T>;
 
-    /// The state that [`unfold`](Self::unfold) begins with, for `batch` sequences.
+    /// The state that [`run`](Self::run) begins with, for `batch` sequences.
     fn initial_state(&self, batch: usize) -> Self::State;
 
     /// From `state` on: the outputs of all steps, 0 where the sequence has padding, and the state after each sequence's own
@@ -23,45 +23,45 @@ pub trait Unfold<T: Float = f32>: Module<T> + Send + Sync {
     ///
     /// # Panics
     /// When the state is not one of as many sequences, or the input is not as wide as the network wants it.
-    fn unfold_from(&self, x: &Sequence<T>, state: &Self::State, mode: &mut Mode) -> (Sequence<T>, Self::State);
+    fn run_from(&self, x: &Sequence<T>, state: &Self::State, mode: &mut Mode) -> (Sequence<T>, Self::State);
 
     /// From the initial state on.
     ///
     /// # Panics
-    /// As [`unfold_from`](Self::unfold_from).
+    /// As [`run_from`](Self::run_from).
     #[track_caller]
-    fn unfold(&self, x: &Sequence<T>, mode: &mut Mode) -> (Sequence<T>, Self::State) {
-        self.unfold_from(x, &self.initial_state(x.batch()), mode)
+    fn run(&self, x: &Sequence<T>, mode: &mut Mode) -> (Sequence<T>, Self::State) {
+        self.run_from(x, &self.initial_state(x.batch()), mode)
     }
 
     /// The output of each sequence when all of it has been read, `[N, out]`.
     ///
     /// # Panics
-    /// As [`unfold_from`](Self::unfold_from).
+    /// As [`run_from`](Self::run_from).
     #[track_caller]
-    fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
-        self.unfold(x, mode).0.last()
+    fn last_output(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
+        self.run(x, mode).0.last()
     }
 }
 
-/// A [`Cell`] unfolded over the steps of a sequence, with the same parameters at every step.
+/// An [`RnnCell`] unrolled over the steps of a sequence, with the same parameters at every step.
 ///
-/// As a [`Layer`], it takes `[N, T, in]` to the outputs `[N, T, out]`; [`unfold`](Unfold::unfold) takes masks and states too.
+/// As a [`Layer`], it takes `[N, T, in]` to the outputs `[N, T, out]`; [`run`](RecurrentLayer::run) takes masks and states too.
 ///
 /// ```
-/// use gradus_nn::{Layer, Lstm, Mode, Recurrent, Sequence, Unfold};
+/// use gradus_nn::{Layer, Lstm, Mode, Recurrent, Sequence, RecurrentLayer};
 /// use gradus_tensor::{Rng, Tensor};
 /// let lstm: Recurrent<Lstm> = Recurrent::new(Lstm::new(3, 5, &mut Rng::seed(0)));
 /// let x = Tensor::ones([2, 7, 3]);
 /// assert_eq!(*lstm.forward(&(&x).into(), &mut Mode::Eval).shape(), [2, 7, 5]);
 ///
-/// let (y, (h, _)) = lstm.unfold(&Sequence::new(&x).with_lengths(&[7, 4]), &mut Mode::Eval);
+/// let (y, (h, _)) = lstm.run(&Sequence::new(&x).with_lengths(&[7, 4]), &mut Mode::Eval);
 /// assert_eq!(y.last().value(), h.value());
 /// ```
 pub struct Recurrent<C> {
     cell: Arc<C>,
     reversed: bool,
-    unfolded: bool,
+    unrolled: bool,
     dropout: f64,
     recurrent_dropout: f64,
     backprop: Backprop,
@@ -71,7 +71,7 @@ impl<C> Recurrent<C> {
     /// Of this cell.
     pub fn new(cell: C) -> Self {
         let cell = Arc::new(cell);
-        Self { cell, reversed: false, unfolded: false, dropout: 0.0, recurrent_dropout: 0.0, backprop: Backprop::Full }
+        Self { cell, reversed: false, unrolled: false, dropout: 0.0, recurrent_dropout: 0.0, backprop: Backprop::Full }
     }
 
     /// From each sequence's last step to its first (`go_backwards`). Outputs stand at the steps that they belong to.
@@ -82,8 +82,8 @@ impl<C> Recurrent<C> {
 
     /// Step by step on the tape, even if the cell has a fused sequence: to look at, and to hold the other against.
     #[must_use]
-    pub fn unfolded(self) -> Self {
-        Self { unfolded: true, ..self }
+    pub fn unrolled(self) -> Self {
+        Self { unrolled: true, ..self }
     }
 
     /// In training, each number of the input is dropped with this probability, the same at all steps of a sequence (Gal and
@@ -140,7 +140,7 @@ fn probability(p: f64) -> f64 {
     p
 }
 
-impl<T: Float, C: Cell<T>> Module<T> for Recurrent<C> {
+impl<T: Float, C: RnnCell<T>> Module<T> for Recurrent<C> {
     fn visit<'a>(&'a self, path: &mut Path, v: &mut dyn Visitor<'a, T>) {
         self.cell.visit(path, v);
     }
@@ -149,7 +149,7 @@ impl<T: Float, C: Cell<T>> Module<T> for Recurrent<C> {
     }
 }
 
-impl<T: Float, C: Cell<T>> Unfold<T> for Recurrent<C> {
+impl<T: Float, C: RnnCell<T>> RecurrentLayer<T> for Recurrent<C> {
     type State = C::State;
 
     fn initial_state(&self, batch: usize) -> C::State {
@@ -157,7 +157,7 @@ impl<T: Float, C: Cell<T>> Unfold<T> for Recurrent<C> {
     }
 
     #[track_caller]
-    fn unfold_from(&self, x: &Sequence<T>, state: &C::State, mode: &mut Mode) -> (Sequence<T>, C::State) {
+    fn run_from(&self, x: &Sequence<T>, state: &C::State, mode: &mut Mode) -> (Sequence<T>, C::State) {
         let turn = |x: &Sequence<T>| if self.reversed { x.flip() } else { x.clone() };
         let mut given = turn(&x.zero_padding());
         let mut seen = Vec::new();
@@ -170,14 +170,14 @@ impl<T: Float, C: Cell<T>> Unfold<T> for Recurrent<C> {
                 seen = state.variables().iter().map(|v| kept(v.shape(), self.recurrent_dropout, rng)).collect();
             }
         }
-        let pass = Pass { cell: self.cell.clone(), x: given, seen, unfolded: self.unfolded };
+        let pass = Pass { cell: self.cell.clone(), x: given, seen, unrolled: self.unrolled };
         let (y, state) = pass.run(self.backprop, state);
         (turn(&turn(x).with_steps(y)).zero_padding(), state)
     }
 
     #[track_caller]
-    fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
-        let y = self.unfold(x, mode).0;
+    fn last_output(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
+        let y = self.run(x, mode).0;
         if self.reversed { y.first() } else { y.last() }
     }
 }
@@ -187,9 +187,9 @@ fn kept<T: Float>(shape: &[usize], p: f64, rng: &mut gradus_tensor::Rng) -> Var<
     Var::constant(Tensor::ones(shape)).dropout(p, rng)
 }
 
-impl<T: Float, C: Cell<T>> Layer<T> for Recurrent<C> {
+impl<T: Float, C: RnnCell<T>> Layer<T> for Recurrent<C> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.unfold(&sequence_of("Recurrent", x), mode).0.data()
+        self.run(&sequence_of("Recurrent", x), mode).0.data()
     }
 }

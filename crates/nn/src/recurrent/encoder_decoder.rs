@@ -2,7 +2,7 @@
 
 use super::beam::{BeamSearch, Hypothesis};
 use super::decoder::{Decoded, Decoder, Encoded, check_tokens};
-use super::driver::Unfold;
+use super::driver::RecurrentLayer;
 use super::forcing::{ForcingGap, TeacherForcing};
 use super::sampling::Sampler;
 use super::sequence::Sequence;
@@ -51,21 +51,21 @@ type Bridge<E, D> = Arc<dyn Fn(&E) -> D + Send + Sync>;
 /// assert_eq!(*said.shape(), [2, 4]);
 /// ```
 #[derive(Module)]
-pub struct EncoderDecoder<E: Unfold<T>, D: Unfold<T>, A, T: Float = f32> {
+pub struct EncoderDecoder<E: RecurrentLayer<T>, D: RecurrentLayer<T>, A, T: Float = f32> {
     encoder: E,
     decoder: Decoder<D, A, T>,
     #[module(skip)]
     bridge: Bridge<E::State, D::State>,
 }
 
-impl<T: Float, E: Unfold<T>, D: Unfold<T, State = E::State>, A: Attention<T>> EncoderDecoder<E, D, A, T> {
+impl<T: Float, E: RecurrentLayer<T>, D: RecurrentLayer<T, State = E::State>, A: Attention<T>> EncoderDecoder<E, D, A, T> {
     /// Of an encoder, and a decoder with states as the encoder's that attends to its outputs.
     pub fn new(encoder: E, decoder: Decoder<D, A, T>) -> Self {
         Self::bridged(encoder, decoder, E::State::clone)
     }
 }
 
-impl<T: Float, E: Unfold<T>, D: Unfold<T>, A: Attention<T>> EncoderDecoder<E, D, A, T> {
+impl<T: Float, E: RecurrentLayer<T>, D: RecurrentLayer<T>, A: Attention<T>> EncoderDecoder<E, D, A, T> {
     /// With a decoder whose first state is some function of the encoder's last: of both its directions, for instance.
     ///
     /// ```
@@ -96,7 +96,7 @@ impl<T: Float, E: Unfold<T>, D: Unfold<T>, A: Attention<T>> EncoderDecoder<E, D,
     pub fn encode(&self, source: &Sequence<T>, mode: &mut Mode) -> Encoded<T, D::State> {
         let scope = Scope::enter(PARTS);
         scope.part(0);
-        let (memory, last) = self.encoder.unfold(source, mode);
+        let (memory, last) = self.encoder.run(source, mode);
         Encoded { memory, state: (self.bridge)(&last) }
     }
 

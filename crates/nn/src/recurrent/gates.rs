@@ -6,7 +6,7 @@ use crate::layers::LayerNorm;
 use crate::refuse::{refuse, refuse_input_of};
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, OrPanic, Rng, Shape, Tensor};
 
 /// Weights and biases of `gates` gates of `hidden` units each, under PyTorch's names; all start uniform on `±1/√hidden`.

@@ -1,10 +1,10 @@
 //! Gated recurrent units.
 
-use super::cell::Cell;
+use super::cell::RnnCell;
 use super::gates::Gates;
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Rng, Tensor};
 
 /// Gated recurrent units (Cho et al. 2014; `torch.nn.GRUCell`). With `a = x W_ihᵀ + b_ih` and `b = h' W_hhᵀ + b_hh` in
@@ -17,7 +17,7 @@ use gradus_tensor::{Float, Rng, Tensor};
 /// The output is `h`.
 ///
 /// ```
-/// use gradus_nn::{Cell, Gru};
+/// use gradus_nn::{RnnCell, Gru};
 /// use gradus_tensor::{Rng, Tensor};
 /// let cell: Gru = Gru::new(3, 5, &mut Rng::seed(0));
 /// let (y, _) = cell.step(&Tensor::ones([2, 3]).into(), &cell.initial_state(2));
@@ -65,7 +65,7 @@ impl<T: Float> Gru<T> {
     }
 }
 
-impl<T: Float> Cell<T> for Gru<T> {
+impl<T: Float> RnnCell<T> for Gru<T> {
     type State = Var<T>;
 
     fn initial_state(&self, batch: usize) -> Var<T> {

@@ -1,13 +1,13 @@
 //! Long short-term memory.
 
-use super::cell::Cell;
+use super::cell::RnnCell;
 use super::gates::Gates;
 use crate::init::default_weight;
 use crate::layer::{Layer, Mode};
 use crate::layers::LayerNorm;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Rng, Tensor};
 
 /// Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; `torch.nn.LSTMCell`).
@@ -21,7 +21,7 @@ use gradus_tensor::{Float, Rng, Tensor};
 /// The state is `(h, c)`, the output `h`.
 ///
 /// ```
-/// use gradus_nn::{Cell, Lstm};
+/// use gradus_nn::{RnnCell, Lstm};
 /// use gradus_tensor::{Rng, Tensor};
 /// let cell: Lstm = Lstm::new(3, 5, &mut Rng::seed(0));
 /// let (y, (h, c)) = cell.step(&Tensor::ones([2, 3]).into(), &cell.initial_state(2));
@@ -75,7 +75,7 @@ impl<T: Float> Lstm<T> {
     }
 }
 
-impl<T: Float> Cell<T> for Lstm<T> {
+impl<T: Float> RnnCell<T> for Lstm<T> {
     type State = (Var<T>, Var<T>);
 
     fn initial_state(&self, batch: usize) -> (Var<T>, Var<T>) {

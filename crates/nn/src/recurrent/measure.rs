@@ -3,7 +3,7 @@
 use super::sequence::Sequence;
 use crate::losses::{CrossEntropy, Loss};
 use gradus_autograd::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 
 /// No class: what padding's label becomes.

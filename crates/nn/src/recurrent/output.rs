@@ -7,7 +7,7 @@ use crate::layer::{Layer, Mode};
 use crate::layers::Linear;
 use gradus_autograd::{Var, no_grad};
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
 

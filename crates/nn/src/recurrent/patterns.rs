@@ -2,8 +2,8 @@
 //! hidden state recurs: an output each step (figure 10.3), and one output for a whole sequence (figure 10.5). The third,
 //! in which the output recurs (figure 10.4), is [`OutputRecurrence`](super::OutputRecurrence).
 
-use super::driver::{Recurrent, Unfold};
-use super::elman::Elman;
+use super::driver::{Recurrent, RecurrentLayer};
+use super::rnn::Rnn;
 use super::sequence::{Sequence, sequence_of};
 use crate::layer::{Layer, Mode};
 use crate::layers::Linear;
@@ -15,7 +15,7 @@ use gradus_tensor::{Float, Rng};
 /// The parts of both patterns, for messages.
 const PARTS: Parts = Parts::Fixed(&[("recurrent", ""), ("head", "Linear")]);
 
-/// An output at each step, from a hidden state that recurs (figure 10.3, equations 10.8 to 10.10): over an [`Elman`] cell,
+/// An output at each step, from a hidden state that recurs (figure 10.3, equations 10.8 to 10.10): over an [`Rnn`] cell,
 ///
 /// ```text
 /// h_t = tanh(b + W h_(t-1) + U x_t)      o_t = c + V h_t
@@ -27,11 +27,11 @@ const PARTS: Parts = Parts::Fixed(&[("recurrent", ""), ("head", "Linear")]);
 /// ```
 /// use gradus_nn::{HiddenRecurrence, Layer, Mode};
 /// use gradus_tensor::{Rng, Tensor};
-/// let net: HiddenRecurrence = HiddenRecurrence::elman(3, 8, 4, &mut Rng::seed(0));
+/// let net: HiddenRecurrence = HiddenRecurrence::rnn(3, 8, 4, &mut Rng::seed(0));
 /// assert_eq!(*net.forward(&Tensor::ones([2, 7, 3]).into(), &mut Mode::Eval).shape(), [2, 7, 4]);
 /// ```
 #[derive(Module)]
-pub struct HiddenRecurrence<U = Recurrent<Elman>, T: Float = f32> {
+pub struct HiddenRecurrence<U = Recurrent<Rnn>, T: Float = f32> {
     recurrent: U,
     head: Linear<T>,
 }
@@ -47,12 +47,12 @@ pub struct HiddenRecurrence<U = Recurrent<Elman>, T: Float = f32> {
 /// assert_eq!(*net.forward(&Tensor::ones([5, 7, 3]).into(), &mut Mode::Eval).shape(), [5, 2]);
 /// ```
 #[derive(Module)]
-pub struct SequenceToOne<U = Recurrent<Elman>, T: Float = f32> {
+pub struct SequenceToOne<U = Recurrent<Rnn>, T: Float = f32> {
     recurrent: U,
     head: Linear<T>,
 }
 
-impl<T: Float, U: Unfold<T>> HiddenRecurrence<U, T> {
+impl<T: Float, U: RecurrentLayer<T>> HiddenRecurrence<U, T> {
     /// Of a recurrent layer, and a dense one that takes its outputs.
     pub fn new(recurrent: U, head: Linear<T>) -> Self {
         Self { recurrent, head }
@@ -70,29 +70,29 @@ impl<T: Float, U: Unfold<T>> HiddenRecurrence<U, T> {
 
     /// The outputs of all steps, `[.., out]`, from `state` on, and the state after the last. Those at padding are of no meaning.
     #[track_caller]
-    pub fn unfold_from(&self, x: &Sequence<T>, state: &U::State, mode: &mut Mode) -> (Sequence<T>, U::State) {
+    pub fn run_from(&self, x: &Sequence<T>, state: &U::State, mode: &mut Mode) -> (Sequence<T>, U::State) {
         let scope = Scope::enter(PARTS);
         scope.part(0);
-        let (h, state) = self.recurrent.unfold_from(x, state, mode);
+        let (h, state) = self.recurrent.run_from(x, state, mode);
         scope.part(1);
         (h.with_steps(self.head.forward(h.steps(), mode)), state)
     }
 
-    /// As [`unfold_from`](Self::unfold_from), from the initial state on.
+    /// As [`run_from`](Self::run_from), from the initial state on.
     #[track_caller]
-    pub fn unfold(&self, x: &Sequence<T>, mode: &mut Mode) -> (Sequence<T>, U::State) {
-        self.unfold_from(x, &self.recurrent.initial_state(x.batch()), mode)
+    pub fn run(&self, x: &Sequence<T>, mode: &mut Mode) -> (Sequence<T>, U::State) {
+        self.run_from(x, &self.recurrent.initial_state(x.batch()), mode)
     }
 }
 
-impl<T: Float> HiddenRecurrence<Recurrent<Elman<T>>, T> {
+impl<T: Float> HiddenRecurrence<Recurrent<Rnn<T>>, T> {
     /// As the book has it: a hyperbolic tangent of `hidden` units between `inputs` and `outputs` numbers a step.
-    pub fn elman(inputs: usize, hidden: usize, outputs: usize, rng: &mut Rng) -> Self {
-        Self::new(Recurrent::new(Elman::new(inputs, hidden, rng)), Linear::new(hidden, outputs, rng))
+    pub fn rnn(inputs: usize, hidden: usize, outputs: usize, rng: &mut Rng) -> Self {
+        Self::new(Recurrent::new(Rnn::new(inputs, hidden, rng)), Linear::new(hidden, outputs, rng))
     }
 }
 
-impl<T: Float, U: Unfold<T>> SequenceToOne<U, T> {
+impl<T: Float, U: RecurrentLayer<T>> SequenceToOne<U, T> {
     /// Of a recurrent layer, and a dense one that takes its last output.
     pub fn new(recurrent: U, head: Linear<T>) -> Self {
         Self { recurrent, head }
@@ -110,32 +110,32 @@ impl<T: Float, U: Unfold<T>> SequenceToOne<U, T> {
 
     /// The output of each sequence, `[N, out]`, after its own last step.
     #[track_caller]
-    pub fn read(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
+    pub fn last_output(&self, x: &Sequence<T>, mode: &mut Mode) -> Var<T> {
         let scope = Scope::enter(PARTS);
         scope.part(0);
-        let last = self.recurrent.read(x, mode);
+        let last = self.recurrent.last_output(x, mode);
         scope.part(1);
         self.head.forward(&last, mode)
     }
 }
 
-impl<T: Float> SequenceToOne<Recurrent<Elman<T>>, T> {
+impl<T: Float> SequenceToOne<Recurrent<Rnn<T>>, T> {
     /// Over a hyperbolic tangent of `hidden` units.
-    pub fn elman(inputs: usize, hidden: usize, outputs: usize, rng: &mut Rng) -> Self {
-        Self::new(Recurrent::new(Elman::new(inputs, hidden, rng)), Linear::new(hidden, outputs, rng))
+    pub fn rnn(inputs: usize, hidden: usize, outputs: usize, rng: &mut Rng) -> Self {
+        Self::new(Recurrent::new(Rnn::new(inputs, hidden, rng)), Linear::new(hidden, outputs, rng))
     }
 }
 
-impl<T: Float, U: Unfold<T>> Layer<T> for HiddenRecurrence<U, T> {
+impl<T: Float, U: RecurrentLayer<T>> Layer<T> for HiddenRecurrence<U, T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.unfold(&sequence_of("HiddenRecurrence", x), mode).0.data()
+        self.run(&sequence_of("HiddenRecurrence", x), mode).0.data()
     }
 }
 
-impl<T: Float, U: Unfold<T>> Layer<T> for SequenceToOne<U, T> {
+impl<T: Float, U: RecurrentLayer<T>> Layer<T> for SequenceToOne<U, T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, mode: &mut Mode) -> Var<T> {
-        self.read(&sequence_of("SequenceToOne", x), mode)
+        self.last_output(&sequence_of("SequenceToOne", x), mode)
     }
 }

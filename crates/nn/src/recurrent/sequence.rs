@@ -2,7 +2,7 @@
 
 use crate::refuse::refuse_input;
 use gradus_autograd::Var;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, OrPanic, Shape, ShapeError, Tensor};
 
 /// A batch of sequences: one variable for all steps, and, when the sequences are not equally long, a mask of the steps that

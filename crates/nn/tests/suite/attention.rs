@@ -182,7 +182,12 @@ fn net<A: Attention<f64>>(attention: A, rng: &mut Rng) -> Net<A> {
     EncoderDecoder::new(encoder, decoder(recurrent, attention, 6, rng))
 }
 
-fn decoder<D: Unfold<f64>, A: Attention<f64>>(recurrent: D, attention: A, combined: usize, rng: &mut Rng) -> Decoder<D, A, f64> {
+fn decoder<D: RecurrentLayer<f64>, A: Attention<f64>>(
+    recurrent: D,
+    attention: A,
+    combined: usize,
+    rng: &mut Rng,
+) -> Decoder<D, A, f64> {
     let (combine, head) = (Linear::new(combined, 3, rng), Linear::new(3, 5, rng));
     Decoder::new(Embedding::new(5, 3, rng), recurrent, attention, combine, head, START)
 }

@@ -1,11 +1,11 @@
 //! Checkpointed layers are the layers, bit for bit, with their random draws and running statistics.
 
 use gradus_autograd::{GradMode, Module, Var, grad};
-use gradus_nn::{BatchNorm1d, Checkpoint, Conv2d, Dropout, Flatten, Layer, Linear, LossExt, Mode, ReLU, Sequential, Tanh};
+use gradus_nn::{BatchNorm1d, Checkpoint, Conv2d, Dropout, Flatten, Layer, Linear, LossExt, Mode, Relu, Sequential, Tanh};
 use gradus_tensor::{Rng, Tensor};
 
 fn block(net: Sequential, rng: &mut Rng) -> Sequential {
-    net.add(Linear::new(6, 6, rng)).add(BatchNorm1d::new(6)).add(ReLU).add(Dropout::new(0.4))
+    net.add(Linear::new(6, 6, rng)).add(BatchNorm1d::new(6)).add(Relu).add(Dropout::new(0.4))
 }
 
 fn deep(blocks: usize) -> Sequential {

@@ -187,8 +187,8 @@ fn normalisation() -> Vec<Entry> {
         layer(scaled(InstanceNorm1d::new(2).affine(true).track_running_stats(true)), [2, 2, 3]),
         layer(InstanceNorm2d::new(2).eps(0.1), [2, 2, 2, 2]),
         layer(scaled(InstanceNorm3d::new(2).affine(true)), [1, 2, 2, 1, 2]),
-        layer(scaled(RMSNorm::new([3, 2])), [2, 3, 2]),
-        layer(RMSNorm::new([3]).affine(false).eps(0.1), [2, 3]),
+        layer(scaled(RmsNorm::new([3, 2])), [2, 3, 2]),
+        layer(RmsNorm::new([3]).affine(false).eps(0.1), [2, 3]),
     ]
 }
 
@@ -196,7 +196,7 @@ fn without_parameters() -> Vec<Entry> {
     let shape = [3, 4];
     let wide = || Tensor::uniform(shape, -5.0, 5.0, &mut rng());
     vec![
-        layer(ReLU, shape),
+        layer(Relu, shape),
         layer(ReLU6, Tensor::uniform(shape, -4.0, 10.0, &mut rng())),
         layer(GELU, shape),
         layer(SiLU, shape),
@@ -218,9 +218,9 @@ fn without_parameters() -> Vec<Entry> {
         layer(Softshrink::default(), shape),
         layer(Hardshrink::default(), shape),
         layer(Tanhshrink, shape),
-        layer(PReLU::new(1), shape),
-        layer(PReLU::new(2), [2, 2, 3]),
-        layer(GLU(1), shape),
+        layer(PRelu::new(1), shape),
+        layer(PRelu::new(2), [2, 2, 3]),
+        layer(Glu(1), shape),
         layer(Softmin(-1), shape),
         layer(Softmax(1), shape),
         layer(LogSoftmax(0), shape),
@@ -310,11 +310,13 @@ fn classification_losses() -> Vec<Entry> {
 fn other_losses() -> Vec<Entry> {
     let rng = &mut rng();
     let (x, t) = (Tensor::normal([3, 4], 0.0, 1.5, rng), Tensor::uniform([3, 4], 0.0, 1.0, rng));
-    let weighted = || BinaryCrossEntropy::new().pos_weight([2.0, 0.5, 1.0, 3.0]).weight([[0.5], [1.0], [2.0]]);
+    let probabilities = Tensor::uniform([3, 4], 0.2, 0.8, rng);
+    let weighted = || BceWithLogits::new().pos_weight([2.0, 0.5, 1.0, 3.0]).weight([[0.5], [1.0], [2.0]]);
     vec![
         loss(&x, (t.clone(), Tensor::from([0.5, 0.0, 2.0])), |_| SampleWeighted::new(Mse::new().reduction(Reduction::None))),
-        loss(&x, t.clone(), |r| BinaryCrossEntropy::new().reduction(r)),
+        loss(&x, t.clone(), |r| BceWithLogits::new().reduction(r)),
         loss(&x, t.clone(), move |r| weighted().reduction(r)),
+        loss(&probabilities, t.clone(), |r| Bce::new().reduction(r)),
         loss(&x, t.clone(), |r| Mse::new().reduction(r)),
         loss(&x, t.clone(), |r| L1::new().reduction(r)),
         loss(&x, t.clone(), |r| Huber::new(0.7).reduction(r)),
@@ -375,7 +377,7 @@ fn losses_of_probabilities() {
             check(|v| loss.loss(&v[0].softmax(1), &labels), std::slice::from_ref(&x)).unwrap();
             check(|v| loss.loss(&v[0].softmax(1), &t), std::slice::from_ref(&x)).unwrap();
         }
-        let loss = BinaryCrossEntropy::from_probabilities().pos_weight([2.0, 0.5, 1.0]).reduction(reduction);
+        let loss = Bce::new().pos_weight([2.0, 0.5, 1.0]).reduction(reduction);
         check(|v| loss.loss(&v[0].sigmoid(), &t), std::slice::from_ref(&x)).unwrap();
     }
 }
@@ -440,16 +442,16 @@ fn recurrent() -> Vec<Entry> {
     let (gru, steps) = (Recurrent::new(Gru::new(2, 3, rng)), Tensor::normal([2, 2, 2], 0.0, 1.0, rng));
     let stateful: Stateful<_, f64> = Stateful::new(gru);
     vec![
-        layer(Recurrent::new(Elman::new(2, 3, rng)), [2, 3, 2]),
-        layer(Recurrent::new(Lstm::new(2, 3, rng)).reversed().unfolded(), [2, 3, 2]),
+        layer(Recurrent::new(Rnn::new(2, 3, rng)), [2, 3, 2]),
+        layer(Recurrent::new(Lstm::new(2, 3, rng)).reversed().unrolled(), [2, 3, 2]),
         layer(Recurrent::new(Gru::new(2, 3, rng)).dropout(0.3).recurrent_dropout(0.3), [2, 3, 2]),
         layer(Recurrent::new(Lstm::new(2, 3, rng).peephole()).recurrent_dropout(0.3), [2, 3, 2]),
         layer(Bidirectional::new(Gru::new(2, 3, rng), Gru::new(2, 3, rng)), [2, 3, 2]),
-        layer(Bidirectional::new(Elman::new(2, 3, rng), Elman::new(2, 3, rng)).merge(Merge::Mul), [2, 3, 2]),
-        layer(Bidirectional::new(Elman::new(2, 3, rng), Elman::new(2, 3, rng)).merge(Merge::Average), [2, 3, 2]),
+        layer(Bidirectional::new(Rnn::new(2, 3, rng), Rnn::new(2, 3, rng)).merge(Merge::Mul), [2, 3, 2]),
+        layer(Bidirectional::new(Rnn::new(2, 3, rng), Rnn::new(2, 3, rng)).merge(Merge::Average), [2, 3, 2]),
         layer(Stacked::new([2, 3].map(|n| Recurrent::new(Gru::new(n, 3, rng)))).dropout(0.3).residual(), [2, 3, 2]),
-        layer(HiddenRecurrence::elman(2, 3, 2, rng), [2, 3, 2]),
-        layer(SequenceToOne::elman(2, 3, 2, rng), [2, 3, 2]),
+        layer(HiddenRecurrence::rnn(2, 3, 2, rng), [2, 3, 2]),
+        layer(SequenceToOne::rnn(2, 3, 2, rng), [2, 3, 2]),
         layer(
             SequenceToOne::new(Bidirectional::new(Gru::new(2, 3, rng), Gru::new(2, 3, rng)), Linear::new(6, 2, rng)),
             [2, 3, 2],

@@ -180,12 +180,12 @@ fn layers_say_what_they_refuse() {
     assert!(m.ends_with("a channel, got one (input [2, 3, 1, 1]), whose variance is 0"), "{m}");
     let m = said(&GroupNorm::new(2, 4), &[2, 3]);
     assert!(m.ends_with("expected input [N, 4, ..], got [2, 3]"), "{m}");
-    let m = said(&PReLU::new(4), &[2, 3]);
+    let m = said(&PRelu::new(4), &[2, 3]);
     assert!(m.ends_with("expected input [N, 4, ..], got [2, 3]"), "{m}");
-    let m = said(&GLU(-1), &[2, 3]);
+    let m = said(&Glu(-1), &[2, 3]);
     assert!(m.ends_with("expected input with an even size along axis 1, got [2, 3]"), "{m}");
     assert!(message(|| GroupNorm::<f32>::new(3, 4)).contains("4 channels do not divide into 3 groups"));
-    let m = message(|| Concat::<f32>::new().push("a", ReLU).push("a", Tanh));
+    let m = message(|| Concat::<f32>::new().push("a", Relu).push("a", Tanh));
     assert!(m.contains("already is a branch `a`"), "{m}");
     assert!(message(|| Conv2d::<f32>::grouped(3, 4, 1, 2, &mut Rng::seed(0))).contains("do not divide into 2 groups"));
     assert!(message(|| Embedding::<f32>::new(3, 2, &mut Rng::seed(0)).padding_index(3)).contains("padding index 3 of 3"));

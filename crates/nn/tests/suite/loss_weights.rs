@@ -35,7 +35,7 @@ fn the_weight_is_what_the_mean_divides_by() {
     assert_eq!(weight(&CrossEntropy::new(), &targets()), mean(4.0));
     assert_eq!(weight(&CrossEntropy::new(), &Tensor::<f64>::ones([4, 3, 5])), mean(20.0));
     assert_eq!(weight(&Mse::new(), &targets()), mean(12.0));
-    assert_eq!(weight(&BinaryCrossEntropy::new().weight([1.0, 0.0, 2.0]), &targets()), mean(12.0));
+    assert_eq!(weight(&BceWithLogits::new().weight([1.0, 0.0, 2.0]), &targets()), mean(12.0));
     assert_eq!(weight(&KlDivergence::new(), &targets()), mean(4.0));
     assert_eq!(weight(&KlDivergence::new().reduction(Reduction::Mean), &targets()), mean(12.0));
     assert_eq!(weight(&Ctc::new(), &vec![vec![1], vec![]]), mean(2.0));
@@ -103,7 +103,7 @@ fn losses_of_probabilities_are_those_of_loops() {
         }
     }
     let ce = CrossEntropy::from_probabilities;
-    let bce = BinaryCrossEntropy::from_probabilities;
+    let bce = Bce::new;
     let found = [
         ce().loss(&p, &t).item() * 4.0,
         ce().weight([0.5, 1.0, 4.0]).label_smoothing(0.1).loss(&p, &t).item() * 4.0,
@@ -116,7 +116,7 @@ fn losses_of_probabilities_are_those_of_loops() {
     let options = |loss: CrossEntropy| loss.ignore_index(-1).weight([0.5, 1.0, 4.0]).label_smoothing(0.2);
     let pairs = [
         (options(ce()).loss(&p, &labels), options(CrossEntropy::new()).loss(&x, &labels)),
-        (bce().pos_weight(3.0).loss(&q, &t), BinaryCrossEntropy::new().pos_weight(3.0).loss(&x, &t)),
+        (bce().pos_weight(3.0).loss(&q, &t), BceWithLogits::new().pos_weight(3.0).loss(&x, &t)),
     ];
     for (by_probabilities, by_logits) in pairs {
         assert!((by_probabilities.item() - by_logits.item()).abs() < 1e-12);
@@ -132,7 +132,7 @@ fn a_probability_of_0_is_a_large_loss_and_no_nan() {
     assert!((loss.item() - 87.3).abs() < 0.1);
     assert!(loss.backward()[&x].to_vec().iter().all(|g| g.is_finite()));
     let q = Var::leaf(Tensor::from([0.0f32, 1.0, 0.0, 1.0]));
-    let loss = BinaryCrossEntropy::from_probabilities().loss(&q, &Tensor::from([0.0, 1.0, 1.0, 0.0]));
+    let loss = Bce::new().loss(&q, &Tensor::from([0.0, 1.0, 1.0, 0.0]));
     assert!((loss.item() - 87.3 / 2.0).abs() < 0.1);
     assert!(loss.backward()[&q].to_vec().iter().all(|g| g.is_finite()));
 }

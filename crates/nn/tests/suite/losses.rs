@@ -41,7 +41,7 @@ fn targets_do_not_broadcast() {
 #[test]
 #[should_panic(expected = "weights [2] do not broadcast to the output [2, 3]")]
 fn weights_of_elements_must_broadcast() {
-    BinaryCrossEntropy::new().pos_weight([1.0, 2.0]).loss(&logits(), &Tensor::zeros([2, 3]));
+    BceWithLogits::new().pos_weight([1.0, 2.0]).loss(&logits(), &Tensor::zeros([2, 3]));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn extreme_logits_give_finite_losses_and_gradients() {
     let loss = x.cross_entropy(&Tensor::from([1i64, 0]));
     assert_eq!(loss.item(), 2e4);
     assert!(all_finite(&loss.backward()[&x]));
-    let loss = x.binary_cross_entropy(&Tensor::from([[0.0, 1.0, 0.5], [1.0, 0.0, 1.0]]));
+    let loss = x.bce_with_logits(&Tensor::from([[0.0, 1.0, 0.5], [1.0, 0.0, 1.0]]));
     assert!(loss.item().is_finite() && all_finite(&loss.backward()[&x]));
 }
 
@@ -103,7 +103,7 @@ fn the_methods_are_the_losses_with_their_defaults() {
     let (labels, t) = (Tensor::from([0i64, 2]), Tensor::from([[0.0f64, 1.0, 0.5], [0.2, 0.8, 0.0]]));
     assert_eq!(x.cross_entropy(&labels).item(), CrossEntropy::new().loss(&x, &labels).item());
     assert_eq!(x.nll(&labels).item(), Nll::new().loss(&x, &labels).item());
-    assert_eq!(x.binary_cross_entropy(&t).item(), BinaryCrossEntropy::new().loss(&x, &t).item());
+    assert_eq!(x.bce_with_logits(&t).item(), BceWithLogits::new().loss(&x, &t).item());
     assert_eq!(x.mse(&t).item(), Mse::new().loss(&x, &t).item());
     assert_eq!(x.l1(&t).item(), L1::new().loss(&x, &t).item());
     assert_eq!(x.huber(&t, 0.5).item(), Huber::new(0.5).loss(&x, &t).item());

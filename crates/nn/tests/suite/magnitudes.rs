@@ -14,7 +14,7 @@ fn layers<T: Float>(eps: f64) -> Vec<Case<T>> {
         ("layer", Box::new(LayerNorm::new([4]).eps(eps)), vec![1, 4]),
         ("group", Box::new(GroupNorm::new(1, 4).eps(eps)), vec![1, 4]),
         ("instance", Box::new(InstanceNorm1d::new(1).eps(eps)), vec![1, 1, 4]),
-        ("rms", Box::new(RMSNorm::new([4]).eps(eps)), vec![1, 4]),
+        ("rms", Box::new(RmsNorm::new([4]).eps(eps)), vec![1, 4]),
     ]
 }
 
@@ -75,8 +75,8 @@ fn every_channel_has_a_scale_of_its_own() {
 fn bce<T: Float>(x: f64, t: f64, p: Option<f64>) -> [f64; 2] {
     let x = Var::leaf(Tensor::from([T::lit(x)]));
     let loss = match p {
-        Some(p) => BinaryCrossEntropy::new().pos_weight(Tensor::scalar(p)),
-        None => BinaryCrossEntropy::new(),
+        Some(p) => BceWithLogits::new().pos_weight(Tensor::scalar(p)),
+        None => BceWithLogits::new(),
     };
     let loss = loss.loss(&x, &Tensor::from([T::lit(t)]));
     let value = loss.item().to_f64();
@@ -141,7 +141,7 @@ fn regression_losses_at_infinity_and_at_small_beta() {
 
 #[test]
 fn prelu_at_its_kink_and_at_infinity() {
-    let prelu: PReLU = PReLU::new(1);
+    let prelu: PRelu = PRelu::new(1);
     let x = Var::leaf(Tensor::from([[0.0f32, f32::INFINITY, f32::NEG_INFINITY, -2.0]]));
     let y = prelu.forward(&x, &mut Mode::Eval);
     assert_eq!(y.value().to_vec(), [0.0, f32::INFINITY, f32::NEG_INFINITY, -0.5]);

@@ -24,4 +24,4 @@ mod sampling;
 mod sequences;
 mod sequential;
 mod sizes;
-mod unfolding;
+mod unrolling;

@@ -45,7 +45,7 @@ const TAKE_ALL: [&str; 29] = [
     "GELU",
     "GELUTanh",
     "LeakyReLU",
-    "ReLU",
+    "Relu",
     "ReLU6",
     "SELU",
     "SiLU",
@@ -79,8 +79,8 @@ fn every_layer_names_itself_its_path_the_shapes_and_the_users_line() {
     let names = refusals! {
         Linear: Linear::new(3, 2, rng), [4, 5], "expected input [.., 3], got [4, 5]";
         Flatten: Flatten, [4], "expected input [N, ..] of 2 axes or more, got [4]";
-        GLU: GLU(-1), [2, 3], "expected input with an even size along axis 1, got [2, 3]";
-        PReLU: PReLU::new(4), [2, 3], "expected input [N, 4, ..], got [2, 3]";
+        Glu: Glu(-1), [2, 3], "expected input with an even size along axis 1, got [2, 3]";
+        PRelu: PRelu::new(4), [2, 3], "expected input [N, 4, ..], got [2, 3]";
         Softmax: Softmax(2), [2, 3], "axis 2 of a tensor with 2 axes; allowed are -2 to 1";
         Softmin: Softmin(2), [2, 3], "axis 2 of a tensor with 2 axes; allowed are -2 to 1";
         LogSoftmax: LogSoftmax(-3), [2, 3], "axis -3 of a tensor with 2 axes; allowed are -2 to 1";
@@ -105,7 +105,7 @@ fn every_layer_names_itself_its_path_the_shapes_and_the_users_line() {
         InstanceNorm3d: InstanceNorm3d::new(3), [4, 5, 2, 2], "expected input [N, 3, D, H, W], got [4, 5, 2, 2]";
         GroupNorm: GroupNorm::new(2, 4), [2, 3], "expected input [N, 4, ..], got [2, 3]";
         LayerNorm: LayerNorm::new([3, 4]), [2, 4, 3], "expected input [.., 3, 4], got [2, 4, 3]";
-        RMSNorm: RMSNorm::new([4]), [2, 3], "expected input [.., 4], got [2, 3]";
+        RmsNorm: RmsNorm::new([4]), [2, 3], "expected input [.., 4], got [2, 3]";
         CircularPad1d: CircularPad1d::new(1), [3, 3], "expected input [N, C, L], got [3, 3]";
         CircularPad2d: CircularPad2d::new(4), [1, 1, 5, 3],
             "expected padding of at most 3 along axis 3, got [4, 4] (input [1, 1, 5, 3])";
@@ -151,12 +151,12 @@ fn every_layer_names_itself_its_path_the_shapes_and_the_users_line() {
         Recurrent: Recurrent::new(Lstm::new(3, 5, rng)), [3], "expected input [N, T, ..] with 1 step or more, got [3]";
         Bidirectional: Bidirectional::new(Gru::new(3, 5, rng), Gru::new(3, 5, rng)), [3, 0, 3],
             "expected input [N, T, ..] with 1 step or more, got [3, 0, 3]";
-        Stacked: Stacked::new([Recurrent::new(Elman::new(3, 5, rng))]), [3],
+        Stacked: Stacked::new([Recurrent::new(Rnn::new(3, 5, rng))]), [3],
             "expected input [N, T, ..] with 1 step or more, got [3]";
-        Stateful: Stateful::new(Recurrent::new(Elman::new(3, 5, rng))), [3],
+        Stateful: Stateful::new(Recurrent::new(Rnn::new(3, 5, rng))), [3],
             "expected input [N, T, ..] with 1 step or more, got [3]";
-        HiddenRecurrence: HiddenRecurrence::elman(3, 8, 4, rng), [3], "expected input [N, T, ..] with 1 step or more, got [3]";
-        SequenceToOne: SequenceToOne::elman(3, 8, 4, rng), [3], "expected input [N, T, ..] with 1 step or more, got [3]";
+        HiddenRecurrence: HiddenRecurrence::rnn(3, 8, 4, rng), [3], "expected input [N, T, ..] with 1 step or more, got [3]";
+        SequenceToOne: SequenceToOne::rnn(3, 8, 4, rng), [3], "expected input [N, T, ..] with 1 step or more, got [3]";
     };
     // Every name that the layers' module exports has a refusal above, or none to make.
     let source = include_str!("../../src/layers/mod.rs");
@@ -187,8 +187,8 @@ fn layers_within_layers_have_paths_from_the_line_that_runs_them() {
     starts(&message(|| net.forward(&x, &mut Mode::Eval)), "Lstm in `0` (Recurrent)", line!());
     let stack = Stacked::new([3, 5].map(|inputs| Recurrent::new(Gru::new(inputs, 4, rng))));
     starts(&message(|| stack.forward(&x, &mut Mode::Eval)), "Gru `1`", line!());
-    let both = Bidirectional::new(Elman::new(3, 4, rng), Elman::new(5, 4, rng));
-    starts(&message(|| both.forward(&x, &mut Mode::Eval)), "Elman `backward`", line!());
+    let both = Bidirectional::new(Rnn::new(3, 4, rng), Rnn::new(5, 4, rng));
+    starts(&message(|| both.forward(&x, &mut Mode::Eval)), "Rnn `backward`", line!());
     let head = SequenceToOne::new(Recurrent::new(Gru::new(3, 4, rng)), Linear::new(5, 2, rng));
     starts(&message(|| head.forward(&x, &mut Mode::Eval)), "Linear `head`", line!());
     let frames: TimeDistributed = TimeDistributed::new(Linear::new(5, 2, rng));

@@ -138,10 +138,10 @@ fn compare(grads: &Grads<f64>, params: &[(String, &gradus_autograd::Param<f64>)]
     assert_near("c", of(names[4]), &book.c);
 }
 
-const ELMAN: [&str; 5] = ["recurrent.weight_ih", "recurrent.weight_hh", "recurrent.bias_ih", "head.weight", "head.bias"];
+const RNN: [&str; 5] = ["recurrent.weight_ih", "recurrent.weight_hh", "recurrent.bias_ih", "head.weight", "head.bias"];
 
 /// The book has one bias where the cell has two.
-fn elman_book(module: &impl Module<f64>) -> Book {
+fn rnn_book(module: &impl Module<f64>) -> Book {
     let params = module.named_parameters();
     let of = |name: &str| params.iter().find(|(path, _)| path == name).unwrap().1.value().clone();
     let b = plus(&of("recurrent.bias_ih").to_vec(), &of("recurrent.bias_hh").to_vec());
@@ -157,21 +157,21 @@ fn elman_book(module: &impl Module<f64>) -> Book {
 #[test]
 fn hidden_recurrence_is_the_books() {
     let (x, labels, targets) = input();
-    let net = HiddenRecurrence::<_, f64>::elman(INPUTS, HIDDEN, CLASSES, &mut Rng::seed(1));
+    let net = HiddenRecurrence::<_, f64>::rnn(INPUTS, HIDDEN, CLASSES, &mut Rng::seed(1));
     let all: Vec<_> = labels.iter().copied().map(Some).collect();
-    let book = by_the_book(&elman_book(&net), &matrix(&x.select(0, 0)), &all, &matrix(&targets.select(0, 0)), Link::Hidden);
+    let book = by_the_book(&rnn_book(&net), &matrix(&x.select(0, 0)), &all, &matrix(&targets.select(0, 0)), Link::Hidden);
     let grads = loss(&net.forward(&x.into(), &mut Mode::Eval), &labels).backward();
-    compare(&grads, &net.named_parameters(), ELMAN, &book);
+    compare(&grads, &net.named_parameters(), RNN, &book);
 }
 
 #[test]
 fn sequence_to_one_is_the_books() {
     let (x, labels, targets) = input();
-    let net = SequenceToOne::<_, f64>::elman(INPUTS, HIDDEN, CLASSES, &mut Rng::seed(1));
+    let net = SequenceToOne::<_, f64>::rnn(INPUTS, HIDDEN, CLASSES, &mut Rng::seed(1));
     let last: Vec<_> = (0..STEPS).map(|t| (t == STEPS - 1).then_some(labels[t])).collect();
-    let book = by_the_book(&elman_book(&net), &matrix(&x.select(0, 0)), &last, &matrix(&targets.select(0, 0)), Link::Hidden);
+    let book = by_the_book(&rnn_book(&net), &matrix(&x.select(0, 0)), &last, &matrix(&targets.select(0, 0)), Link::Hidden);
     let grads = loss(&net.forward(&x.into(), &mut Mode::Eval), &labels[STEPS - 1..]).backward();
-    compare(&grads, &net.named_parameters(), ELMAN, &book);
+    compare(&grads, &net.named_parameters(), RNN, &book);
 }
 
 fn output_book(net: &OutputRecurrence<f64>) -> Book {
@@ -300,9 +300,9 @@ fn a_reversed_layer_has_read_all_at_the_first_step() {
     let rng = &mut Rng::seed(0);
     let x = Sequence::new(Tensor::normal([2, 4, 3], 0.0, 1.0, rng)).with_lengths(&[4, 2]);
     let both = Bidirectional::new(Gru::<f64>::new(3, 2, rng), Gru::new(3, 2, rng));
-    let (_, (a, b)) = both.unfold(&x, &mut Mode::Eval);
+    let (_, (a, b)) = both.run(&x, &mut Mode::Eval);
     let states = Tensor::concat(&[a.value(), b.value()], 1);
-    assert_eq!(*both.read(&x, &mut Mode::Eval).value(), states);
+    assert_eq!(*both.last_output(&x, &mut Mode::Eval).value(), states);
     let stack = Stacked::new([both]);
-    assert_eq!(*stack.read(&x, &mut Mode::Eval).value(), states);
+    assert_eq!(*stack.last_output(&x, &mut Mode::Eval).value(), states);
 }

@@ -10,7 +10,7 @@ fn normal(shape: [usize; 2], rng: &mut Rng) -> Tensor<f64> {
 }
 
 /// Two steps of a cell with respect to both inputs, its first state and all parameters, at orders 1 and 2.
-fn check_through_time<C: Cell<f64>>(mut cell: C) {
+fn check_through_time<C: RnnCell<f64>>(mut cell: C) {
     let rng = &mut Rng::seed(3);
     cell.for_each_parameter(|_, p| p.set(Tensor::uniform(p.shape().clone(), -1.0, 1.0, rng)));
     let mut inputs = vec![normal([2, 3], rng), normal([2, 3], rng)];
@@ -36,15 +36,15 @@ fn check_through_time<C: Cell<f64>>(mut cell: C) {
 #[test]
 fn derivatives_through_time_are_right() {
     let rng = &mut Rng::seed(0);
-    check_through_time(Elman::new(3, 2, rng));
-    check_through_time(Elman::new(3, 2, rng).nonlinearity(Nonlinearity::Relu));
+    check_through_time(Rnn::new(3, 2, rng));
+    check_through_time(Rnn::new(3, 2, rng).nonlinearity(Nonlinearity::Relu));
     check_through_time(Lstm::new(3, 2, rng));
     check_through_time(Lstm::new(3, 2, rng).peephole());
     check_through_time(Gru::new(3, 2, rng));
     check_through_time(Gru::new(3, 2, rng).reset_before());
     check_through_time(Lstm::with_projection(3, 4, 2, rng));
     // Four numbers to normalise: over two, layer normalisation is a step from -1 to 1, too steep for differences.
-    check_through_time(Elman::new(3, 4, rng).layer_norm());
+    check_through_time(Rnn::new(3, 4, rng).layer_norm());
     check_through_time(Lstm::with_projection(3, 4, 2, rng).layer_norm().peephole());
     check_through_time(Gru::new(3, 4, rng).layer_norm());
 }
@@ -54,7 +54,7 @@ fn sigmoid(x: f64) -> f64 {
 }
 
 /// A cell of one input and one unit with all weights 0.5, all biases 0.1.
-fn of_halves<C: Cell<f64>>(mut cell: C) -> C {
+fn of_halves<C: RnnCell<f64>>(mut cell: C) -> C {
     cell.for_each_parameter(|path, p| p.set(Tensor::full(p.shape().clone(), if path.starts_with("bias") { 0.1 } else { 0.5 })));
     cell
 }

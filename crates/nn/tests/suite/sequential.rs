@@ -9,14 +9,14 @@ fn lenet() -> Sequential {
     let rng = &mut Rng::seed(0);
     Sequential::new()
         .add(Conv2d::new(1, 20, 5, rng).same())
-        .add(ReLU)
+        .add(Relu)
         .add(MaxPool2d::new(2))
         .add(Conv2d::new(20, 50, 5, rng).same())
-        .add(ReLU)
+        .add(Relu)
         .add(MaxPool2d::new(2))
         .add(Flatten)
         .add(Linear::new(7 * 7 * 50, 500, rng))
-        .add(ReLU)
+        .add(Relu)
         .add(Linear::new(500, 10, rng))
 }
 
@@ -29,14 +29,14 @@ _________________________________________________________________
 Layer (type)                 Output Shape                 Param #
 =================================================================
 0 (Conv2d)                   (N, 20, 28, 28)                  520
-1 (ReLU)                     (N, 20, 28, 28)                    0
+1 (Relu)                     (N, 20, 28, 28)                    0
 2 (MaxPool2d)                (N, 20, 14, 14)                    0
 3 (Conv2d)                   (N, 50, 14, 14)               25,050
-4 (ReLU)                     (N, 50, 14, 14)                    0
+4 (Relu)                     (N, 50, 14, 14)                    0
 5 (MaxPool2d)                (N, 50, 7, 7)                      0
 6 (Flatten)                  (N, 2450)                          0
 7 (Linear)                   (N, 500)                   1,225,500
-8 (ReLU)                     (N, 500)                           0
+8 (Relu)                     (N, 500)                           0
 9 (Linear)                   (N, 10)                        5,010
 =================================================================
 Total params: 1,256,080
@@ -84,7 +84,7 @@ fn parameters_come_in_the_order_of_layers_and_fields() {
 fn an_empty_list_is_the_identity_and_lists_nest() {
     let x: Var = Tensor::from([[1.0, -2.0]]).into();
     assert_eq!(Sequential::new().forward(&x, &mut Mode::Eval).value(), x.value());
-    let inner: Sequential = Sequential::new().add(ReLU).push("double", Lambda(|x: &Var| x * 2.0));
+    let inner: Sequential = Sequential::new().add(Relu).push("double", Lambda(|x: &Var| x * 2.0));
     let outer: Sequential = Sequential::new().push("inner", inner).add(Linear::new(2, 1, &mut Rng::seed(0)));
     assert_eq!(outer.get("inner").unwrap().forward(&x, &mut Mode::Eval).value().to_vec(), [2.0, 0.0]);
     assert_eq!(outer.named_parameters()[0].0, "1.weight");
@@ -94,13 +94,13 @@ fn an_empty_list_is_the_identity_and_lists_nest() {
 #[test]
 #[should_panic(expected = "there already is a layer `a`")]
 fn names_are_distinct() {
-    let _ = Sequential::<f32>::new().push("a", ReLU).push("a", ReLU);
+    let _ = Sequential::<f32>::new().push("a", Relu).push("a", Relu);
 }
 
 #[test]
 #[should_panic(expected = "the layer name `a.b` has a dot in it")]
 fn names_have_no_dots() {
-    let _ = Sequential::<f32>::new().push("a.b", ReLU);
+    let _ = Sequential::<f32>::new().push("a.b", Relu);
 }
 
 #[test]

@@ -19,7 +19,7 @@
 /// ```
 ///
 /// and yields the type of the rule, its constructor `new`, a method of [`Optimizer`](crate::Optimizer) for each line of options,
-/// which checks its arguments, the type of the state, the [`Rule`](crate::Rule), and the
+/// which checks its arguments, the type of the state, the [`UpdateRule`](crate::UpdateRule), and the
 /// [`BuiltIn`](crate::registry::BuiltIn) that the tests run over.
 macro_rules! rules {
     ($(
@@ -85,8 +85,8 @@ macro_rules! rules {
                 $($(#[$part_doc])* pub $part: $part_type,)*
             }
 
-            #[gradus_tensor::once::compiled_once]
-            impl<T: Float> Rule<T> for $name {
+            #[gradus_tensor::compiled_once::compiled_once]
+            impl<T: Float> UpdateRule<T> for $name {
                 type State = $state<T>;
 
                 fn name(&self) -> &'static str {
@@ -165,6 +165,6 @@ pub(super) use rules;
 pub(super) mod names {
     pub(crate) use crate::Optimizer;
     pub(crate) use crate::registry::{BuiltIn, HyperParameter, OptionValue, RuleVisitor, Sample};
-    pub(crate) use crate::rule::{Rule, Step, assert_option, ema, largest_square_root, zeros_like};
+    pub(crate) use crate::rule::{Step, UpdateRule, assert_option, ema, largest_square_root, zeros_like};
     pub(crate) use gradus_tensor::{Float, Tensor};
 }

@@ -28,7 +28,7 @@ struct Checked {
 }
 
 impl Checked {
-    fn rule<R: Rule<f64>>(&mut self, name: &'static str, mut opt: Optimizer<R, f64>) {
+    fn rule<R: UpdateRule<f64>>(&mut self, name: &'static str, mut opt: Optimizer<R, f64>) {
         let f = &self.fixtures;
         let mut net = Param::new(Tensor::from_vec(numbers(&f["start"]), [2, 2]));
         let rows = f["rules"][name].as_array().unwrap_or_else(|| panic!("no case {name}"));

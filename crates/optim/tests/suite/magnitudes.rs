@@ -19,7 +19,7 @@ fn grads<T: Float>(net: &Net<T>, g: f64) -> Grads<T> {
 
 /// A gradient whose square overflows is an error that names the parameter and changes nothing; one that the type can square
 /// is taken, and the weight goes on moving.
-fn refuses<R: Rule<T>, T: Float>(what: &str, make: impl Fn() -> Optimizer<R, T>, large: f64) {
+fn refuses<R: UpdateRule<T>, T: Float>(what: &str, make: impl Fn() -> Optimizer<R, T>, large: f64) {
     for g in [large, -large, 1e6 * large] {
         let (mut net, mut opt) = (net::<T>(), make());
         let too_large = grads(&net, g);
@@ -41,7 +41,7 @@ fn refuses<R: Rule<T>, T: Float>(what: &str, make: impl Fn() -> Optimizer<R, T>,
     assert!(clipped.0.value().to_vec()[1] < T::one(), "{what}, clipped by value");
 }
 
-fn takes<R: Rule<T>, T: Float>(what: &str, make: impl Fn() -> Optimizer<R, T>, g: f64) {
+fn takes<R: UpdateRule<T>, T: Float>(what: &str, make: impl Fn() -> Optimizer<R, T>, g: f64) {
     let (mut net, mut opt) = (net::<T>(), make());
     for g in [g, g, 0.5 * g] {
         let g = grads(&net, g);
@@ -61,7 +61,7 @@ struct Large {
 
 impl RuleVisitor for Large {
     fn rule<R: BuiltIn>(&mut self) {
-        let squares = Rule::<f32>::largest_gradient(&R::default()).is_some();
+        let squares = UpdateRule::<f32>::largest_gradient(&R::default()).is_some();
         for Sample { code, make } in R::samples::<f32>() {
             match squares {
                 true => refuses(code, make, 1e21),

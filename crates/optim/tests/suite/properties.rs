@@ -41,7 +41,7 @@ impl<T: Float> Named<T> {
         each.reduce(|a, b| a + b).unwrap()
     }
 
-    fn train<R: Rule<T>>(&mut self, opt: &mut Optimizer<R, T>, steps: usize) {
+    fn train<R: UpdateRule<T>>(&mut self, opt: &mut Optimizer<R, T>, steps: usize) {
         for _ in 0..steps {
             let grads = self.loss().backward();
             opt.step(self, grads).unwrap();
@@ -71,7 +71,7 @@ macro_rules! every_rule {
     }};
 }
 
-fn converges<R: Rule<f64>>(name: &str, make: impl Fn() -> Optimizer<R, f64>) {
+fn converges<R: UpdateRule<f64>>(name: &str, make: impl Fn() -> Optimizer<R, f64>) {
     let mut net = Named::new(1);
     let before = net.loss().item();
     net.train(&mut make(), 800);
@@ -84,7 +84,7 @@ fn every_rule_gets_to_the_bottom_of_a_bowl() {
     every_rule!(converges::<f64>());
 }
 
-fn order_does_not_matter<R: Rule<f32>>(name: &str, make: impl Fn() -> Optimizer<R, f32>, seed: u64) {
+fn order_does_not_matter<R: UpdateRule<f32>>(name: &str, make: impl Fn() -> Optimizer<R, f32>, seed: u64) {
     let (mut net, mut other) = (Named::new(seed), Named::new(seed));
     Rng::seed(seed).shuffle(&mut other.0);
     net.train(&mut make(), 5);
@@ -96,7 +96,7 @@ fn order_does_not_matter<R: Rule<f32>>(name: &str, make: impl Fn() -> Optimizer<
     assert_eq!(net.values(), other.values(), "{name}");
 }
 
-fn goes_on<R: Rule<f32>>(name: &str, make: impl Fn() -> Optimizer<R, f32>, cut: usize) {
+fn goes_on<R: UpdateRule<f32>>(name: &str, make: impl Fn() -> Optimizer<R, f32>, cut: usize) {
     let set_up = || {
         let warm = SequentialLr::new(LinearLr::warm_up(3)).then(5, ReduceLrOnPlateau::new(0.5).patience(0));
         make().schedule(Every::Step, warm).group(Group::new("b.*").lr(0.003)).clip_norm(2.0)
@@ -138,7 +138,7 @@ proptest! {
 
 type Values = Vec<(String, Vec<f64>)>;
 
-fn after_20<T: Float, R: Rule<T>>(mut opt: Optimizer<R, T>) -> Values {
+fn after_20<T: Float, R: UpdateRule<T>>(mut opt: Optimizer<R, T>) -> Values {
     let mut net = Named::<T>::new(5);
     net.train(&mut opt, 20);
     net.values()
@@ -162,7 +162,7 @@ fn single_precision_is_close_to_double() {
     for_every_rule(&mut Agrees);
 }
 
-fn large<R: Rule<f32>>(name: &str, make: impl Fn() -> Optimizer<R, f32> + Sync) {
+fn large<R: UpdateRule<f32>>(name: &str, make: impl Fn() -> Optimizer<R, f32> + Sync) {
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {

@@ -127,7 +127,7 @@ struct LookaheadState<T: Float, S> {
     nothing: (),
 }
 
-impl<T: Float, R: Rule<T>> Rule<T> for Lookahead<R> {
+impl<T: Float, R: UpdateRule<T>> UpdateRule<T> for Lookahead<R> {
     type State = LookaheadState<T, R::State>;
     fn name(&self) -> &'static str {
         "Lookahead"

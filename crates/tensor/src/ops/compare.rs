@@ -1,9 +1,9 @@
 //! Comparisons, masks, and choosing by a mask.
 
+use crate::compiled_once::compiled_once;
 use crate::element::{Element, Num};
 use crate::error::OrPanic;
 use crate::kernels::map;
-use crate::once::compiled_once;
 use crate::shape::broadcast_shapes;
 use crate::tensor::Tensor;
 use std::cmp::Ordering;

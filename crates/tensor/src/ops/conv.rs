@@ -1,11 +1,11 @@
 //! Two-dimensional convolution and its two gradients.
 
 use crate::buffer::{has_room, no_memory};
+use crate::compiled_once::compiled_once;
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
 use crate::kernels::conv::{self, Geometry};
 use crate::kernels::epilogue::Epilogue;
-use crate::once::compiled_once;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 

@@ -1,8 +1,8 @@
 //! Sums of products over named axes.
 
+use crate::compiled_once::compiled_once;
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
-use crate::once::compiled_once;
 use crate::shape::{AxisList, Shape};
 use crate::tensor::Tensor;
 use smallvec::SmallVec;

@@ -1,11 +1,11 @@
 //! Functions of each element, or of one of each operand. Named functions of one number are in `functions`.
 
+use crate::compiled_once::compiled_once;
 use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
 use crate::kernels::map::{self, BinaryInPlaceLoop, BinaryLoop};
 use crate::kernels::strided::{Blocks, Operand};
-use crate::once::compiled_once;
 use crate::shape::{Shape, broadcast_shapes};
 use crate::tensor::Tensor;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Picking elements by index, and adding to picked elements: each the other's adjoint.
 
+use crate::compiled_once::compiled_once;
 use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
 use crate::number::Number;
-use crate::once::compiled_once;
 use crate::parallel::{Parts, chunks_mut};
 use crate::shape::{Axis, Shape, Strides};
 use crate::tensor::Tensor;

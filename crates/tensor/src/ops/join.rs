@@ -1,9 +1,9 @@
 //! Putting tensors together and taking them apart.
 
+use crate::compiled_once::compiled_once;
 use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
 use crate::number::Number;
-use crate::once::compiled_once;
 use crate::shape::{Axis, Shape};
 use crate::tensor::Tensor;
 

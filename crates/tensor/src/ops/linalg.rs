@@ -1,10 +1,10 @@
 //! Linear systems.
 
+use crate::compiled_once::compiled_once;
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
 use crate::kernels::lu::{self, NoPivot};
 use crate::kernels::parallel::{Parts, chunks, chunks_mut};
-use crate::once::compiled_once;
 use crate::shape::{Shape, broadcast_shapes};
 use crate::tensor::Tensor;
 use std::fmt;

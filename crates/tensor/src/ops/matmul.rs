@@ -1,13 +1,13 @@
 //! Matrix products.
 
 use crate::buffer::{has_room, no_memory};
+use crate::compiled_once::compiled_once;
 use crate::element::Num;
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::gemm::{self, Gemm, Mat};
 use crate::kernels::strided::coalesce;
-use crate::once::compiled_once;
 use crate::shape::{Shape, broadcast_shapes};
 use crate::tensor::Tensor;
 

@@ -4,10 +4,10 @@
 //! pass divides by a power of two near the largest element first, which is exact (Blue, *A portable Fortran program to find
 //! the Euclidean norm of a vector*, 1978).
 
+use crate::compiled_once::compiled_once;
 use crate::error::OrPanic;
 use crate::float::Float;
 use crate::kernels::reduce::{self, MaxAbs};
-use crate::once::compiled_once;
 use crate::shape::{Axes, reduced_shape};
 use crate::tensor::Tensor;
 

@@ -3,11 +3,11 @@
 //! A number is an `f64` or an `i64` ([`Number`]). An integer tensor takes only numbers that its type holds. Its quotients
 //! are rounded towards zero where an integer divides; an `f64` promises a fraction, so that its quotients must be whole.
 
+use crate::compiled_once::compiled_once;
 use crate::element::Num;
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
 use crate::number::{Number, dtype};
-use crate::once::compiled_once;
 use crate::shape::broadcast_shapes;
 use crate::tensor::Tensor;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};

@@ -1,10 +1,10 @@
 //! Two-dimensional pooling.
 
 use super::conv::positions;
+use crate::compiled_once::compiled_once;
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
 use crate::kernels::pool::{self, Geometry};
-use crate::once::compiled_once;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 

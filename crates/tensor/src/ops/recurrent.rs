@@ -1,9 +1,9 @@
 //! Whole sequences of a recurrent cell at once, forward and backward.
 
+use crate::compiled_once::compiled_once;
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
 use crate::kernels::recurrent::{self, Given, LstmKept, Sizes};
-use crate::once::compiled_once;
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 
@@ -15,7 +15,7 @@ use crate::tensor::Tensor;
 /// use gradus_tensor::{FusedSequence, Tensor};
 /// // Two steps of one row and one unit: h = tanh(p + 0.5 h).
 /// let (p, w) = (Tensor::from([[[0.3f64]], [[-0.2]]]), Tensor::from([[0.5]]));
-/// let states = FusedSequence::new("elman", &p, &w, None, 1)?.elman(&Tensor::from([[0.0]]), false)?;
+/// let states = FusedSequence::new("rnn", &p, &w, None, 1)?.rnn(&Tensor::from([[0.0]]), false)?;
 /// let h = 0.3f64.tanh();
 /// assert_eq!(states.to_vec(), [0.0, h, (-0.2 + 0.5 * h).tanh()]);
 /// # Ok::<(), gradus_tensor::ShapeError>(())
@@ -112,10 +112,10 @@ impl<T: Float> FusedSequence<T> {
     /// # Errors
     /// When the first state is not `[N, H]`.
     #[track_caller]
-    pub fn elman(&self, h0: &Tensor<T>, relu: bool) -> Result<Tensor<T>, ShapeError> {
+    pub fn rnn(&self, h0: &Tensor<T>, relu: bool) -> Result<Tensor<T>, ShapeError> {
         self.check_gates(1)?;
         let mut states = self.begin_with("state", h0, 1)?;
-        recurrent::elman_forward(self.given(), relu, states.as_mut_slice());
+        recurrent::rnn_forward(self.given(), relu, states.as_mut_slice());
         Ok(states)
     }
 
@@ -125,14 +125,14 @@ impl<T: Float> FusedSequence<T> {
     /// # Panics
     /// When the shapes do not belong to this sequence.
     #[track_caller]
-    pub fn elman_grad(&self, states: &Tensor<T>, gy: &Tensor<T>, relu: bool) -> [Tensor<T>; 3] {
+    pub fn rnn_grad(&self, states: &Tensor<T>, gy: &Tensor<T>, relu: bool) -> [Tensor<T>; 3] {
         self.check_gates(1).or_panic();
         let Sizes { steps, batch, hidden } = self.sizes;
         let states = self.kept("states", states, [steps + 1, batch, hidden]);
         let gy = self.kept("a gradient", gy, [steps, batch, hidden]);
         let (mut dp, mut dw, mut dh) = (self.room(self.sizes.steps, 1), zeros_like(&self.weight), self.state_gradient());
         let out = [dp.as_mut_slice(), dw.as_mut_slice(), dh.as_mut_slice()];
-        recurrent::elman_backward(self.given(), relu, slice(&states), slice(&gy), out);
+        recurrent::rnn_backward(self.given(), relu, slice(&states), slice(&gy), out);
         [dp, dw, dh]
     }
 

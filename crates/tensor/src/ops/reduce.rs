@@ -1,10 +1,10 @@
 //! Reductions over any set of axes.
 
+use crate::compiled_once::compiled_once;
 use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
 use crate::kernels::reduce::{self, Fold, Max, Min, Prod, Sum};
-use crate::once::compiled_once;
 use crate::parallel::{Parts, chunks, chunks_mut};
 use crate::shape::{Axes, Axis, AxisList, Shape, reduced_shape};
 use crate::tensor::Tensor;

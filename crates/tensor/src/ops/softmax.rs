@@ -1,9 +1,9 @@
 //! Softmax, its logarithm, the logarithm of a sum of exponentials, and cross-entropy of class indices.
 
+use crate::compiled_once::compiled_once;
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
 use crate::kernels::softmax::{log_sums, log_sums_backward, softmax};
-use crate::once::compiled_once;
 use crate::shape::{Axes, Axis, AxisList, reduced_shape};
 use crate::tensor::Tensor;
 

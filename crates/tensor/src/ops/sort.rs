@@ -1,8 +1,8 @@
 //! Sorting and the largest few.
 
+use crate::compiled_once::compiled_once;
 use crate::element::Num;
 use crate::error::{OrPanic, ShapeError};
-use crate::once::compiled_once;
 use crate::parallel::{Parts, chunks, chunks_mut};
 use crate::shape::{Axis, AxisList};
 use crate::tensor::Tensor;

@@ -1,10 +1,10 @@
 //! Weighted sums of a few elements along an axis: interpolation, and means over regions.
 
+use crate::compiled_once::compiled_once;
 use crate::element::Element;
 use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
 use crate::kernels::parallel::{Parts, chunks_mut};
-use crate::once::compiled_once;
 use crate::shape::Axis;
 use crate::tensor::Tensor;
 

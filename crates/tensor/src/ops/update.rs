@@ -1,9 +1,9 @@
 //! Changing a tensor in place, with companions: what an optimiser's step is made of.
 
+use crate::compiled_once::compiled_once;
 use crate::element::Element;
 use crate::error::{OrPanic, ShapeError};
 use crate::kernels::fused;
-use crate::once::compiled_once;
 use crate::tensor::Tensor;
 
 #[compiled_once]

@@ -145,10 +145,10 @@ fn losses_of_numbers_do_not_depend_on_the_batch_size() {
         is_one_batch("l1", net, || L1::new().reduction(reduction), &data);
         is_one_batch("huber", net, || Huber::new(0.3).reduction(reduction), &data);
         is_one_batch("smooth l1", net, || SmoothL1::new(0.3).reduction(reduction), &data);
-        let bce = || BinaryCrossEntropy::new().pos_weight([2.0, 1.0, 0.5, 3.0]).weight([1.0, 2.0, 3.0, 0.0]);
+        let bce = || BceWithLogits::new().pos_weight([2.0, 1.0, 0.5, 3.0]).weight([1.0, 2.0, 3.0, 0.0]);
         is_one_batch("bce", net, || bce().reduction(reduction), &data);
         let sigmoid = || linear(4).add(Sigmoid);
-        let of_probabilities = || BinaryCrossEntropy::from_probabilities().pos_weight(2.0);
+        let of_probabilities = || Bce::new().pos_weight(2.0);
         is_one_batch("bce of probabilities", sigmoid, || of_probabilities().reduction(reduction), &data);
         let log_softmax = || linear(3).add(LogSoftmax(1));
         is_one_batch("kl", log_softmax, || KlDivergence::new().reduction(reduction), &distributions());

@@ -79,10 +79,10 @@ fn probabilities_are_no_logits() {
     let weighted = soft.clone().with_sample_weights(&[1.0; 8]).unwrap();
     let apart = || SampleWeighted::new(CrossEntropy::new().reduction(Reduction::None));
     refused("weighted", softmax, apart, &weighted, &advice);
-    let advice = ["`sigmoid`", "expected logits", "`BinaryCrossEntropy::from_probabilities()`"];
-    refused("binary", || linear(2).add(Sigmoid), BinaryCrossEntropy::new, &soft, &advice);
-    refused("binary", || linear(2).add(Sigmoid).add(Lambda(|x: &Var| x.t().t())), BinaryCrossEntropy::new, &soft, &advice);
-    refused("log", || linear(2).add(LogSigmoid), BinaryCrossEntropy::new, &soft, &["`log_sigmoid`", "expected logits"]);
+    let advice = ["`sigmoid`", "expected logits", "`Bce::new()`"];
+    refused("binary", || linear(2).add(Sigmoid), BceWithLogits::new, &soft, &advice);
+    refused("binary", || linear(2).add(Sigmoid).add(Lambda(|x: &Var| x.t().t())), BceWithLogits::new, &soft, &advice);
+    refused("log", || linear(2).add(LogSigmoid), BceWithLogits::new, &soft, &["`log_sigmoid`", "expected logits"]);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn neither_logits_nor_probabilities_are_log_probabilities() {
 fn outputs_that_are_no_probabilities_are_named() {
     let part = ["expected probabilities"];
     refused("logits", || linear(2), CrossEntropy::from_probabilities, &spirals(8, 1), &part);
-    refused("logits", || linear(2), BinaryCrossEntropy::from_probabilities, &numbers(2), &part);
+    refused("logits", || linear(2), Bce::new, &numbers(2), &part);
     let sigmoid = || linear(2).add(Sigmoid);
     refused("sigmoid", sigmoid, CrossEntropy::from_probabilities, &spirals(8, 1), &["add up to 1", "softmax over axis 1"]);
 }
@@ -123,7 +123,7 @@ fn what_a_loss_takes_is_not_refused() {
     let log_softmax = || linear(2).add(LogSoftmax(1));
     runs(softmax(), CrossEntropy::from_probabilities(), &labels);
     runs(softmax(), CrossEntropy::from_probabilities(), &soft);
-    runs(linear(2).add(Sigmoid), BinaryCrossEntropy::from_probabilities(), &soft);
+    runs(linear(2).add(Sigmoid), Bce::new(), &soft);
     runs(softmax(), Mse::new(), &soft);
     runs(log_softmax(), Nll::new(), &labels);
     runs(log_softmax(), KlDivergence::new(), &soft);
@@ -152,7 +152,7 @@ fn cross_entropy_of_a_softmax_trains_as_that_of_logits_does() {
 fn a_metric_of_logits_is_refused_beside_a_loss_of_probabilities() {
     let data = numbers(2);
     let net = || linear(2).add(Sigmoid);
-    let loss = BinaryCrossEntropy::from_probabilities;
+    let loss = Bce::new;
     let mut t = Trainer::new(net(), loss(), Adam::new(0.01)).metric(BinaryAccuracy::new());
     for message in [t.evaluate(&data, 4).unwrap_err(), t.fit_without_validation(&data, quiet(1)).unwrap_err()] {
         let text = message.to_string();
@@ -281,8 +281,8 @@ fn shapes_that_do_not_fit_are_errors() {
     first(message(linear(3), CrossEntropy::new(), None, &soft), "wanted [N, C]");
     first(message(linear(3), Mse::new(), None, &soft), "must have one shape");
     first(message(linear(3), Huber::new(1.0), None, &soft), "must have one shape");
-    first(message(linear(3), BinaryCrossEntropy::new(), None, &soft), "must have one shape");
-    first(message(linear(2), BinaryCrossEntropy::new().pos_weight([1.0; 3]), None, &soft), "do not broadcast");
+    first(message(linear(3), BceWithLogits::new(), None, &soft), "must have one shape");
+    first(message(linear(2), BceWithLogits::new().pos_weight([1.0; 3]), None, &soft), "do not broadcast");
     first(message(linear(3).add(LogSoftmax(1)), KlDivergence::new(), None, &soft), "must have one shape");
     struct Any;
     impl Loss<f32, Tensor<f32>> for Any {

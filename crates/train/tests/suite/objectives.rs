@@ -4,7 +4,7 @@ use crate::common::{PowerCut, bits, plain_net, quiet, spirals, timeless};
 use gradus_autograd::{GradMode, Var, grad};
 use gradus_data::{DataError, Dataset, TensorDataset};
 use gradus_nn::{
-    Accuracy, CrossEntropy, Gru, Layer, Linear, LossExt, Mode, Module, Recurrent, Sequence, Sequential, Tanh, Unfold,
+    Accuracy, CrossEntropy, Gru, Layer, Linear, LossExt, Mode, Module, Recurrent, RecurrentLayer, Sequence, Sequential, Tanh,
 };
 use gradus_optim::{Adam, CosineAnnealingLr, Every};
 use gradus_tensor::{Rng, Tensor};
@@ -156,7 +156,7 @@ type Sequences = <Parity as Dataset>::Batch;
 
 fn tag(net: &Tagger, ((x, lengths), labels): &Sequences, cx: &mut StepContext) -> Var {
     let x = Sequence::new(x).with_lengths(lengths);
-    let (hidden, _) = net.recurrent.unfold(&x, &mut cx.mode());
+    let (hidden, _) = net.recurrent.run(&x, &mut cx.mode());
     let logits = hidden.with_steps(net.head.forward(hidden.steps(), &mut cx.mode()));
     cx.output(&logits.data().permute([0, 2, 1]));
     logits.cross_entropy(labels)

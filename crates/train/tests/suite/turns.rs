@@ -37,13 +37,13 @@ impl Gan {
         assert!(!fake.requires_grad() || !cx.is_train(), "in the discriminator's turn, the generator is constant");
         let (real, fake) = (self.judge(&real.into(), cx), self.judge(&fake, cx));
         let ones = Tensor::ones(real.shape().clone());
-        real.binary_cross_entropy(&ones) + fake.binary_cross_entropy(&(&ones * 0.0))
+        real.bce_with_logits(&ones) + fake.bce_with_logits(&(&ones * 0.0))
     }
 
     fn generator_loss(&self, _: &Tensor, cx: &mut StepContext) -> Var {
         let fake = self.fake(cx);
         let judged = self.judge(&fake, cx);
-        judged.binary_cross_entropy(&Tensor::ones(judged.shape().clone()))
+        judged.bce_with_logits(&Tensor::ones(judged.shape().clone()))
     }
 }
 

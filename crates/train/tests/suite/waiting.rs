@@ -4,7 +4,7 @@ use crate::common::{PowerCut, bits, quiet, timeless};
 use gradus_autograd::Var;
 use gradus_data::transforms::{Compose, Cutout, RandomCrop, RandomHorizontalFlip};
 use gradus_data::{Cifar10, DataError, Dataset, ImageDataset, Labelled, Relabelled, TensorDataset};
-use gradus_nn::{Accuracy, Conv2d, CrossEntropy, Flatten, GlobalAvgPool2d, Layer, Linear, Mode, Module, ReLU, Sequential};
+use gradus_nn::{Accuracy, Conv2d, CrossEntropy, Flatten, GlobalAvgPool2d, Layer, Linear, Mode, Module, Relu, Sequential};
 use gradus_optim::{Adam, Sgd};
 use gradus_tensor::{Rng, Tensor};
 use gradus_train::{Fit, Trainer};
@@ -75,7 +75,7 @@ fn pictures() -> impl Dataset<Batch = (Tensor<f32>, Tensor<i64>)> + Clone + Send
 
 fn classifier() -> Trainer<Sequential> {
     let rng = &mut Rng::seed(1);
-    let net = Sequential::new().add(Conv2d::new(3, 4, 3, rng)).add(ReLU).add(GlobalAvgPool2d).add(Flatten);
+    let net = Sequential::new().add(Conv2d::new(3, 4, 3, rng)).add(Relu).add(GlobalAvgPool2d).add(Flatten);
     Trainer::new(net.add(Linear::new(4, 10, rng)), CrossEntropy::new(), Adam::new(1e-2)).metric(Accuracy::new())
 }
 
@@ -122,7 +122,7 @@ fn sample_weights_let_a_net_learn_a_rare_class() {
     let data = TensorDataset::new(x, Tensor::<i64>::zeros([800])).unwrap();
     let data = Relabelled::new(data, Tensor::from_fn([800], |i| i64::from(i[0] % 40 == 0)), ["common", "rare"]).unwrap();
     let found = |fit: Fit| {
-        let net: Sequential = Sequential::new().add(Linear::new(1, 32, &mut Rng::seed(1))).add(ReLU);
+        let net: Sequential = Sequential::new().add(Linear::new(1, 32, &mut Rng::seed(1))).add(Relu);
         let net = net.add(Linear::new(32, 2, &mut Rng::seed(2)));
         let mut trainer = Trainer::new(net, CrossEntropy::new(), Adam::new(0.01));
         trainer.fit_without_validation(&data, fit).unwrap();

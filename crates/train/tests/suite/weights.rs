@@ -3,7 +3,7 @@
 use crate::common::{bits, net, plain_net};
 use gradus_autograd::{Buffer, Module, Param};
 use gradus_data::{Array, safetensors};
-use gradus_nn::{BatchNorm1d, Layer, Linear, Mode, ReLU, Sequential};
+use gradus_nn::{BatchNorm1d, Layer, Linear, Mode, Relu, Sequential};
 use gradus_tensor::{Rng, Tensor};
 use gradus_train::{load_tensors, load_weights, save_tensors, save_weights};
 use proptest::prelude::*;
@@ -230,7 +230,7 @@ fn pytorchs_networks_with_batch_norm_are_loaded() {
     for (name, most) in [("batch_norm.safetensors", 1e-6), ("batch_norm_half.safetensors", 5e-3)] {
         let rng = &mut Rng::seed(0);
         let mut net: Sequential =
-            Sequential::new().add(Linear::new(3, 4, rng)).add(BatchNorm1d::new(4)).add(ReLU).add(Linear::new(4, 2, rng));
+            Sequential::new().add(Linear::new(3, 4, rng)).add(BatchNorm1d::new(4)).add(Relu).add(Linear::new(4, 2, rng));
         load_weights(&mut net, fixtures.join(name)).unwrap();
         let y = net.forward(&Tensor::from_vec(list("x"), [2, 3]).into(), &mut Mode::Eval);
         for (found, expected) in y.value().to_vec().iter().zip(list("y")) {

@@ -4,7 +4,7 @@ use super::{Conv2d, Padding, PerAxis};
 use crate::layer::{Layer, Mode};
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, Rng};
 

@@ -5,7 +5,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Tensor};
 
 /// `y = (x - mean) / √(var + eps) · weight + bias` for `[N, C, ..]`: mean and (biased) variance are those of a group of

@@ -5,7 +5,7 @@ use crate::layer::{Layer, Mode};
 use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::shape::AxisList;
 use gradus_tensor::{Float, Shape, Tensor};
 
@@ -69,9 +69,9 @@ impl<T: Float> Layer<T> for LayerNorm<T> {
 /// `y = x / √(mean(x²) + eps) · weight`, the mean being that over the last axes of each sample (Zhang and Sennrich 2019).
 ///
 /// ```
-/// use gradus_nn::{Layer, Mode, RMSNorm};
+/// use gradus_nn::{Layer, Mode, RmsNorm};
 /// use gradus_tensor::Tensor;
-/// let norm: RMSNorm = RMSNorm::new([2]);
+/// let norm: RmsNorm = RmsNorm::new([2]);
 /// let y = norm.forward(&Tensor::from([[1.0, 7.0]]).into(), &mut Mode::Eval);
 /// assert!((y.value() - &Tensor::from([[0.2, 1.4]])).abs().max(..).item() < 1e-6);
 /// ```
@@ -79,7 +79,7 @@ impl<T: Float> Layer<T> for LayerNorm<T> {
 /// # Panics
 /// On the forward pass, when the input does not end in the normalised shape.
 #[derive(Clone, Debug, Module)]
-pub struct RMSNorm<T: Float = f32> {
+pub struct RmsNorm<T: Float = f32> {
     /// Of the normalised shape, 1 at first.
     pub weight: Option<Param<T>>,
     #[module(skip)]
@@ -88,7 +88,7 @@ pub struct RMSNorm<T: Float = f32> {
 }
 
 #[compiled_once]
-impl<T: Float> RMSNorm<T> {
+impl<T: Float> RmsNorm<T> {
     /// Over the last axes, which have this shape; eps is the element type's precision, as in PyTorch.
     pub fn new(shape: impl Into<Shape>) -> Self {
         let weight = Some(Param::new(Tensor::ones(shape.clone())));
@@ -110,10 +110,10 @@ impl<T: Float> RMSNorm<T> {
 }
 
 #[compiled_once]
-impl<T: Float> Layer<T> for RMSNorm<T> {
+impl<T: Float> Layer<T> for RmsNorm<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
-        let axes = last_axes("RMSNorm", self.weight.as_ref(), x, &self.shape);
+        let axes = last_axes("RmsNorm", self.weight.as_ref(), x, &self.shape);
         let squares = x.square().mean_keep(&axes);
         let y = match units(x.value(), squares.value(), &axes, self.eps) {
             None => x * (squares + self.eps).sqrt().recip(),

@@ -8,7 +8,7 @@ mod layer;
 pub use batch::{BatchNorm1d, BatchNorm2d, BatchNorm3d};
 pub use group::GroupNorm;
 pub use instance::{InstanceNorm1d, InstanceNorm2d, InstanceNorm3d};
-pub use layer::{LayerNorm, RMSNorm};
+pub use layer::{LayerNorm, RmsNorm};
 
 use crate::refuse::refuse;
 use crate::samples::apply_aux;

@@ -7,7 +7,7 @@ fn basic_block(channels: usize, filters: usize, stride: usize, rng: &mut Rng) ->
     Sequential::new()
         .add(Conv2d::new(channels, filters, 3, rng).stride(stride).padding(1).bias(false))
         .add(BatchNorm2d::new(filters))
-        .add(ReLU)
+        .add(Relu)
         .add(Conv2d::new(filters, filters, 3, rng).padding(1).bias(false))
         .add(BatchNorm2d::new(filters))
 }

@@ -35,7 +35,7 @@ fn layer(name: &str, rng: &mut Rng) -> Box<dyn Layer<f64>> {
         "layer_norm" => Box::new(LayerNorm::new([4])),
         "layer_norm_two_axes" => Box::new(LayerNorm::new([3, 4]).eps(1e-2)),
         "layer_norm_without_affine" => Box::new(LayerNorm::new([4]).affine(false)),
-        "relu" => Box::new(ReLU),
+        "relu" => Box::new(Relu),
         "relu6" => Box::new(ReLU6),
         "gelu" => Box::new(GELU),
         "silu" => Box::new(SiLU),

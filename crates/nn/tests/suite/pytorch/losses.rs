@@ -38,8 +38,8 @@ fn nll(case: &Value, reduction: Reduction) -> Nll {
     }
 }
 
-fn binary_cross_entropy(case: &Value, reduction: Reduction) -> BinaryCrossEntropy {
-    let mut loss = BinaryCrossEntropy::new().reduction(reduction);
+fn bce_with_logits(case: &Value, reduction: Reduction) -> BceWithLogits {
+    let mut loss = BceWithLogits::new().reduction(reduction);
     if let Some(w) = case["options"].get("weight") {
         loss = loss.weight(floats(w));
     }
@@ -72,7 +72,7 @@ fn compute(case: &Value, x: &Var<f64>, reduction: Option<Reduction>) -> Var<f64>
         "cross_entropy" if indices => cross_entropy(case, r).loss(x, &integers(target)),
         "cross_entropy" => cross_entropy(case, r).loss(x, &floats(target)),
         "nll" => nll(case, r).loss(x, &integers(target)),
-        "binary_cross_entropy" => binary_cross_entropy(case, r).loss(x, &floats(target)),
+        "bce_with_logits" => bce_with_logits(case, r).loss(x, &floats(target)),
         "mse" => Mse::new().reduction(r).loss(x, &floats(target)),
         "l1" => L1::new().reduction(r).loss(x, &floats(target)),
         "huber" => Huber::new(number(case, "delta").unwrap()).reduction(r).loss(x, &floats(target)),

@@ -15,9 +15,9 @@ fn layer(name: &str, rng: &mut Rng) -> Box<dyn Layer<f64>> {
         }
         "instance_norm2d" => Box::new(InstanceNorm2d::new(3).affine(true).eps(1e-2)),
         "instance_norm3d" => Box::new(InstanceNorm3d::new(2).affine(true).track_running_stats(true).momentum(0.3)),
-        "rms_norm" => Box::new(RMSNorm::new([4])),
-        "rms_norm_two_axes" => Box::new(RMSNorm::new([3, 2]).eps(1e-2)),
-        "rms_norm_without_affine" => Box::new(RMSNorm::new([4]).affine(false)),
+        "rms_norm" => Box::new(RmsNorm::new([4])),
+        "rms_norm_two_axes" => Box::new(RmsNorm::new([3, 2]).eps(1e-2)),
+        "rms_norm_without_affine" => Box::new(RmsNorm::new([4]).affine(false)),
         "squeeze_excite" => Box::new(SqueezeExcite::new(4, 2, rng)),
         "squeeze_excite_hard" => Box::new(SqueezeExcite::new(3, 1, rng).activation(SiLU).gate(Hardsigmoid)),
         other => panic!("a fixture without its layer: {other}"),

@@ -4,8 +4,8 @@ use gradus_nn::*;
 use gradus_tensor::Rng;
 use serde_json::Value;
 
-/// A cell of three inputs and four units, unfolded over the case's steps.
-fn unfold<C: Cell<f64>>(case: &Value, mut cell: C, make: fn(&[Var<f64>]) -> C::State, parts: fn(&C::State) -> Var<f64>) {
+/// A cell of three inputs and four units, unrolled over the case's steps.
+fn unrolled<C: RnnCell<f64>>(case: &Value, mut cell: C, make: fn(&[Var<f64>]) -> C::State, parts: fn(&C::State) -> Var<f64>) {
     let name = case["name"].as_str().unwrap();
     cell.load_state_dict(&state(&case["state"])).unwrap();
     let x = Var::leaf(floats(&case["x"]));
@@ -39,10 +39,10 @@ fn cells_agree() {
     assert_eq!(cases.len(), 4);
     for case in cases {
         match case["name"].as_str().unwrap() {
-            "elman_tanh" => unfold(case, Elman::new(3, 4, rng), |v| v[0].clone(), Var::clone),
-            "elman_relu" => unfold(case, Elman::new(3, 4, rng).nonlinearity(Nonlinearity::Relu), |v| v[0].clone(), Var::clone),
-            "lstm" => unfold(case, Lstm::new(3, 4, rng), |v| (v[0].clone(), v[1].clone()), |s| s.1.clone()),
-            "gru" => unfold(case, Gru::new(3, 4, rng), |v| v[0].clone(), Var::clone),
+            "rnn_tanh" => unrolled(case, Rnn::new(3, 4, rng), |v| v[0].clone(), Var::clone),
+            "rnn_relu" => unrolled(case, Rnn::new(3, 4, rng).nonlinearity(Nonlinearity::Relu), |v| v[0].clone(), Var::clone),
+            "lstm" => unrolled(case, Lstm::new(3, 4, rng), |v| (v[0].clone(), v[1].clone()), |s| s.1.clone()),
+            "gru" => unrolled(case, Gru::new(3, 4, rng), |v| v[0].clone(), Var::clone),
             other => panic!("a fixture without its cell: {other}"),
         }
     }
@@ -50,7 +50,7 @@ fn cells_agree() {
 
 /// A whole layer of PyTorch's, or several, under its names: outputs, last states, and all gradients. `order` says which
 /// of PyTorch's last states `[layers · directions, N, ..]` each variable of the state here is: the part, and its index.
-fn run<U: Unfold<f64>>(case: &Value, mut layer: U, order: &[(usize, usize)]) {
+fn run<U: RecurrentLayer<f64>>(case: &Value, mut layer: U, order: &[(usize, usize)]) {
     let name = case["name"].as_str().unwrap();
     let theirs = state(&case["state"]);
     layer.for_each_parameter(|path, p| p.set(theirs[&torch_recurrent_name(path)].clone()));
@@ -61,7 +61,7 @@ fn run<U: Unfold<f64>>(case: &Value, mut layer: U, order: &[(usize, usize)]) {
         }
         None => Sequence::new(&x),
     };
-    let (y, last) = layer.unfold(&sequence, &mut Mode::Eval);
+    let (y, last) = layer.run(&sequence, &mut Mode::Eval);
     assert_close(&format!("{name}: output"), y.data().value(), &case["y"]);
     let mut loss = (y.data() * Var::constant(floats(&case["gy"]))).sum(..);
     assert_eq!(last.variables().len(), order.len(), "{name}");
@@ -86,9 +86,9 @@ fn layers_stacks_and_packed_sequences_agree() {
     assert_eq!(cases.len(), 12);
     for case in cases {
         match case["name"].as_str().unwrap() {
-            "rnn" => run(case, Recurrent::new(Elman::new(3, 4, rng)), &[(0, 0)]),
+            "rnn" => run(case, Recurrent::new(Rnn::new(3, 4, rng)), &[(0, 0)]),
             "rnn_bidirectional" => {
-                run(case, Bidirectional::new(Elman::new(3, 4, rng), Elman::new(3, 4, rng)), &[(0, 0), (0, 1)]);
+                run(case, Bidirectional::new(Rnn::new(3, 4, rng), Rnn::new(3, 4, rng)), &[(0, 0), (0, 1)]);
             }
             "lstm_stacked_bidirectional" => {
                 let both = |n, rng: &mut Rng| Bidirectional::new(Lstm::new(n, 4, rng), Lstm::new(n, 4, rng));

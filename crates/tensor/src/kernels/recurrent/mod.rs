@@ -8,12 +8,12 @@
 //! All arrays are row-major: shares of gates `[T, N, G·H]`, states `[T + 1, N, H]`, weights `[G·H, H]`, a mask `[T, N]`.
 //! Where a mask is false, the state stays, and its gradient passes by.
 
-mod elman;
 mod given;
 mod gru;
 mod lstm;
+mod rnn;
 
-pub use elman::{elman_backward, elman_forward};
 pub use given::{Given, Sizes};
 pub use gru::{gru_backward, gru_forward, gru_gates, gru_gates_backward};
 pub use lstm::{Kept as LstmKept, lstm_backward, lstm_forward};
+pub use rnn::{rnn_backward, rnn_forward};

@@ -1,8 +1,8 @@
 //! Activations: functions of one number that are made for networks.
 
 use super::functions;
+use crate::compiled_once::compiled_once;
 use crate::float::Float;
-use crate::once::compiled_once;
 use crate::real::Real;
 use crate::tensor::Tensor;
 

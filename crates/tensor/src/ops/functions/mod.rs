@@ -7,8 +7,8 @@ mod activation;
 
 pub use activation::*;
 
+use crate::compiled_once::compiled_once;
 use crate::float::Float;
-use crate::once::compiled_once;
 use crate::real::Real;
 use crate::tensor::Tensor;
 

@@ -1,8 +1,8 @@
 //! Small problems to train on.
 
 use gradus_data::TensorDataset;
-use gradus_nn::{Accuracy, BatchNorm1d, CrossEntropy, Direction, Dropout, Linear, Metric, ReLU, Sequential, Tanh};
-use gradus_optim::{Optimizer, Rule};
+use gradus_nn::{Accuracy, BatchNorm1d, CrossEntropy, Direction, Dropout, Linear, Metric, Relu, Sequential, Tanh};
+use gradus_optim::{Optimizer, UpdateRule};
 use gradus_tensor::{Rng, Tensor};
 use gradus_train::{Callback, EpochRecord, Fit, History, Run, StepRecord, TrainError, Trainer, Verbosity};
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub fn net(seed: u64) -> Sequential {
     Sequential::new()
         .add(Linear::new(2, 24, rng))
         .add(BatchNorm1d::new(24))
-        .add(ReLU)
+        .add(Relu)
         .add(Dropout::new(0.2))
         .add(Linear::new(24, 2, rng))
 }
@@ -40,7 +40,7 @@ pub fn plain_net(seed: u64) -> Sequential {
     Sequential::new().add(Linear::new(2, 24, rng)).add(Tanh).add(Linear::new(24, 2, rng))
 }
 
-pub fn trainer<R: Rule<f32>>(net: Sequential, optimizer: Optimizer<R>) -> Trainer<Sequential> {
+pub fn trainer<R: UpdateRule<f32>>(net: Sequential, optimizer: Optimizer<R>) -> Trainer<Sequential> {
     Trainer::new(net, CrossEntropy::new(), optimizer).metric(Accuracy::new())
 }
 

@@ -132,13 +132,13 @@ pub fn sequences() -> Vec<Case> {
     cases! {
         "cell" => |d| d.sequence(1).map(|_| ());
         "cell" => |d| FusedSequence::<f32>::new("cell", &d.tensor(), &d.tensor(), None, d.number()).map(|_| ());
-        "cell" => |d| { let gates = d.gates(1); d.sequence(gates).and_then(|(s, h)| s.elman(&d.beside(&h), d.once_in(2))) };
+        "cell" => |d| { let gates = d.gates(1); d.sequence(gates).and_then(|(s, h)| s.rnn(&d.beside(&h), d.once_in(2))) };
         "cell" => |d| { let gates = d.gates(4); d.sequence(gates).and_then(|(s, h)| s.lstm(&d.beside(&h), &d.beside(&h))) };
         "cell" => |d| { let gates = d.gates(3); d.sequence(gates).and_then(|(s, h)| s.gru(&d.beside(&[3 * h[1]]), &d.beside(&h))) };
         "cell" => |d| d.sequence(1).and_then(|(s, h)| {
-            let states = s.elman(&d.tensor_of(&h), false)?;
+            let states = s.rnn(&d.tensor_of(&h), false)?;
             let gy = states.slice(0, 1..);
-            Ok(s.elman_grad(&states, &d.either(&gy), false))
+            Ok(s.rnn_grad(&states, &d.either(&gy), false))
         });
         "cell" => |d| d.sequence(4).and_then(|(s, h)| {
             let [states, memories, gates] = s.lstm(&d.tensor_of(&h), &d.tensor_of(&h))?;

@@ -1,13 +1,13 @@
 //! The simple recurrent cell.
 
-use super::cell::Cell;
+use super::cell::RnnCell;
 use super::gates::Gates;
 use gradus_autograd::Var;
 use gradus_derive::Module;
-use gradus_tensor::once::compiled_once;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Rng, Tensor};
 
-/// What an [`Elman`] cell applies to its sum.
+/// What an [`Rnn`] cell applies to its sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Nonlinearity {
     /// The hyperbolic tangent.
@@ -20,14 +20,18 @@ pub enum Nonlinearity {
 /// `h = tanh(x W_ihᵀ + b_ih + h' W_hhᵀ + b_hh)`, which is also the output (Elman 1990; `torch.nn.RNNCell`).
 ///
 /// ```
-/// use gradus_nn::{Cell, Elman};
+/// use gradus_nn::{Rnn, RnnCell};
 /// use gradus_tensor::{Rng, Tensor};
-/// let cell: Elman = Elman::new(3, 5, &mut Rng::seed(0));
+/// let cell: Rnn = Rnn::new(3, 5, &mut Rng::seed(0));
 /// let (y, h) = cell.step(&Tensor::ones([2, 3]).into(), &cell.initial_state(2));
 /// assert_eq!((y.shape().to_vec(), h.shape().to_vec()), (vec![2, 5], vec![2, 5]));
 /// ```
+#[doc(alias = "Elman")]
+#[doc(alias = "RNNCell")]
+#[doc(alias = "SimpleRNN")]
+#[doc(alias = "SimpleRNNCell")]
 #[derive(Clone, Debug, Module)]
-pub struct Elman<T: Float = f32> {
+pub struct Rnn<T: Float = f32> {
     #[module(flatten)]
     gates: Gates<T>,
     #[module(skip)]
@@ -35,11 +39,11 @@ pub struct Elman<T: Float = f32> {
 }
 
 #[compiled_once]
-impl<T: Float> Elman<T> {
+impl<T: Float> Rnn<T> {
     /// From `inputs` numbers a step to `hidden` units.
     #[track_caller]
     pub fn new(inputs: usize, hidden: usize, rng: &mut Rng) -> Self {
-        Self { gates: Gates::new("Elman", 1, inputs, [hidden, hidden], rng), nonlinearity: Nonlinearity::Tanh }
+        Self { gates: Gates::new("Rnn", 1, inputs, [hidden, hidden], rng), nonlinearity: Nonlinearity::Tanh }
     }
 
     /// With another function than the hyperbolic tangent.
@@ -55,7 +59,7 @@ impl<T: Float> Elman<T> {
     }
 }
 
-impl<T: Float> Cell<T> for Elman<T> {
+impl<T: Float> RnnCell<T> for Rnn<T> {
     type State = Var<T>;
 
     fn initial_state(&self, batch: usize) -> Var<T> {
@@ -86,7 +90,7 @@ impl<T: Float> Cell<T> for Elman<T> {
     fn sequence(&self, xs: &Var<T>, h: &Var<T>, mask: Option<&Tensor<bool>>) -> Option<(Var<T>, Var<T>)> {
         let share = self.gates.fused_share(xs, h, true)?;
         let relu = self.nonlinearity == Nonlinearity::Relu;
-        let states = share.elman_sequence(&self.gates.weight_hh, h, mask, relu);
+        let states = share.rnn_sequence(&self.gates.weight_hh, h, mask, relu);
         let last = states.select(0, xs.shape()[0] - 1);
         Some((states, last))
     }

@@ -33,20 +33,20 @@ fn weighted<S: CellState<f64>>(y: &Var<f64>, state: &S) -> Var<f64> {
 }
 
 /// A padded batch, its padding full of NaN, against each of its rows alone.
-fn rows_alone<U: Unfold<f64>>(layer: &U, lengths: &[usize], seed: u64) {
+fn rows_alone<U: RecurrentLayer<f64>>(layer: &U, lengths: &[usize], seed: u64) {
     let rng = &mut Rng::seed(seed);
     let (batch, steps) = (lengths.len(), *lengths.iter().max().unwrap() + 1);
     let clean = Tensor::normal([batch, steps, 3], 0.0, 1.0, rng);
     let padded =
         Tensor::from_fn([batch, steps, 3], |at| if at[1] < lengths[at[0]] { clean.at([at[0], at[1], at[2]]) } else { f64::NAN });
     let x = Var::leaf(padded);
-    let (y, state) = layer.unfold(&Sequence::new(&x).with_lengths(lengths), &mut Mode::Eval);
+    let (y, state) = layer.run(&Sequence::new(&x).with_lengths(lengths), &mut Mode::Eval);
     let (y, first, last) = (y.data(), y.first(), y.last());
     let (together, mut alone) = (gradients(layer, sums(&y, &state)), None::<Gradients>);
     let gx = sums(&y, &state).backward()[&x].clone();
     for (n, &length) in lengths.iter().enumerate() {
         let row = Var::leaf(clean.slice(0, n..=n).slice(1, ..length));
-        let (z, own) = layer.unfold(&Sequence::from(&row), &mut Mode::Eval);
+        let (z, own) = layer.run(&Sequence::from(&row), &mut Mode::Eval);
         assert!(near(&y.value().slice(0, n..=n).slice(1, ..length), z.data().value()));
         assert_eq!(y.value().slice(0, n..=n).slice(1, length..).abs().sum(..).item(), 0.0);
         assert!(near(&last.value().slice(0, n..=n), z.last().value()) && near(&first.value().slice(0, n..=n), z.first().value()));
@@ -83,13 +83,13 @@ proptest! {
     #[test]
     fn padding_changes_nothing((lengths, seed) in lengths()) {
         let rng = &mut Rng::seed(seed);
-        rows_alone(&Recurrent::new(Elman::new(3, 4, rng)), &lengths, seed);
-        rows_alone(&Recurrent::new(Elman::new(3, 4, rng).nonlinearity(Nonlinearity::Relu)).unfolded(), &lengths, seed);
+        rows_alone(&Recurrent::new(Rnn::new(3, 4, rng)), &lengths, seed);
+        rows_alone(&Recurrent::new(Rnn::new(3, 4, rng).nonlinearity(Nonlinearity::Relu)).unrolled(), &lengths, seed);
         rows_alone(&Recurrent::new(Lstm::new(3, 4, rng)).reversed(), &lengths, seed);
-        rows_alone(&Recurrent::new(Lstm::new(3, 4, rng)).unfolded(), &lengths, seed);
+        rows_alone(&Recurrent::new(Lstm::new(3, 4, rng)).unrolled(), &lengths, seed);
         rows_alone(&Recurrent::new(Lstm::with_projection(3, 4, 2, rng).peephole().layer_norm()), &lengths, seed);
         rows_alone(&Recurrent::new(Gru::new(3, 4, rng)), &lengths, seed);
-        rows_alone(&Recurrent::new(Gru::new(3, 4, rng)).unfolded().reversed(), &lengths, seed);
+        rows_alone(&Recurrent::new(Gru::new(3, 4, rng)).unrolled().reversed(), &lengths, seed);
         rows_alone(&Recurrent::new(Gru::new(3, 4, rng).reset_before()), &lengths, seed);
         rows_alone(&Recurrent::new(Gru::new(3, 4, rng)).checkpointed(), &lengths, seed);
         rows_alone(&Bidirectional::new(Gru::new(3, 4, rng), Gru::new(3, 4, rng)).merge(Merge::Mul), &lengths, seed);
@@ -104,7 +104,7 @@ fn input(batch: usize, steps: usize) -> Tensor<f64> {
 
 /// The driver against its own definition: one call of `step` after the other.
 #[test]
-fn unfolding_is_one_step_after_the_other() {
+fn unrolling_is_one_step_after_the_other() {
     let cell = Lstm::<f64>::new(3, 4, &mut Rng::seed(1));
     let x = Var::leaf(input(2, 5));
     let (mut state, mut outputs) = (cell.initial_state(2), vec![]);
@@ -115,10 +115,10 @@ fn unfolding_is_one_step_after_the_other() {
     }
     let plain = weighted(&Var::stack(&outputs.iter().collect::<Vec<_>>(), 1), &state);
     let driver = Recurrent::new(cell);
-    let (y, state) = driver.unfold(&Sequence::new(&x), &mut Mode::Eval);
+    let (y, state) = driver.run(&Sequence::new(&x), &mut Mode::Eval);
     let driven = weighted(&y.data(), &state);
     assert!((plain.item() - driven.item()).abs() < 1e-12);
-    let time_major = driver.unfold(&Sequence::time_major(x.transpose(0, 1)), &mut Mode::Eval).0.data();
+    let time_major = driver.run(&Sequence::time_major(x.transpose(0, 1)), &mut Mode::Eval).0.data();
     assert_eq!(time_major.value().transpose(0, 1), *y.data().value());
     for ((path, a), (_, b)) in gradients(&driver, plain).iter().zip(gradients(&driver, driven)) {
         assert!(near(a, &b), "{path}");
@@ -132,7 +132,7 @@ fn gru(with: impl Fn(Recurrent<Gru<f64>>) -> Recurrent<Gru<f64>>) -> Recurrent<G
 
 fn bits(driver: &Recurrent<Gru<f64>>, steps: usize, mode: &mut Mode) -> (Tensor<f64>, Gradients) {
     let x = Var::leaf(input(2, steps));
-    let (y, state) = driver.unfold(&Sequence::new(&x), mode);
+    let (y, state) = driver.run(&Sequence::new(&x), mode);
     let loss = weighted(&y.data(), &state);
     let gx = loss.clone().backward()[&x].clone();
     let mut all = gradients(driver, loss);
@@ -142,8 +142,8 @@ fn bits(driver: &Recurrent<Gru<f64>>, steps: usize, mode: &mut Mode) -> (Tensor<
 
 #[test]
 fn a_window_over_all_is_full_back_propagation_bit_for_bit() {
-    for unfolded in [false, true] {
-        let driver = |r: Recurrent<Gru<f64>>| if unfolded { r.unfolded() } else { r };
+    for unrolled in [false, true] {
+        let driver = |r: Recurrent<Gru<f64>>| if unrolled { r.unrolled() } else { r };
         let full = bits(&gru(driver), 7, &mut Mode::Eval);
         for (k1, k2) in [(1, 7), (3, 7), (7, 7), (2, 50)] {
             assert_eq!(bits(&gru(|r| driver(r).truncated(k1, k2)), 7, &mut Mode::Eval), full, "BPTT({k1}, {k2})");
@@ -193,7 +193,7 @@ fn truncated_gradients_are_those_of_windows() {
 #[test]
 fn checkpoints_change_nothing() {
     for steps in [1, 2, 7, 16] {
-        let with = |r: Recurrent<Gru<f64>>| r.unfolded().recurrent_dropout(0.3).dropout(0.2);
+        let with = |r: Recurrent<Gru<f64>>| r.unrolled().recurrent_dropout(0.3).dropout(0.2);
         let (y, plain) = bits(&gru(with), steps, &mut Mode::Train(&mut Rng::seed(6)));
         let (z, again) = bits(&gru(|r| with(r).checkpointed()), steps, &mut Mode::Train(&mut Rng::seed(6)));
         assert!(near(&y, &z));
@@ -208,7 +208,7 @@ fn checkpoints_keep_a_root_of_the_steps() {
     let nodes = |with: fn(Recurrent<Gru<f64>>) -> Recurrent<Gru<f64>>| {
         gru(with).forward(&Var::leaf(input(1, 100)), &mut Mode::Eval).tape().len()
     };
-    let (all, few) = (nodes(|r| r.unfolded()), nodes(|r| r.unfolded().checkpointed()));
+    let (all, few) = (nodes(|r| r.unrolled()), nodes(|r| r.unrolled().checkpointed()));
     assert!(few * 4 < all, "{few} nodes of {all}");
 }
 
@@ -226,13 +226,13 @@ fn recurrent_dropout_is_drawn_once() {
         h = cell.step_projected(&cell.project(&x.select(1, t)), &h, &(&h * &kept)).1;
         assert!(near(&y.value().select(1, t), h.value()));
     }
-    assert_eq!(driver.forward(&x, &mut Mode::Eval).value(), gru(|r| r).unfolded().forward(&x, &mut Mode::Eval).value());
+    assert_eq!(driver.forward(&x, &mut Mode::Eval).value(), gru(|r| r).unrolled().forward(&x, &mut Mode::Eval).value());
 }
 
 #[test]
 fn residual_layers_add_what_they_read() {
     let rng = &mut Rng::seed(0);
-    let layers = [3, 4].map(|n| Recurrent::new(Elman::<f64>::new(n, 4, rng)));
+    let layers = [3, 4].map(|n| Recurrent::new(Rnn::<f64>::new(n, 4, rng)));
     let x: Var<f64> = input(2, 4).into();
     let first = layers[0].forward(&x, &mut Mode::Eval);
     let second = layers[1].forward(&first, &mut Mode::Eval);
@@ -246,12 +246,12 @@ fn masks_may_have_gaps() {
     let driver = gru(|r| r);
     let x = input(1, 4);
     let mask = Tensor::from([[true, false, true, false]]);
-    let (y, h) = driver.unfold(&Sequence::new(&x).with_mask(&mask), &mut Mode::Eval);
+    let (y, h) = driver.run(&Sequence::new(&x).with_mask(&mask), &mut Mode::Eval);
     let there = Tensor::stack(&[&x.select(1, 0), &x.select(1, 2)], 1);
-    let (z, _) = driver.unfold(&Sequence::new(there), &mut Mode::Eval);
+    let (z, _) = driver.run(&Sequence::new(there), &mut Mode::Eval);
     assert!(near(h.value(), z.last().value()) && near(y.last().value(), z.last().value()));
-    check_module(gru(|r| r.unfolded()), [x], move |driver, v| {
-        let (y, h) = driver.unfold(&Sequence::new(&v[0]).with_mask(&mask), &mut Mode::Eval);
+    check_module(gru(|r| r.unrolled()), [x], move |driver, v| {
+        let (y, h) = driver.run(&Sequence::new(&v[0]).with_mask(&mask), &mut Mode::Eval);
         weighted(&y.data(), &h)
     })
     .unwrap();
@@ -260,8 +260,8 @@ fn masks_may_have_gaps() {
 /// A last batch may be empty after filtering: it computes nothing, and its gradients are 0.
 #[test]
 fn a_batch_of_no_sequences_has_no_gradient() {
-    for driver in [gru(|r| r), gru(|r| r.unfolded()), gru(|r| r.checkpointed()), gru(|r| r.truncated(2, 3))] {
-        let (y, state) = driver.unfold(&Sequence::new(input(0, 5)), &mut Mode::Eval);
+    for driver in [gru(|r| r), gru(|r| r.unrolled()), gru(|r| r.checkpointed()), gru(|r| r.truncated(2, 3))] {
+        let (y, state) = driver.run(&Sequence::new(input(0, 5)), &mut Mode::Eval);
         assert_eq!((y.data().shape().to_vec(), state.shape().to_vec()), (vec![0, 5, 4], vec![0, 4]));
         for (path, g) in gradients(&driver, weighted(&y.data(), &state)) {
             assert_eq!(g.abs().sum(..).item(), 0.0, "{path}");
@@ -303,7 +303,7 @@ fn no_step_is_refused() {
 #[should_panic(expected = "expected state [2, 4] for a batch of 2, got [3, 4]")]
 fn a_state_of_another_batch_is_refused() {
     let driver = gru(|r| r);
-    driver.unfold_from(&Sequence::new(input(2, 4)), &driver.initial_state(3), &mut Mode::Eval);
+    driver.run_from(&Sequence::new(input(2, 4)), &driver.initial_state(3), &mut Mode::Eval);
 }
 
 #[test]
@@ -312,17 +312,17 @@ fn a_window_shorter_than_its_chunk_is_refused() {
     gru(|r| r.truncated(4, 3));
 }
 
-/// A fused sequence against the same cell unfolded: outputs, last state, and all gradients.
-fn fused_is_unfolded<C: Cell<f64>>(make: impl Fn(&mut Rng) -> C, sizes: [usize; 3], reversed: bool, lengths: bool, seed: u64) {
+/// A fused sequence against the same cell unrolled: outputs, last state, and all gradients.
+fn fused_is_unrolled<C: RnnCell<f64>>(make: impl Fn(&mut Rng) -> C, sizes: [usize; 3], reversed: bool, lengths: bool, seed: u64) {
     let [batch, steps, hidden] = sizes;
     let rng = &mut Rng::seed(seed);
     let x = Tensor::normal([batch, steps, 3], 0.0, 1.0, rng);
     let own: Vec<usize> = (0..batch).map(|_| 1 + rng.below(steps)).collect();
     let first: Vec<Tensor<f64>> = (0..2).map(|_| Tensor::normal([batch, hidden], 0.0, 1.0, rng)).collect();
-    let run = |unfolded: bool| {
+    let run = |unrolled: bool| {
         let mut driver = Recurrent::new(make(&mut Rng::seed(seed)));
         driver = if reversed { driver.reversed() } else { driver };
-        driver = if unfolded { driver.unfolded() } else { driver };
+        driver = if unrolled { driver.unrolled() } else { driver };
         let x = Var::leaf(x.clone());
         let sequence = if lengths { Sequence::new(&x).with_lengths(&own) } else { Sequence::new(&x) };
         let mut given = vec![];
@@ -330,9 +330,9 @@ fn fused_is_unfolded<C: Cell<f64>>(make: impl Fn(&mut Rng) -> C, sizes: [usize; 
             given.push(Var::leaf(first[given.len()].clone()));
             given.last().unwrap().clone()
         });
-        let (y, last) = driver.unfold_from(&sequence, &state, &mut Mode::Train(&mut Rng::seed(0)));
+        let (y, last) = driver.run_from(&sequence, &state, &mut Mode::Train(&mut Rng::seed(0)));
         let fused = y.data().tape().iter().any(|e| e.name.ends_with("_sequence"));
-        assert_eq!(fused, !unfolded);
+        assert_eq!(fused, !unrolled);
         let loss = weighted(&y.data(), &last);
         let grads = loss.clone().backward();
         let mut all = vec![y.data().value().copy(), grads[&x].clone()];
@@ -360,10 +360,10 @@ proptest! {
         seed: u64,
     ) {
         let sizes = [batch, steps, hidden];
-        fused_is_unfolded(|rng| Elman::new(3, hidden, rng), sizes, reversed, lengths, seed);
-        fused_is_unfolded(|rng| Elman::new(3, hidden, rng).nonlinearity(Nonlinearity::Relu), sizes, reversed, lengths, seed);
-        fused_is_unfolded(|rng| Lstm::new(3, hidden, rng), sizes, reversed, lengths, seed);
-        fused_is_unfolded(|rng| Gru::new(3, hidden, rng), sizes, reversed, lengths, seed);
+        fused_is_unrolled(|rng| Rnn::new(3, hidden, rng), sizes, reversed, lengths, seed);
+        fused_is_unrolled(|rng| Rnn::new(3, hidden, rng).nonlinearity(Nonlinearity::Relu), sizes, reversed, lengths, seed);
+        fused_is_unrolled(|rng| Lstm::new(3, hidden, rng), sizes, reversed, lengths, seed);
+        fused_is_unrolled(|rng| Gru::new(3, hidden, rng), sizes, reversed, lengths, seed);
     }
 }
 

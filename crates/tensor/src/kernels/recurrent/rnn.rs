@@ -61,7 +61,7 @@ impl<T: Lanes> Kernel for Back<'_, T> {
 }
 
 /// Fills `states`, whose first is given.
-pub fn elman_forward<T: Lanes>(given: Given<'_, T>, relu: bool, states: &mut [T]) {
+pub fn rnn_forward<T: Lanes>(given: Given<'_, T>, relu: bool, states: &mut [T]) {
     if given.is_empty() {
         return;
     }
@@ -78,7 +78,7 @@ pub fn elman_forward<T: Lanes>(given: Given<'_, T>, relu: bool, states: &mut [T]
 }
 
 /// From the gradients `gy` of the states after each step: those of the shares, of the weights and of the first state.
-pub fn elman_backward<T: Lanes>(given: Given<'_, T>, relu: bool, states: &[T], gy: &[T], [d_share, dw, dh]: [&mut [T]; 3]) {
+pub fn rnn_backward<T: Lanes>(given: Given<'_, T>, relu: bool, states: &[T], gy: &[T], [d_share, dw, dh]: [&mut [T]; 3]) {
     if given.is_empty() {
         return;
     }

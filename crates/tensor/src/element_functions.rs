@@ -42,7 +42,7 @@ pub(crate) use functions;
 /// the function.
 macro_rules! picks {
     ($functions:ident) => {
-        /// The function for this type; see `gradus_tensor::once`.
+        /// The function for this type; see `gradus_tensor::compiled_once`.
         #[doc(hidden)]
         #[allow(clippy::too_many_arguments)] // a method has so many, and this stands for all methods
         #[track_caller]

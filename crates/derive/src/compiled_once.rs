@@ -289,7 +289,7 @@ fn instances(
     }
     quote! {
         struct Once;
-        impl ::gradus_tensor::once::#functions for Once {
+        impl ::gradus_tensor::compiled_once::#functions for Once {
             #(#arguments)*
             type Out<#own: ::gradus_tensor::#bound> = #output;
             #(#instances)*
