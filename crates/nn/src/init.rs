@@ -41,6 +41,7 @@ impl Fan {
 ///
 /// # Panics
 /// When the shape is too large for a tensor, or for the machine's memory.
+#[doc(alias = "RandomUniform")]
 #[track_caller]
 pub fn uniform<T: Float>(shape: impl Into<Shape>, low: f64, high: f64, rng: &mut Rng) -> Tensor<T> {
     Tensor::uniform(shape, low, high, rng)
@@ -50,6 +51,7 @@ pub fn uniform<T: Float>(shape: impl Into<Shape>, low: f64, high: f64, rng: &mut
 ///
 /// # Panics
 /// When the shape is too large for a tensor, or for the machine's memory.
+#[doc(alias = "RandomNormal")]
 #[track_caller]
 pub fn normal<T: Float>(shape: impl Into<Shape>, mean: f64, std: f64, rng: &mut Rng) -> Tensor<T> {
     Tensor::normal(shape, mean, std, rng)
@@ -59,6 +61,7 @@ pub fn normal<T: Float>(shape: impl Into<Shape>, mean: f64, std: f64, rng: &mut 
 ///
 /// # Panics
 /// When the shape is too large for a tensor, or for the machine's memory.
+#[doc(alias = "trunc_normal_")]
 #[track_caller]
 pub fn truncated_normal<T: Float>(shape: impl Into<Shape>, mean: f64, std: f64, rng: &mut Rng) -> Tensor<T> {
     let mut own = rng.split();
@@ -75,6 +78,7 @@ pub fn truncated_normal<T: Float>(shape: impl Into<Shape>, mean: f64, std: f64, 
 ///
 /// # Panics
 /// When the shape is too large for a tensor, or for the machine's memory.
+#[doc(alias("zeros_", "ones_"))]
 #[track_caller]
 pub fn constant<T: Float>(shape: impl Into<Shape>, value: f64) -> Tensor<T> {
     Tensor::build(shape, |out| out.fill(T::lit(value)))
@@ -84,6 +88,7 @@ pub fn constant<T: Float>(shape: impl Into<Shape>, value: f64) -> Tensor<T> {
 ///
 /// # Panics
 /// When the shape has fewer than two axes.
+#[doc(alias("GlorotUniform", "glorot_uniform"))]
 #[track_caller]
 pub fn xavier_uniform<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rng) -> Tensor<T> {
     let shape = shape.into();
@@ -95,6 +100,7 @@ pub fn xavier_uniform<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rn
 ///
 /// # Panics
 /// When the shape has fewer than two axes.
+#[doc(alias = "GlorotNormal")]
 #[track_caller]
 pub fn xavier_normal<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rng) -> Tensor<T> {
     let shape = shape.into();
@@ -113,6 +119,7 @@ fn xavier_variance(shape: &[usize], gain: f64) -> f64 {
 ///
 /// # Panics
 /// When the shape has fewer than two axes.
+#[doc(alias = "HeUniform")]
 #[track_caller]
 pub fn kaiming_uniform<T: Float>(shape: impl Into<Shape>, gain: f64, fan: Fan, rng: &mut Rng) -> Tensor<T> {
     let shape = shape.into();
@@ -125,6 +132,7 @@ pub fn kaiming_uniform<T: Float>(shape: impl Into<Shape>, gain: f64, fan: Fan, r
 ///
 /// # Panics
 /// When the shape has fewer than two axes.
+#[doc(alias("HeNormal", "he_normal"))]
 #[track_caller]
 pub fn kaiming_normal<T: Float>(shape: impl Into<Shape>, gain: f64, fan: Fan, rng: &mut Rng) -> Tensor<T> {
     let shape = shape.into();
@@ -197,23 +205,30 @@ pub fn orthogonal<T: Float>(shape: impl Into<Shape>, gain: f64, rng: &mut Rng) -
 /// let std = layer.weight.value().var(.., 0).item().sqrt();
 /// assert!((std - (2.0f32 / 100.0).sqrt()).abs() < 0.01);
 /// ```
+#[doc(alias = "kernel_initializer")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Uniform on `[low, high)`.
+    #[doc(alias = "RandomUniform")]
     Uniform(f64, f64),
     /// Normal with mean and standard deviation.
+    #[doc(alias = "RandomNormal")]
     Normal(f64, f64),
     /// Normal with mean and standard deviation, cut off at two of those: [`truncated_normal`].
     TruncatedNormal(f64, f64),
     /// One value everywhere.
     Constant(f64),
     /// [`xavier_uniform`].
+    #[doc(alias("GlorotUniform", "glorot_uniform"))]
     XavierUniform,
     /// [`xavier_normal`].
+    #[doc(alias = "GlorotNormal")]
     XavierNormal,
     /// [`kaiming_uniform`] by the fan in, with the gain for ReLU.
+    #[doc(alias = "HeUniform")]
     KaimingUniform,
     /// [`kaiming_normal`] by the fan in, with the gain for ReLU.
+    #[doc(alias("HeNormal", "he_normal"))]
     KaimingNormal,
     /// [`kaiming_normal`] by the fan out, with the gain for ReLU; residual networks start so.
     KaimingNormalFanOut,

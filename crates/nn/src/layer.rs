@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 /// Whether a forward pass is for training, and what randomness it may draw from. Training without
 /// randomness to draw from cannot be expressed, so dropout cannot be forgotten.
+#[doc(alias("training", "deterministic"))]
 #[derive(Debug)]
 pub enum Mode<'a> {
     /// For evaluation: dropout passes through, normalisation uses its running statistics.

@@ -20,7 +20,7 @@ use std::cell::RefCell;
 /// assert_eq!(Penalty::l2(0.1).on("0").of(&net).item(), 0.5);
 /// assert_eq!(Penalty::l1(0.1).of(&net).item(), 1.3);
 /// ```
-#[doc(alias = "regularizer")]
+#[doc(alias("regularizer", "kernel_regularizer", "L1L2"))]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Penalty {
     l1: f64,
@@ -162,6 +162,7 @@ pub fn collect_penalties<T: Float, R>(f: impl FnOnce() -> R) -> (R, Option<Var<T
 /// # Panics
 /// On the forward pass in training: outside of [`collect_penalties`], where the penalty would be lost; within `no_grad` and
 /// within a [`Checkpoint`](crate::Checkpoint), which does not keep what the penalty's gradient needs.
+#[doc(alias("ActivityRegularization", "activity_regularizer"))]
 pub struct ActivityPenalty<L> {
     layer: L,
     penalty: Penalty,

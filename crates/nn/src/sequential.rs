@@ -22,6 +22,7 @@ use std::sync::Arc;
 /// let y = net.forward(&Tensor::ones([5, 4]).into(), &mut Mode::Eval);
 /// assert_eq!(*y.shape(), [5, 3]);
 /// ```
+#[doc(alias("ModuleList", "nn.Sequential"))]
 #[derive(Default)]
 pub struct Sequential<T: Float = f32> {
     layers: Vec<Arc<dyn Layer<T>>>,
@@ -94,6 +95,7 @@ impl<T: Float> Sequential<T> {
 
     /// As [`checkpointed`](Self::checkpointed), with this many segments of nearly equal length
     /// (`torch.utils.checkpoint.checkpoint_sequential`); 1 or fewer checkpoints nothing.
+    #[doc(alias = "checkpoint_sequential")]
     #[must_use]
     pub fn checkpoint_segments(self, segments: usize) -> Self {
         Self { segments: Segments::Count(segments), ..self }

@@ -25,6 +25,7 @@ use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
 /// let y = attention.forward(&Tensor::ones([3, 5, 8]).into(), &mut Mode::Eval);
 /// assert_eq!(*y.shape(), [3, 5, 8]);
 /// ```
+#[doc(alias("MultiHeadDotProductAttention", "SelfAttention"))]
 #[derive(Clone, Debug, Module)]
 pub struct MultiHeadAttention<T: Float = f32> {
     /// The projections of queries, keys and values, one under the other, `[3 E, E]`, when all three are as wide.

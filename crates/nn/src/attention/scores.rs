@@ -55,6 +55,7 @@ pub trait Attention<T: Float = f32>: Module<T> + Send + Sync {
 /// assert!((weights.value() - Tensor::from([[[0.25, 0.75, 0.0]]])).abs().max(..).item() < 1e-12);
 /// assert!((read.value() - Tensor::from([[[0.25, 0.75]]])).abs().max(..).item() < 1e-12);
 /// ```
+#[doc(alias = "LuongAttention")]
 #[derive(Clone, Copy, Debug, Default, Module)]
 pub struct DotAttention {
     scaled: bool,
@@ -89,6 +90,7 @@ impl<T: Float> Attention<T> for DotAttention {
 /// let scores = attention.scores(&Tensor::ones([2, 4, 3]).into(), &Tensor::ones([2, 7, 5]).into());
 /// assert_eq!(*scores.shape(), [2, 4, 7]);
 /// ```
+#[doc(alias = "LuongAttention")]
 #[derive(Clone, Debug, Module)]
 pub struct BilinearAttention<T: Float = f32> {
     /// `W`, from keys to queries.
@@ -120,6 +122,7 @@ impl<T: Float> Attention<T> for BilinearAttention<T> {
 /// let scores = attention.scores(&Tensor::ones([2, 4, 3]).into(), &Tensor::ones([2, 7, 5]).into());
 /// assert_eq!(*scores.shape(), [2, 4, 7]);
 /// ```
+#[doc(alias = "BahdanauAttention")]
 #[derive(Clone, Debug, Module)]
 pub struct AdditiveAttention<T: Float = f32> {
     /// `W`, and the bias of both.

@@ -47,6 +47,7 @@ pub(super) fn masked_softmax<T: Float>(scores: &Var<T>, mask: Option<&Tensor<boo
 ///
 /// # Panics
 /// When the shapes do not fit.
+#[doc(alias = "dot_product_attention")]
 #[track_caller]
 pub fn scaled_dot_product_attention<T: Float>(
     queries: &Var<T>,

@@ -44,6 +44,7 @@ activations! {
     /// `x Φ(x)` (Hendrycks and Gimpel 2016).
     GELU => gelu;
     /// `x · sigmoid(x)`.
+    #[doc(alias = "swish")]
     SiLU => silu;
     /// `1 / (1 + e^-x)`.
     Sigmoid => sigmoid;
@@ -209,6 +210,7 @@ impl<T: Float> Layer<T> for Softmin {
 }
 
 /// `e^x / Σ e^x` along an axis.
+#[doc(alias = "Softmax2d")]
 #[derive(Clone, Copy, Debug, Module)]
 pub struct Softmax(/** The axis; negative counts from the back. */ pub isize);
 

@@ -18,6 +18,7 @@ use gradus_tensor::{Float, Rng, Shape, Tensor};
 /// let y = table.embed(&Tensor::from([[1i64, 2, 3]]));
 /// assert_eq!(*y.shape(), [1, 3, 4]);
 /// ```
+#[doc(alias = "Embed")]
 #[derive(Clone, Debug, Module)]
 pub struct Embedding<T: Float = f32> {
     /// `[rows, width]`.
@@ -46,6 +47,7 @@ impl<T: Float> Embedding<T> {
     ///
     /// # Panics
     /// When there is no such row.
+    #[doc(alias = "padding_idx")]
     #[must_use]
     #[track_caller]
     pub fn padding_index(mut self, index: usize) -> Self {

@@ -21,6 +21,7 @@ use gradus_tensor::{Float, Rng};
 ///
 /// # Panics
 /// On the forward pass, when the input's last axis has another size than `in`.
+#[doc(alias("nn.Linear", "Dense"))]
 #[derive(Clone, Debug, Module)]
 pub struct Linear<T: Float = f32> {
     /// `[out, in]`.

@@ -100,6 +100,7 @@ macro_rules! pads {
 
 pads! {
     /// An edge of zeros around sequences `[N, C, L]`.
+    #[doc(alias = "ZeroPadding1D")]
     ZeroPad1d, "ZeroPad1d", 1, Zeros;
     /// An edge of zeros around pictures `[N, C, H, W]`.
     ///
@@ -109,8 +110,10 @@ pads! {
     /// let y = ZeroPad2d::sides([[0, 1], [2, 0]]).forward(&Tensor::<f32>::ones([1, 1, 1, 1]).into(), &mut Mode::Eval);
     /// assert_eq!(*y.value(), Tensor::from([[[[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]]]));
     /// ```
+    #[doc(alias = "ZeroPadding2D")]
     ZeroPad2d, "ZeroPad2d", 2, Zeros;
     /// An edge of zeros around volumes `[N, C, D, H, W]`.
+    #[doc(alias = "ZeroPadding3D")]
     ZeroPad3d, "ZeroPad3d", 3, Zeros;
     /// An edge around sequences `[N, C, L]` that mirrors them, without the outermost element: `c b | a b c | b a`.
     ReflectionPad1d, "ReflectionPad1d", 1, Reflection;

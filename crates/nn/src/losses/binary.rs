@@ -22,8 +22,7 @@ use gradus_tensor::{Float, OrPanic, Rng, ShapeError, Tensor};
 /// let loss = BceWithLogits::new().loss(&logits, &Tensor::from([0.0, 1.0, 1.0]));
 /// assert!((loss.item() - 2f64.ln()).abs() < 1e-12);
 /// ```
-#[doc(alias = "BCEWithLogitsLoss")]
-#[doc(alias = "BinaryCrossentropy")]
+#[doc(alias("BinaryCrossentropy", "BCEWithLogitsLoss", "binary_cross_entropy_with_logits", "sigmoid_binary_cross_entropy"))]
 #[derive(Clone, Debug, Default)]
 pub struct BceWithLogits(Options);
 

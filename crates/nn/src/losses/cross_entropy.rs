@@ -27,8 +27,14 @@ use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 /// let loss = CrossEntropy::new().loss(&logits, &Tensor::from([0i64, 3]));
 /// assert!((loss.item() - 4f64.ln()).abs() < 1e-12);
 /// ```
-#[doc(alias = "CategoricalCrossentropy")]
-#[doc(alias = "SparseCategoricalCrossentropy")]
+#[doc(alias(
+    "SparseCategoricalCrossentropy",
+    "CategoricalCrossentropy",
+    "CrossEntropyLoss",
+    "class_weight",
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_with_integer_labels"
+))]
 #[derive(Clone, Debug, Default)]
 pub struct CrossEntropy {
     weight: Option<Vec<f64>>,
@@ -58,6 +64,7 @@ impl CrossEntropy {
     /// let loss = CrossEntropy::from_probabilities().loss(&x.softmax(1), &labels);
     /// assert!((loss.item() - x.cross_entropy(&labels).item()).abs() < 1e-12);
     /// ```
+    #[doc(alias = "from_logits")]
     pub fn from_probabilities() -> Self {
         Self { probabilities: true, ..Self::default() }
     }
@@ -398,6 +405,7 @@ of_distributions!(f32, f64);
 ///
 /// The output must be log-probabilities, as a [`LogSoftmax`](crate::LogSoftmax) gives them; of logits, [`CrossEntropy::new`] is
 /// the same loss, and of probabilities [`CrossEntropy::from_probabilities`].
+#[doc(alias = "NLLLoss")]
 #[derive(Clone, Debug, Default)]
 pub struct Nll {
     inner: CrossEntropy,

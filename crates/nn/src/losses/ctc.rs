@@ -22,6 +22,7 @@ use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 /// let expected = (-(15f64 / 81.0).ln() / 2.0 - (3f64 / 9.0).ln()) / 2.0;
 /// assert!((loss.item() - expected).abs() < 1e-12);
 /// ```
+#[doc(alias("CTCLoss", "ctc_loss"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ctc {
     blank: usize,

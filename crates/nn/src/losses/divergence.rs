@@ -19,6 +19,7 @@ use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 /// let loss = KlDivergence::new().loss(&x, &Tensor::from([[0.0, 1.0]]));
 /// assert!((loss.item() - 2f64.ln()).abs() < 1e-12);
 /// ```
+#[doc(alias("KLDivLoss", "kl_div"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KlDivergence {
     reduction: Option<Reduction>,

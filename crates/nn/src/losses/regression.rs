@@ -56,6 +56,7 @@ macro_rules! of_difference {
 /// assert_eq!(Mse::new().loss(&x, &t).item(), 2.5);
 /// assert_eq!(Mse::new().reduction(Reduction::None).loss(&x, &t).value().to_vec(), [1.0, 4.0]);
 /// ```
+#[doc(alias("MSELoss", "mse_loss", "MeanSquaredError", "squared_error", "l2_loss"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mse {
     reduction: Reduction,
@@ -71,6 +72,7 @@ impl Mse {
 of_difference!(Mse, "mse", |self, d| d.square());
 
 /// Absolute error: `|x - t|`, of any numbers.
+#[doc(alias("L1Loss", "l1_loss", "MeanAbsoluteError"))]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct L1 {
     reduction: Reduction,
@@ -86,6 +88,7 @@ impl L1 {
 of_difference!(L1, "l1", |self, d| d.abs());
 
 /// `d²/2` for `|d| <= delta`, `delta (|d| - delta/2)` beyond, with `d = x - t` (Huber 1964).
+#[doc(alias("HuberLoss", "huber_loss"))]
 #[derive(Clone, Copy, Debug)]
 pub struct Huber {
     delta: f64,
@@ -107,6 +110,7 @@ impl Huber {
 of_difference!(Huber, "huber", |self, d| d.apply(HuberRule(self.delta)));
 
 /// `d²/(2 beta)` for `|d| < beta`, `|d| - beta/2` beyond, with `d = x - t` (Girshick 2015): [`Huber`] divided by `beta`.
+#[doc(alias = "SmoothL1Loss")]
 #[derive(Clone, Copy, Debug)]
 pub struct SmoothL1 {
     beta: f64,

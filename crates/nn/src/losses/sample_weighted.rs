@@ -23,6 +23,7 @@ use gradus_tensor::{Float, OrPanic, ShapeError, Tensor};
 /// let target = (Tensor::from([1i64, 1]), Tensor::from([3.0, 0.0]));
 /// assert!((loss.loss(&logits, &target).item() - 2f64.ln()).abs() < 1e-12);
 /// ```
+#[doc(alias = "sample_weight")]
 #[derive(Clone, Debug)]
 pub struct SampleWeighted<L> {
     inner: L,

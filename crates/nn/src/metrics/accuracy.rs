@@ -68,6 +68,7 @@ pub fn top_k_accuracy<T: Float>(output: &Tensor<T>, labels: &Tensor<i64>, k: usi
 /// accuracy.update(&output, &Tensor::from([[0.0f32, 1.0], [0.9, 0.1], [0.4, 0.6]]));
 /// assert_eq!(Metric::<f32, Tensor<i64>>::value(&accuracy), 0.8);
 /// ```
+#[doc(alias("CategoricalAccuracy", "SparseCategoricalAccuracy"))]
 #[derive(Clone, Debug)]
 pub struct Accuracy {
     name: String,
@@ -90,6 +91,7 @@ impl Accuracy {
     }
 
     /// The label must be among the `k` largest outputs; named `top5_acc` for 5.
+    #[doc(alias("TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy"))]
     pub fn top_k(k: usize) -> Self {
         Self { name: format!("top{k}_acc"), k, ..Self::new() }
     }

@@ -15,6 +15,7 @@ use std::fmt;
 /// assert_eq!(m.recall(0), 0.5);
 /// assert_eq!(m.precision(1), 0.5);
 /// ```
+#[doc(alias = "classification_report")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfusionMatrix {
     classes: usize,

@@ -123,5 +123,6 @@ from_matrix! {
     /// [`ConfusionMatrix::macro_f1`], or that of one class, of the largest of `[N, C]` or `[N, C, d…]` outputs.
     ///
     /// Targets are labels, or one-hot or mixed targets of the outputs' shape, whose likeliest class is the label.
+    #[doc(alias = "F1Score")]
     F1, "f1", f1, macro_f1
 }

@@ -82,6 +82,7 @@ impl<T: Float, A: CellState<T>, B: CellState<T>> CellState<T> for (A, B) {
 ///
 /// [`step`](Self::step) and the first state are all that a cell must say. The other methods let a driver do more of the work
 /// at once; they must compute the same.
+#[doc(alias("RNN", "SimpleRNN", "SimpleRNNCell"))]
 pub trait RnnCell<T: Float = f32>: Module<T> + Send + Sync + 'static {
     /// What one step hands to the next.
     type State: CellState<T>;

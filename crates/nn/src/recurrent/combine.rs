@@ -141,6 +141,7 @@ impl<T: Float, C: RnnCell<T>> Layer<T> for Bidirectional<C> {
 /// let y = stack.forward(&Tensor::ones([2, 7, 3]).into(), &mut Mode::Eval);
 /// assert_eq!(*y.shape(), [2, 7, 5]);
 /// ```
+#[doc(alias("num_layers", "StackedRNNCells"))]
 pub struct Stacked<U> {
     layers: Vec<U>,
     /// The layers' names.

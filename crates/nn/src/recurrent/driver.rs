@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 /// What turns a sequence into a sequence, step after step, from a state: a cell's driver, a stack of them, one in each
 /// direction.
+#[doc(alias("lax.scan", "scan"))]
 pub trait RecurrentLayer<T: Float = f32>: Module<T> + Send + Sync {
     /// What is left when the sequence is over, and what another one may begin from.
     type State: CellState<T>;

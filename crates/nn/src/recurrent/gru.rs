@@ -23,6 +23,7 @@ use gradus_tensor::{Float, Rng, Tensor};
 /// let (y, _) = cell.step(&Tensor::ones([2, 3]).into(), &cell.initial_state(2));
 /// assert_eq!(*y.shape(), [2, 5]);
 /// ```
+#[doc(alias = "GRUCell")]
 #[derive(Clone, Debug, Module)]
 pub struct Gru<T: Float = f32> {
     #[module(flatten)]

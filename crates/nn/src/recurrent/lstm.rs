@@ -28,6 +28,7 @@ use gradus_tensor::{Float, Rng, Tensor};
 /// assert_eq!(y.value(), h.value());
 /// assert_eq!(*c.shape(), [2, 5]);
 /// ```
+#[doc(alias("LSTMCell", "OptimizedLSTMCell"))]
 #[derive(Clone, Debug, Module)]
 pub struct Lstm<T: Float = f32> {
     #[module(flatten)]
@@ -51,6 +52,7 @@ impl<T: Float> Lstm<T> {
 
     /// From `inputs` numbers a step to `hidden` units, of which `h = W_hr (o tanh c)` makes `projection` outputs (Sak et al.
     /// 2014; `proj_size` of `torch.nn.LSTM`): a large memory with small products.
+    #[doc(alias = "proj_size")]
     #[track_caller]
     pub fn with_projection(inputs: usize, hidden: usize, projection: usize, rng: &mut Rng) -> Self {
         let gates = Gates::new("Lstm", 4, inputs, [hidden, projection], rng);

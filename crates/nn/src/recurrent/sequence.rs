@@ -47,6 +47,7 @@ impl<T: Float> Sequence<T> {
     ///
     /// # Panics
     /// As [`new`](Self::new).
+    #[doc(alias = "batch_first")]
     #[track_caller]
     pub fn time_major(x: impl Into<Var<T>>) -> Self {
         check_axes(&x, "[T, N, ..]", 0).or_panic();
@@ -57,6 +58,7 @@ impl<T: Float> Sequence<T> {
     ///
     /// # Panics
     /// When there is not one length for each sequence, or one is 0 or above the number of steps.
+    #[doc(alias("pack_padded_sequence", "pad_sequence", "PackedSequence"))]
     #[must_use]
     #[track_caller]
     pub fn with_lengths(self, lengths: &[usize]) -> Self {
@@ -69,6 +71,7 @@ impl<T: Float> Sequence<T> {
     ///
     /// # Panics
     /// When its shape is another, or a sequence has no step.
+    #[doc(alias("Masking", "mask_zero"))]
     #[must_use]
     #[track_caller]
     pub fn with_mask(self, mask: &Tensor<bool>) -> Self {

@@ -96,6 +96,7 @@ macro_rules! conv_layer {
             ///
             /// # Panics
             /// When channels or filters do not divide by the groups.
+            #[doc(alias = "groups")]
             #[track_caller]
             pub fn grouped(channels: usize, filters: usize, kernel: impl PerAxis<$n>, groups: usize, rng: &mut Rng) -> Self {
                 check_groups($op, channels, filters, groups);
@@ -108,7 +109,7 @@ macro_rules! conv_layer {
 
             /// A depthwise convolution: each channel has `multiplier` filters that see nothing else (Keras'
             /// `DepthwiseConv`, with its `depth_multiplier`).
-            #[doc(alias = "DepthwiseConv")]
+            #[doc(alias("DepthwiseConv1D", "DepthwiseConv2D"))]
             #[track_caller]
             pub fn depthwise(channels: usize, multiplier: usize, kernel: impl PerAxis<$n>, rng: &mut Rng) -> Self {
                 let filters = Shape::from([channels, multiplier]).checked($op).or_panic().numel();
@@ -157,6 +158,7 @@ conv_layer! {
     /// let y = conv.forward(&Tensor::ones([5, 2, 16]).into(), &mut Mode::Eval);
     /// assert_eq!(*y.shape(), [5, 4, 8]);
     /// ```
+    #[doc(alias = "Conv")]
     Conv1d, "Conv1d", 1,
     /// `[F, C / groups, K]`.
 }
@@ -171,6 +173,7 @@ conv_layer! {
     /// let y = conv.forward(&Tensor::ones([2, 1, 28, 28]).into(), &mut Mode::Eval);
     /// assert_eq!(*y.shape(), [2, 20, 28, 28]);
     /// ```
+    #[doc(alias("nn.Conv2d", "Conv"))]
     Conv2d, "Conv2d", 2,
     /// `[F, C / groups, KH, KW]`.
 }
@@ -185,6 +188,7 @@ conv_layer! {
     /// let y = conv.forward(&Tensor::ones([2, 1, 8, 4, 4]).into(), &mut Mode::Eval);
     /// assert_eq!(*y.shape(), [2, 2, 6, 4, 2]);
     /// ```
+    #[doc(alias = "Conv")]
     Conv3d, "Conv3d", 3,
     /// `[F, C / groups, KD, KH, KW]`.
 }

@@ -131,6 +131,7 @@ conv_transpose_layer! {
     /// let y = conv.forward(&Tensor::ones([5, 2, 8]).into(), &mut Mode::Eval);
     /// assert_eq!(*y.shape(), [5, 4, 16]);
     /// ```
+    #[doc(alias("Conv1DTranspose", "ConvTranspose"))]
     ConvTranspose1d, "ConvTranspose1d", 1,
     /// `[C, F / groups, K]`.
 }
@@ -144,12 +145,14 @@ conv_transpose_layer! {
     /// let y = conv.forward(&Tensor::ones([1, 4, 5, 6]).into(), &mut Mode::Eval);
     /// assert_eq!(*y.shape(), [1, 2, 10, 12]);
     /// ```
+    #[doc(alias("deconvolution", "Conv2DTranspose", "ConvTranspose"))]
     ConvTranspose2d, "ConvTranspose2d", 2,
     /// `[C, F / groups, KH, KW]`.
 }
 conv_transpose_layer! {
     /// Transposed convolution of volumes `[N, C, D, H, W]` with `F` filters: `[N, F, OD, OH, OW]`. Weights start as PyTorch's
     /// do.
+    #[doc(alias("Conv3DTranspose", "ConvTranspose"))]
     ConvTranspose3d, "ConvTranspose3d", 3,
     /// `[C, F / groups, KD, KH, KW]`.
 }

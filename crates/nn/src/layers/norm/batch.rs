@@ -119,14 +119,17 @@ batch_norm! {
     /// assert!((y.value() - &Tensor::from([[-1.0], [1.0]])).abs().max(..).item() < 1e-4);
     /// assert!((norm.running_mean.get().item() - 0.2).abs() < 1e-6);
     /// ```
+    #[doc(alias = "BatchNormalization")]
     BatchNorm1d, "BatchNorm1d", [2, 3]
 }
 batch_norm! {
     /// Batch normalisation of pictures `[N, C, H, W]`.
+    #[doc(alias = "BatchNormalization")]
     BatchNorm2d, "BatchNorm2d", [4]
 }
 
 batch_norm! {
     /// Batch normalisation of volumes `[N, C, D, H, W]`.
+    #[doc(alias = "BatchNormalization")]
     BatchNorm3d, "BatchNorm3d", [5]
 }

@@ -22,6 +22,7 @@ use gradus_tensor::{Float, Tensor};
 ///
 /// # Panics
 /// On the forward pass, when axis 1 has another size than the number of channels.
+#[doc(alias = "GroupNormalization")]
 #[derive(Clone, Debug, Module)]
 pub struct GroupNorm<T: Float = f32> {
     /// `[C]`, 1 at first.

@@ -22,6 +22,7 @@ use gradus_tensor::{Float, Shape, Tensor};
 ///
 /// # Panics
 /// On the forward pass, when the input does not end in the normalised shape.
+#[doc(alias = "LayerNormalization")]
 #[derive(Clone, Debug, Module)]
 pub struct LayerNorm<T: Float = f32> {
     /// Of the normalised shape, 1 at first.
@@ -78,6 +79,7 @@ impl<T: Float> Layer<T> for LayerNorm<T> {
 ///
 /// # Panics
 /// On the forward pass, when the input does not end in the normalised shape.
+#[doc(alias = "RMSNormalization")]
 #[derive(Clone, Debug, Module)]
 pub struct RmsNorm<T: Float = f32> {
     /// Of the normalised shape, 1 at first.

@@ -133,6 +133,7 @@ macro_rules! avg_pool_layer {
 
 max_pool_layer! {
     /// The largest of each window of sequences: `[N, C, L]` to `[N, C, OL]`. Of equals, the first gets the gradient.
+    #[doc(alias = "MaxPooling1D")]
     MaxPool1d, MaxUnpool1d, "MaxPool1d", 1
 }
 max_pool_layer! {
@@ -145,22 +146,27 @@ max_pool_layer! {
     /// let y = MaxPool2d::new(2).forward(&x.into(), &mut Mode::Eval);
     /// assert_eq!(*y.value(), Tensor::from([[[[4.0, 8.0]]]]));
     /// ```
+    #[doc(alias = "MaxPooling2D")]
     MaxPool2d, MaxUnpool2d, "MaxPool2d", 2
 }
 max_pool_layer! {
     /// The largest of each window of volumes: `[N, C, D, H, W]` to `[N, C, OD, OH, OW]`. Of equals, the first gets the
     /// gradient.
+    #[doc(alias = "MaxPooling3D")]
     MaxPool3d, MaxUnpool3d, "MaxPool3d", 3
 }
 avg_pool_layer! {
     /// The mean of each window of sequences: `[N, C, L]` to `[N, C, OL]`.
+    #[doc(alias = "AveragePooling1D")]
     AvgPool1d, "AvgPool1d", 1
 }
 avg_pool_layer! {
     /// The mean of each window of pictures: `[N, C, H, W]` to `[N, C, OH, OW]`.
+    #[doc(alias = "AveragePooling2D")]
     AvgPool2d, "AvgPool2d", 2
 }
 avg_pool_layer! {
     /// The mean of each window of volumes: `[N, C, D, H, W]` to `[N, C, OD, OH, OW]`.
+    #[doc(alias = "AveragePooling3D")]
     AvgPool3d, "AvgPool3d", 3
 }
