@@ -121,7 +121,7 @@ macro_rules! rules {
                 fn with(method: &str, value: f64) -> Optimizer<Self, f64> {
                     match method {
                         $(stringify!($method) => Self::new($lr).$method($(<$kind as OptionValue>::from_f64(value)),+),)*
-                        _ => panic!("{} has no option {method}", stringify!($name)),
+                        _ => panic!("{} has no option {method} to be {value}", stringify!($name)),
                     }
                 }
 
