@@ -4,6 +4,7 @@
 //! `{"net": "...", "segments": "...", "peak_mib": x, "ms_median": x}`. The peak is that of all tensors over forward and
 //! backward pass, less what was there before (parameters and input).
 
+use gradus::nn::SequenceToOne;
 use gradus::prelude::*;
 use gradus::tensor::{memory_stats, reset_peak};
 use std::time::Instant;

@@ -4,6 +4,7 @@
 
 use gradus::autograd::samples::{ListedOp, listed_ops};
 use gradus::optim::registry::{BuiltIn, HyperParameter, RuleVisitor, for_every_rule};
+use gradus::optim::{RuleState, UpdateRule};
 use gradus::prelude::*;
 use std::collections::BTreeMap;
 

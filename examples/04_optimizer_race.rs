@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release --example 04_optimizer_race`
 
+use gradus::optim::{Adagrad, OptimError, UpdateRule};
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series};
 

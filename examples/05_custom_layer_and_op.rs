@@ -2,7 +2,9 @@
 //!
 //! `cargo run --release --example 05_custom_layer_and_op`
 
+use gradus::autograd::{OpName, custom_op};
 use gradus::check::{check, check_layer, check_optimizer};
+use gradus::optim::{OptimError, RuleState, Step, UpdateRule};
 use gradus::prelude::*;
 use gradus::tensor::Float;
 

@@ -4,6 +4,7 @@
 //! `cargo run --release --example 06_convolution_on_paper`
 
 use gradus::prelude::*;
+use gradus::tensor::{Conv2dOptions, Pool2dOptions};
 
 fn main() {
     let input = Tensor::<f32>::from([[1., 2., 3., 0.], [0., 1., 2., 3.], [3., 0., 1., 2.], [2., 3., 0., 1.]]);

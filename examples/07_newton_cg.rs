@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release --example 07_newton_cg`
 
+use gradus::autograd::{gauss_newton_product, hvp};
+use gradus::optim::{OptimError, UpdateRule};
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, save_charts};
 

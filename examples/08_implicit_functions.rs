@@ -3,6 +3,9 @@
 //!
 //! `cargo run --release --example 08_implicit_functions`
 
+use gradus::autograd::{FixedPointOptions, NotConverged, fixed_point, nth_derivative};
+use gradus::data::{ImageDataset, TrainTest};
+use gradus::nn::metrics;
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, save_charts};
 use std::f64::consts::TAU;

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release --example 09_seeing_the_tape`
 
+use gradus::autograd::{ProfileRow, profile, record_function};
 use gradus::prelude::*;
 use std::fs;
 

@@ -4,6 +4,7 @@
 //! `cargo run --release --example 10_custom_objectives`
 
 use gradus::prelude::*;
+use gradus::train::{StepContext, Verbosity};
 use std::error::Error;
 use std::f64::consts::PI;
 

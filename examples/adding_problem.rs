@@ -6,6 +6,7 @@
 
 use clap::Parser;
 use gradus::nn::init;
+use gradus::nn::{Nonlinearity, RnnCell, SequenceToOne};
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, save_charts};
 use std::path::Path;

@@ -5,6 +5,8 @@
 //! `cargo run --release --example addition`, with `--help` for its options.
 
 use clap::Parser;
+use gradus::nn::{AdditiveAttention, Bidirectional, Decoder, EncoderDecoder, ForcingGap, Sampler, TeacherForcing};
+use gradus::optim::OptimError;
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, heatmap};
 use std::error::Error;

@@ -8,6 +8,7 @@ use gradus::data::transforms::Normalize;
 use gradus::models::{AllCnn, Weights};
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, save_charts};
+use gradus::train::{TrainData, Verbosity};
 use std::collections::BTreeMap;
 use std::error::Error;
 

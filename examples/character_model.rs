@@ -5,6 +5,9 @@
 //! `cargo run --release --example character_model`, with `--help` for its options.
 
 use clap::Parser;
+use gradus::data::Vocabulary;
+use gradus::nn::{HiddenRecurrence, Sampler, bits_per_character};
+use gradus::optim::OptimError;
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series};
 use std::error::Error;

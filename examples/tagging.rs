@@ -5,6 +5,9 @@
 //! `cargo run --release --example tagging`, with `--help` for its options.
 
 use clap::Parser;
+use gradus::data::Vocabulary;
+use gradus::nn::{Bidirectional, HiddenRecurrence};
+use gradus::optim::OptimError;
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, save_charts};
 use std::error::Error;

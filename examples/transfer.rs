@@ -5,10 +5,13 @@
 
 use clap::Parser;
 use gradus::data::transforms::{CaffeNormalize, Compose, Resize};
+use gradus::data::{Labelled, Subset};
 use gradus::models::{ConvNet, Vgg16};
 use gradus::nn::metrics::{BinaryAccuracy, ConfusionMatrix};
+use gradus::nn::{AdaptiveAvgPool2d, BatchNorm1d};
 use gradus::prelude::*;
 use gradus::train::plot::{Chart, Series, image_grid, save_charts};
+use gradus::train::{EpochRecord, Verbosity, extract_features};
 use std::error::Error;
 
 /// A new head on VGG16's base tells cats from dogs. Writes curves and a grid of predictions to target/transfer/.

@@ -1,6 +1,7 @@
 //! Automatic differentiation and deep learning on the CPU.
 //!
 //! ```
+//! use gradus::nn::metrics;
 //! use gradus::prelude::*;
 //!
 //! let rng = &mut Rng::seed(0);
@@ -96,29 +97,24 @@ pub use gradus_nn::Module;
 pub use gradus_optim::RuleState;
 
 /// What most programs need: `use gradus::prelude::*;`
+///
+/// Tensors and variables, derivatives, the layers, losses and optimisers of a first network, training. All else is imported from its crate:
+/// `use gradus::nn::GroupNorm;`.
 pub mod prelude {
     #[doc(no_inline)]
-    pub use gradus_autograd::{Attributes, ForwardContext, Gradients, Op, OpName, Saves, VjpContext, apply};
+    pub use gradus_autograd::{GradMode, Grads, Param, Var, grad, hessian, jacobian, jvp, no_grad, op, value_and_grad, vjp};
     #[doc(no_inline)]
-    pub use gradus_autograd::{Buffer, GradMode, Grads, Module, Param, UnaryRule, Var, grad, no_grad, op, op_with_output};
+    pub use gradus_data::{Batches, Cifar10, Dataset, Mnist, TensorDataset};
     #[doc(no_inline)]
-    pub use gradus_autograd::{FixedPointOptions, NotConverged};
-    #[doc(no_inline)]
-    pub use gradus_autograd::{Profile, ProfileRow, Tape, TapeEntry, profile, record_function};
-    #[doc(no_inline)]
-    pub use gradus_autograd::{
-        checkpoint, checkpoint_with_rng, custom_op, custom_vjp, fixed_point, gauss_newton_product, per_example_grads,
+    pub use gradus_nn::{
+        Accuracy, BatchNorm2d, BceWithLogits, CellState, Conv2d, CrossEntropy, Dropout, Embedding, Flatten, Gelu,
+        GlobalAvgPool2d, Gru, Layer, LayerNorm, Linear, Loss, LossExt, Lstm, MaxPool2d, Metric, Mode, Module, Mse, Recurrent,
+        RecurrentLayer, Relu, Rnn, RnnCell, Sequence, Sequential, Sigmoid, Tanh,
     };
     #[doc(no_inline)]
-    pub use gradus_autograd::{directional_derivative, hessian, hvp, jacobian, jvp, nth_derivative, value_and_grad, vjp};
+    pub use gradus_optim::{Adam, AdamW, CosineAnnealingLr, Every, Optimizer, RmsProp, Sgd};
     #[doc(no_inline)]
-    pub use gradus_data::*;
+    pub use gradus_tensor::{Float, Rng, Tensor};
     #[doc(no_inline)]
-    pub use gradus_nn::*;
-    #[doc(no_inline)]
-    pub use gradus_optim::*;
-    #[doc(no_inline)]
-    pub use gradus_tensor::*;
-    #[doc(no_inline)]
-    pub use gradus_train::*;
+    pub use gradus_train::{EarlyStopping, Fit, History, TrainError, Trainer, load_weights, save_weights};
 }

@@ -1,5 +1,6 @@
 //! What second derivatives are for: a loss with a gradient in it, a step of training within training, Newton's method.
 
+use gradus::autograd::hvp;
 use gradus::check::Checker;
 use gradus::prelude::*;
 

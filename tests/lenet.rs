@@ -1,6 +1,7 @@
 //! The main job, small: LeNet on real digits, from the data to the weights.
 
 use gradus::prelude::*;
+use gradus::train::Verbosity;
 
 fn lenet(rng: &mut Rng) -> Sequential {
     Sequential::new()

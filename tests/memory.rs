@@ -1,5 +1,7 @@
 //! Training does not depend on what fresh memory holds: not a layer, not a loss, not an optimiser.
 
+use gradus::nn::AvgPool2d;
+use gradus::optim::UpdateRule;
 use gradus::optim::registry::{BuiltIn, RuleVisitor, Sample, for_every_rule};
 use gradus::prelude::*;
 use gradus::tensor::poison_fresh_buffers;

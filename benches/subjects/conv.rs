@@ -3,7 +3,7 @@
 use super::normal;
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use gradus::prelude::*;
+use gradus::tensor::Conv2dOptions;
 use gradus::tensor::ConvAlgorithm;
 
 /// Forward and both gradients of `n` pictures of `c` channels and `size` x `size` pixels, with as many filters.

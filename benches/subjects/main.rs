@@ -10,6 +10,7 @@ mod recurrent;
 mod train_step;
 
 use gradus::prelude::*;
+use gradus::tensor::Shape;
 use std::sync::OnceLock;
 
 fn normal(shape: impl Into<Shape>) -> Tensor {

@@ -2,6 +2,7 @@
 
 use super::normal;
 use divan::Bencher;
+use gradus::nn::AvgPool2d;
 use gradus::prelude::*;
 
 fn step(bencher: Bencher, layer: impl Layer) {

@@ -2,6 +2,7 @@
 
 use super::normal;
 use divan::Bencher;
+use gradus::nn::RnnCell;
 use gradus::prelude::*;
 
 fn step<C: RnnCell>(bencher: Bencher, cell: impl FnOnce(&mut Rng) -> C, steps: usize, fused: bool)

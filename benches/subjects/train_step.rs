@@ -3,6 +3,7 @@
 use super::{normal, on};
 use divan::Bencher;
 use gradus::models::{LeNet5, cifar};
+use gradus::optim::UpdateRule;
 use gradus::prelude::*;
 
 fn step(bencher: Bencher, threads: usize, mut net: impl Layer + 'static, x: Tensor) {

@@ -2,6 +2,7 @@
 
 use super::step::{both_passes, layer, train};
 use super::{Bench, normal};
+use gradus::nn::{MultiHeadAttention, scaled_dot_product_attention};
 use gradus::prelude::*;
 
 pub fn bench(b: &Bench) {

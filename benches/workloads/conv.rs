@@ -2,7 +2,9 @@
 
 use super::step::{both_passes, layer};
 use super::{Bench, normal};
+use gradus::nn::Conv3d;
 use gradus::prelude::*;
+use gradus::tensor::Conv2dOptions;
 use std::hint::black_box;
 
 pub fn bench(b: &Bench) {

@@ -1,6 +1,7 @@
 //! Derivatives of other kinds than a training step's.
 
 use super::{Bench, normal};
+use gradus::autograd::{hvp, per_example_grads};
 use gradus::prelude::*;
 use std::hint::black_box;
 

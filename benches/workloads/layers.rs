@@ -3,6 +3,7 @@
 use super::step::{both_passes, layer};
 use super::{Bench, normal};
 use gradus::prelude::*;
+use gradus::tensor::Pool2dOptions;
 
 pub fn bench(b: &Bench) {
     b.run("i_layernorm", |rng| layer(LayerNorm::new([768]), normal([4096, 768], rng), rng));

@@ -23,6 +23,7 @@ mod reductions;
 mod step;
 
 use gradus::prelude::*;
+use gradus::tensor::Shape;
 use std::time::Instant;
 
 /// What is to be timed, and how.

@@ -3,6 +3,7 @@
 use super::step::{layer, train, train_by};
 use super::{Bench, normal};
 use gradus::models::{LeNet5, MobileNetV2, Vgg16, cifar};
+use gradus::nn::{Conv1d, ConvTranspose2d, Padding, Residual};
 use gradus::prelude::*;
 use std::hint::black_box;
 

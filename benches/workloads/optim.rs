@@ -1,6 +1,7 @@
 //! Optimisers and clipping, over many parameters of middling size.
 
 use super::{Bench, normal};
+use gradus::optim::clip_grad_norm;
 use gradus::prelude::*;
 use std::hint::black_box;
 

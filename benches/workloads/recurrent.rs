@@ -2,6 +2,7 @@
 
 use super::step::train;
 use super::{Bench, normal};
+use gradus::nn::{Bidirectional, Stacked};
 use gradus::prelude::*;
 
 pub fn bench(b: &Bench) {

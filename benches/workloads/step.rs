@@ -1,5 +1,6 @@
 //! What one step of a workload is.
 
+use gradus::optim::UpdateRule;
 use gradus::prelude::*;
 use std::hint::black_box;
 

@@ -6,7 +6,7 @@ use gradus_autograd::Var;
 use gradus_data::DataError;
 use gradus_data::transforms::{Compose, Normalize};
 use gradus_derive::Module;
-use gradus_nn::{BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Init, Layer, Linear, Mode, ReLU6, Sequential};
+use gradus_nn::{BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Init, Layer, Linear, Mode, Relu6, Sequential};
 use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, Rng};
 use std::path::Path;
@@ -100,11 +100,11 @@ impl EfficientNetLite0 {
         let features = Sequential::new()
             .push("conv_stem", conv(3, 32, 3, 2, 1, rng))
             .push("bn0", norm(32))
-            .push("relu0", ReLU6)
+            .push("relu0", Relu6)
             .push("blocks", blocks)
             .push("conv_head", conv(channels, 1280, 1, 1, 1, rng))
             .push("bn1", norm(1280))
-            .push("relu1", ReLU6);
+            .push("relu1", Relu6);
         let classifier = Sequential::new().push("dropout", Dropout::new(0.2)).push("fc", Linear::new(1280, num_classes, rng));
         ConvNet { features, pool: Sequential::new().add(GlobalAvgPool2d), classifier }
     }

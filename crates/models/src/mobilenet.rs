@@ -6,7 +6,7 @@ use gradus_autograd::Var;
 use gradus_data::DataError;
 use gradus_data::transforms::Compose;
 use gradus_derive::Module;
-use gradus_nn::{BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Init, Layer, Linear, Mode, ReLU6, Sequential};
+use gradus_nn::{BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Init, Layer, Linear, Mode, Relu6, Sequential};
 use gradus_tensor::scope::{Parts, Scope};
 use gradus_tensor::{Float, Rng};
 use std::path::Path;
@@ -56,7 +56,7 @@ fn convolution<T: Float>(from: usize, to: usize, kernel: usize, stride: usize, g
 /// A convolution, normalised and cut off at 0 and 6.
 fn unit<T: Float>(from: usize, to: usize, kernel: usize, stride: usize, groups: usize, rng: &mut Rng) -> Sequential<T> {
     let conv = convolution(from, to, kernel, stride, groups, rng);
-    Sequential::new().add(conv).add(BatchNorm2d::new(to)).add(ReLU6)
+    Sequential::new().add(conv).add(BatchNorm2d::new(to)).add(Relu6)
 }
 
 /// MobileNet-v2 at width 1 (Sandler et al. 2018), under torchvision's paths. Pictures `[N, 3, 224, 224]`, or of any size

@@ -179,5 +179,5 @@ fn a_model_is_checked_through_its_loss_and_left_as_it_was() {
 #[test]
 fn inputs_are_tensors_or_shapes() {
     assert_eq!([2, 3].tensor(&mut Rng::seed(0)).shape()[..], [2, 3]);
-    check_layer(ReLU6, Tensor::from([-1.0, 3.0, 7.0])).unwrap();
+    check_layer(Relu6, Tensor::from([-1.0, 3.0, 7.0])).unwrap();
 }

@@ -40,12 +40,12 @@ impl<T: Float> Layer<T> for Relu {
 
 activations! {
     /// `min(max(x, 0), 6)`.
-    ReLU6 => relu6;
+    Relu6 => relu6;
     /// `x Φ(x)` (Hendrycks and Gimpel 2016).
-    GELU => gelu;
+    Gelu => gelu;
     /// `x · sigmoid(x)`.
     #[doc(alias = "swish")]
-    SiLU => silu;
+    Silu => silu;
     /// `1 / (1 + e^-x)`.
     Sigmoid => sigmoid;
     /// Hyperbolic tangent.
@@ -53,9 +53,9 @@ activations! {
     /// `ln(1 + e^x)`.
     Softplus => softplus;
     /// `scale · x` for `x > 0`, `scale · alpha (e^x - 1)` elsewhere (Klambauer et al. 2017).
-    SELU => selu;
+    Selu => selu;
     /// `x Φ(x)` with `tanh` in the place of the error function: PyTorch's `GELU(approximate="tanh")`.
-    GELUTanh => gelu_tanh;
+    GeluTanh => gelu_tanh;
     /// `x · tanh(ln(1 + e^x))` (Misra 2020).
     Mish => mish;
     /// `x / (1 + |x|)`.
@@ -96,17 +96,17 @@ macro_rules! activations_with_numbers {
 
 activations_with_numbers! {
     /// `x` for `x > 0`, `slope · x` elsewhere.
-    LeakyReLU {
+    LeakyRelu {
         /// The slope below 0; PyTorch's default is 0.01.
         slope = 0.01
     } => leaky_relu;
     /// `x` for `x > 0`, `alpha (e^x - 1)` elsewhere.
-    ELU {
+    Elu {
         /// Minus the value at minus infinity; PyTorch's default is 1.
         alpha = 1.0
     } => elu;
     /// `x` for `x > 0`, `alpha (e^(x / alpha) - 1)` elsewhere.
-    CELU {
+    Celu {
         /// Minus the value at minus infinity; PyTorch's default is 1.
         alpha = 1.0
     } => celu;

@@ -15,7 +15,7 @@ mod squeeze_excite;
 mod time_distributed;
 mod upsample;
 
-pub use activation::{CELU, ELU, GELU, GELUTanh, Glu, LeakyReLU, PRelu, ReLU6, Relu, SELU, SiLU};
+pub use activation::{Celu, Elu, Gelu, GeluTanh, Glu, LeakyRelu, PRelu, Relu, Relu6, Selu, Silu};
 pub use activation::{Hardshrink, Hardsigmoid, Hardswish, Hardtanh, LogSigmoid, LogSoftmax, Mish, Sigmoid};
 pub use activation::{Softmax, Softmin, Softplus, Softshrink, Softsign, Tanh, Tanhshrink, Threshold};
 pub use branches::{Concat, Residual};

@@ -45,7 +45,7 @@ impl<T: Float> SqueezeExcite<T> {
         }
     }
 
-    /// With another activation between the two; [`SiLU`](crate::SiLU) in EfficientNet.
+    /// With another activation between the two; [`Silu`](crate::Silu) in EfficientNet.
     #[must_use]
     pub fn activation(self, activation: impl Layer<T> + 'static) -> Self {
         Self { activation: Box::new(activation), ..self }

@@ -40,15 +40,15 @@ macro_rules! refusals {
 
 /// Layers that take what has any shape.
 const TAKE_ALL: [&str; 29] = [
-    "CELU",
-    "ELU",
-    "GELU",
-    "GELUTanh",
-    "LeakyReLU",
+    "Celu",
+    "Elu",
+    "Gelu",
+    "GeluTanh",
+    "LeakyRelu",
     "Relu",
-    "ReLU6",
-    "SELU",
-    "SiLU",
+    "Relu6",
+    "Selu",
+    "Silu",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",

@@ -3,7 +3,7 @@
 use crate::common::{AtEpochEnd, PowerCut, bits, quiet, timeless};
 use gradus_autograd::Var;
 use gradus_data::{Dataset, TensorDataset};
-use gradus_nn::{Layer, LeakyReLU, Linear, LossExt, Module, Penalty, Sequential};
+use gradus_nn::{Layer, LeakyRelu, Linear, LossExt, Module, Penalty, Sequential};
 use gradus_optim::{Adam, CosineAnnealingLr, Every, ReduceLrOnPlateau, Sgd};
 use gradus_tensor::{Rng, Tensor};
 use gradus_train::{EpochRecord, Run, StepContext, Trainer};
@@ -18,7 +18,7 @@ struct Gan {
 impl Gan {
     fn new(seed: u64) -> Self {
         let rng = &mut Rng::seed(seed);
-        let discriminator = Sequential::new().add(Linear::new(2, 16, rng)).add(LeakyReLU { slope: 0.2 });
+        let discriminator = Sequential::new().add(Linear::new(2, 16, rng)).add(LeakyRelu { slope: 0.2 });
         Self { generator: Linear::new(1, 1, rng), discriminator: discriminator.add(Linear::new(16, 1, rng)) }
     }
 

@@ -4,10 +4,10 @@ use gradus_tensor::Rng;
 
 fn layer(name: &str, _: &mut Rng) -> Box<dyn Layer<f64>> {
     match name {
-        "selu" => Box::new(SELU),
-        "celu" => Box::new(CELU::default()),
-        "celu_1.5" => Box::new(CELU { alpha: 1.5 }),
-        "gelu_tanh" => Box::new(GELUTanh),
+        "selu" => Box::new(Selu),
+        "celu" => Box::new(Celu::default()),
+        "celu_1.5" => Box::new(Celu { alpha: 1.5 }),
+        "gelu_tanh" => Box::new(GeluTanh),
         "mish" => Box::new(Mish),
         "softsign" => Box::new(Softsign),
         "log_sigmoid" => Box::new(LogSigmoid),
@@ -24,9 +24,9 @@ fn layer(name: &str, _: &mut Rng) -> Box<dyn Layer<f64>> {
         "prelu" => Box::new(PRelu::new(1)),
         "prelu_channels" => Box::new(PRelu::new(3)),
         "relu" => Box::new(Relu),
-        "relu6" => Box::new(ReLU6),
-        "leaky_relu" => Box::new(LeakyReLU::default()),
-        "elu" => Box::new(ELU::default()),
+        "relu6" => Box::new(Relu6),
+        "leaky_relu" => Box::new(LeakyRelu::default()),
+        "elu" => Box::new(Elu::default()),
         other => panic!("a fixture without its layer: {other}"),
     }
 }

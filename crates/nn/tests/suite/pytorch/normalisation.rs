@@ -19,7 +19,7 @@ fn layer(name: &str, rng: &mut Rng) -> Box<dyn Layer<f64>> {
         "rms_norm_two_axes" => Box::new(RmsNorm::new([3, 2]).eps(1e-2)),
         "rms_norm_without_affine" => Box::new(RmsNorm::new([4]).affine(false)),
         "squeeze_excite" => Box::new(SqueezeExcite::new(4, 2, rng)),
-        "squeeze_excite_hard" => Box::new(SqueezeExcite::new(3, 1, rng).activation(SiLU).gate(Hardsigmoid)),
+        "squeeze_excite_hard" => Box::new(SqueezeExcite::new(3, 1, rng).activation(Silu).gate(Hardsigmoid)),
         other => panic!("a fixture without its layer: {other}"),
     }
 }
