@@ -42,7 +42,7 @@ impl Mnist {
             let tensors = [idx::read_bytes(&paths[0], bytes[0])?, idx::read_bytes(&paths[1], bytes[1])?];
             part(&paths, tensors, &Self::CLASSES)
         };
-        Ok(TrainTest::new(part(TRAIN, [train::IMAGES, train::LABELS])?, part(TEST, [test::IMAGES, test::LABELS])?))
+        Ok(TrainTest::new(part(TRAIN, [train::images(), train::labels()])?, part(TEST, [test::images(), test::labels()])?))
     }
 
     /// Reads the four files in `dir`, by their official names, plain or with `.gz`.
