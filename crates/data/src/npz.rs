@@ -59,9 +59,8 @@ impl Npz {
         let file = File::open(path).map_err(|e| DataError::io(path, "open", e))?;
         let size = file.metadata().map_err(|e| DataError::io(path, "look at", e))?.len();
         let archive = zipped::open(path, "an .npz file", BufReader::new(file))?;
-        let entries = (0..archive.len())
-            .filter_map(|i| Some((archive.name_for_index(i)?.ok()?.strip_suffix(".npy")?.to_owned(), i)))
-            .collect();
+        let entries =
+            (0..archive.len()).filter_map(|i| Some((archive.name_for_index(i)?.strip_suffix(".npy")?.to_owned(), i))).collect();
         Ok(Self { path: path.to_owned(), archive, entries, size, limit })
     }
 

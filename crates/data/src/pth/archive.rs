@@ -23,7 +23,7 @@ struct Archive<'a> {
 
 pub(super) fn read(path: &Path, file: File, budget: &Budget) -> Result<BTreeMap<String, Array>, DataError> {
     let zip = zipped::open(path, "a .pth file", BufReader::new(file))?;
-    let found = zip.file_names().flatten().find_map(|name| Some(name.strip_suffix("data.pkl")?.to_owned()));
+    let found = zip.file_names().find_map(|name| Some(name.strip_suffix("data.pkl")?.to_owned()));
     let missing = || DataError::in_file(path, "", "no entry `data.pkl`; wanted an archive that `torch.save` wrote");
     let prefix = found.ok_or_else(missing)?;
     if zip.index_for_name(&format!("{prefix}constants.pkl")).is_some() {
