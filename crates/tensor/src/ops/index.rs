@@ -3,6 +3,7 @@
 use crate::compiled_once::compiled_once;
 use crate::element::{Element, Num};
 use crate::error::{OrPanic, ShapeError};
+use crate::kernels::index::{self, first_outside};
 use crate::number::Number;
 use crate::parallel::{Parts, chunks_mut};
 use crate::shape::{Axis, Shape, Strides};
@@ -17,7 +18,7 @@ const SERIAL: usize = 1 << 16;
 fn checked(op: &'static str, what: &str, index: &Tensor<i64>, n: usize) -> Result<Tensor<i64>, ShapeError> {
     let flat = index.contiguous();
     let slice = flat.as_slice().expect("contiguous");
-    let Some(at) = slice.iter().position(|&i| i < 0 || i as usize >= n) else {
+    let Some(at) = first_outside(slice, n) else {
         return Ok(flat);
     };
     let mut place: Shape = index.shape.clone();
@@ -47,17 +48,7 @@ impl<T: Element> Tensor<T> {
         let places = Places::new("gather", &self.shape, axis, index).or_panic();
         let x = self.contiguous();
         let x = x.as_slice().expect("contiguous");
-        Self::build_for("gather", index.shape.clone(), |out| {
-            let width = places.width.max(1);
-            let row = |row: usize, out: &mut [T]| {
-                places.of_row(row).zip(out).for_each(|(from, y)| *y = x[from]);
-            };
-            if out.len() < SERIAL {
-                out.chunks_exact_mut(width).enumerate().for_each(|(i, out)| row(i, out));
-            } else {
-                chunks_mut(out, width).each_at_least(SERIAL / 4 / width, row);
-            }
-        })
+        Self::build_for("gather", index.shape.clone(), |out| index::gather(&places.rows(), x, out))
     }
 
     /// The sub-tensors at the indices of one axis, in their order: `torch.index_select`.
@@ -106,8 +97,6 @@ struct Places {
     axis: usize,
     /// Steps between neighbours along each axis of the tensor that is picked from.
     strides: Strides,
-    /// Elements of one row: the last axis of the indices.
-    width: usize,
 }
 
 impl Places {
@@ -122,26 +111,12 @@ impl Places {
             return Err(ShapeError::new(op, detail));
         }
         let index = checked(op, "index", index, shape[axis])?;
-        let width = index.shape[index.rank() - 1];
-        Ok(Self { index, axis, strides: shape.strides(), width })
+        Ok(Self { index, axis, strides: shape.strides() })
     }
 
-    fn rows(&self) -> usize {
-        self.index.numel().checked_div(self.width).unwrap_or(0)
-    }
-
-    /// The places of one row, counted over all axes but the last.
-    fn of_row(&self, row: usize) -> impl Iterator<Item = usize> + '_ {
-        let last = self.index.rank() - 1;
-        let (mut rest, mut base) = (row, 0);
-        for a in (0..last).rev() {
-            let along = rest % self.index.shape[a];
-            rest /= self.index.shape[a];
-            base += if a == self.axis { 0 } else { along * self.strides[a] as usize };
-        }
-        let (step, beside) = (self.strides[self.axis] as usize, usize::from(self.axis != last));
-        let picked = &self.index.as_slice().expect("contiguous")[row * self.width..][..self.width];
-        picked.iter().enumerate().map(move |(j, &i)| base + i as usize * step + j * beside)
+    fn rows(&self) -> index::Places<'_> {
+        let index = self.index.as_slice().expect("contiguous");
+        index::Places { index, index_shape: &self.index.shape, axis: self.axis, strides: &self.strides }
     }
 }
 
@@ -240,12 +215,8 @@ impl<T: Num> Tensor<T> {
             let detail = format!("values of shape {} for indices of shape {}", src.shape, index.shape);
             Err(ShapeError::new("scatter_add", detail)).or_panic()
         }
-        let y = self.as_mut_slice();
         let src = src.contiguous();
-        let src = src.as_slice().expect("contiguous");
-        for row in 0..places.rows() {
-            places.of_row(row).zip(&src[row * places.width..]).for_each(|(at, &v)| y[at] = y[at].add_wrapping(v));
-        }
+        index::scatter_add(&places.rows(), src.as_slice().expect("contiguous"), self.as_mut_slice());
         self
     }
 
@@ -275,15 +246,8 @@ impl<T: Num> Tensor<T> {
         }
         let (n, inner) = (self.shape[axis], self.shape[axis + 1..].iter().product::<usize>());
         let src = src.contiguous();
-        let src = src.as_slice().expect("contiguous");
-        if !src.is_empty() {
-            let y = self.as_mut_slice();
-            for (plane, src) in src.chunks_exact(index.len() * inner).enumerate() {
-                for (&i, row) in index.iter().zip(src.chunks_exact(inner)) {
-                    let at = (plane * n + i as usize) * inner;
-                    y[at..at + inner].iter_mut().zip(row).for_each(|(y, &v)| *y = y.add_wrapping(v));
-                }
-            }
+        if src.numel() > 0 {
+            index::index_add(index, n, inner, src.as_slice().expect("contiguous"), self.as_mut_slice());
         }
         self
     }

@@ -3,6 +3,7 @@
 use crate::compiled_once::compiled_once;
 use crate::element::Num;
 use crate::error::{OrPanic, ShapeError};
+use crate::kernels::select::{self, compare};
 use crate::parallel::{Parts, chunks, chunks_mut};
 use crate::shape::{Axis, AxisList};
 use crate::tensor::Tensor;
@@ -10,11 +11,6 @@ use std::cmp::Ordering;
 
 /// Fewer elements are not worth a second thread.
 const SERIAL: usize = 1 << 14;
-
-/// By value; NaN after everything, so that sorting stays well-defined.
-fn compare<T: Num>(a: T, b: T) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
-}
 
 #[compiled_once]
 impl<T: Num> Tensor<T> {
@@ -37,7 +33,7 @@ impl<T: Num> Tensor<T> {
     #[track_caller]
     pub fn argsort(&self, axis: impl Axis, descending: bool) -> Tensor<i64> {
         let axis = axis.resolve("argsort", self.rank()).or_panic();
-        self.first_in_order("argsort", axis, self.shape[axis], descending)
+        self.by_row("argsort", axis, self.shape[axis], &|row, out| order_of(row, out, descending))
     }
 
     /// The `k` largest elements along one axis, largest first, and their indices; of equals the first.
@@ -58,20 +54,20 @@ impl<T: Num> Tensor<T> {
             let detail = format!("{k} of axis {axis}, which has {} (shape {})", self.shape[axis], self.shape);
             Err(ShapeError::new("topk", detail)).or_panic()
         }
-        let index = self.first_in_order("topk", axis, k, true);
+        let index = self.by_row("topk", axis, k, &select::largest);
         (self.gather(axis, &index), index)
     }
 
-    /// The indices of the first `k` along an axis, in order.
+    /// The `k` indices that `choose` writes for each row along an axis.
     #[track_caller]
-    fn first_in_order(&self, op: &'static str, axis: usize, k: usize, descending: bool) -> Tensor<i64> {
+    fn by_row(&self, op: &'static str, axis: usize, k: usize, choose: &(dyn Fn(&[T], &mut [i64]) + Sync)) -> Tensor<i64> {
         let n = self.shape[axis];
         let to_last: AxisList = (0..self.rank()).filter(|&a| a != axis).chain([axis]).collect();
         let rows = self.permute(&to_last).contiguous();
         let mut shape = rows.shape.clone();
         shape[self.rank() - 1] = k;
         let order = Tensor::build_for(op, shape, |out| {
-            let task = |(row, out): (&[T], &mut [i64])| first_of_row(row, out, descending);
+            let task = |(row, out): (&[T], &mut [i64])| choose(row, out);
             let rows = rows.as_slice().expect("contiguous");
             let (n, k) = (n.max(1), k.max(1));
             if rows.len() < SERIAL {
@@ -113,17 +109,11 @@ impl<T: Num> Tensor<T> {
     }
 }
 
-/// The indices of the first `out.len()` elements of a row in order; equal ones by their index.
-fn first_of_row<T: Num>(row: &[T], out: &mut [i64], descending: bool) {
-    let before = |&i: &i64, &j: &i64| {
+/// The indices of a row's elements in order; equal ones by their index.
+fn order_of<T: Num>(row: &[T], order: &mut [i64], descending: bool) {
+    order.iter_mut().zip(0..).for_each(|(index, i)| *index = i);
+    order.sort_unstable_by(|&i, &j| {
         let (a, b) = (row[i as usize], row[j as usize]);
         if descending { compare(b, a) } else { compare(a, b) }.then(i.cmp(&j))
-    };
-    let mut index: Vec<i64> = (0..row.len() as i64).collect();
-    if out.len() < row.len() {
-        index.select_nth_unstable_by(out.len(), before);
-        index.truncate(out.len());
-    }
-    index.sort_unstable_by(before);
-    out.copy_from_slice(&index);
+    });
 }

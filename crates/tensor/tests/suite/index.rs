@@ -2,7 +2,7 @@
 
 use crate::common::{indices, on_threads, panic_of};
 use crate::layouts::{at, integers, reals, view};
-use gradus_tensor::{Rng, Tensor};
+use gradus_tensor::{Num, Rng, Tensor};
 use proptest::prelude::*;
 
 /// A shape of 1 to 3 axes, sizes 0 included, and one of its axes.
@@ -138,6 +138,71 @@ fn large_picks_are_right_on_any_number_of_threads() {
         let (a, b) = on_threads(threads, || (x.index_select(0, &rows).to_vec(), x.gather(1, &wide).to_vec()));
         assert!(a.iter().enumerate().all(|(k, &v)| v == plain[r[k / 70] as usize * 70 + k % 70]));
         assert!(b.iter().enumerate().all(|(k, &v)| v == plain[k / 400 * 70 + w[k] as usize]));
+    }
+}
+
+/// Shapes of what is added to and of the indices, and the axis: lines side by side in whole blocks and a rest, lines behind one
+/// another, of the last axis, and one alone, in the cache and beyond it.
+const LARGE: [(&[usize], &[usize], usize); 8] = [
+    (&[50, 70], &[700, 70], 0),
+    (&[50, 130], &[700, 97], 0),
+    (&[6, 40, 7, 20], &[5, 90, 6, 20], 1),
+    (&[30, 5, 33], &[400, 4, 33], 0),
+    (&[70, 60], &[69, 800], 1),
+    (&[300, 3], &[20_000, 2], 0),
+    (&[1_100_003], &[90_000], 0),
+    (&[400_000, 3], &[30_001, 2], 0),
+];
+
+/// The sums in the order of the indices, element by element.
+fn plain_scatter_add<T: Num>(y: &Tensor<T>, axis: usize, index: &Tensor<i64>, src: &Tensor<T>) -> Vec<T> {
+    let mut sums = y.to_vec();
+    for ((i, &to), &v) in indices(index.shape()).into_iter().zip(&index.to_vec()).zip(&src.to_vec()) {
+        let place = with(&i, axis, to as usize).iter().zip(&**y.shape()).fold(0, |p, (i, n)| p * n + i);
+        sums[place] = sums[place].add_wrapping(v);
+    }
+    sums
+}
+
+fn check_large_sums<T: Num>(rng: &mut Rng, value: fn(&mut Rng) -> T) {
+    for (shape, picked, axis) in LARGE {
+        let y = view(rng, shape, value);
+        let (index, src) = (view(rng, picked, |rng| rng.below(shape[axis]) as i64), view(rng, picked, value));
+        let wanted = plain_scatter_add(&y, axis, &index, &src);
+        for threads in [1, 3] {
+            let sums = on_threads(threads, || y.scatter_add(axis, &index, &src).to_vec());
+            assert!(sums == wanted, "{shape:?} and {picked:?} along axis {axis} on {threads} threads");
+        }
+    }
+    for (shape, axis, count) in [([1, 90, 64], 1, 700), ([3, 50, 17], 1, 900), ([40, 200, 1], 1, 1000), ([70, 9, 9], 0, 500)] {
+        let (y, index) = (view(rng, &shape, value), view(rng, &[count], |rng| rng.below(shape[axis]) as i64));
+        let src = view(rng, &with(&shape, axis, count), value);
+        let along = (0..3).map(|a| if a == axis { count } else { 1 }).collect::<Vec<_>>();
+        let whole = index.reshape(along.as_slice()).expand(src.shape());
+        let wanted = plain_scatter_add(&y, axis, &whole, &src);
+        for threads in [1, 3] {
+            let sums = on_threads(threads, || y.index_add(axis, &index, &src).to_vec());
+            assert!(sums == wanted, "{count} rows to {shape:?} along axis {axis} on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn large_sums_have_the_bits_of_the_plain_loop_on_any_number_of_threads() {
+    let mut rng = Rng::seed(5);
+    check_large_sums(&mut rng, |rng| rng.below(2001) as f32 / 1000.0 - 1.0);
+    check_large_sums(&mut rng, |rng| rng.below(2001) as f64 / 1000.0 - 1.0);
+    check_large_sums(&mut rng, |rng| rng.below(256) as u8);
+}
+
+#[test]
+fn an_index_out_of_range_is_found_among_many() {
+    let mut many = vec![1i64; 100_000];
+    for (place, bad) in [(99_999, 2), (65_536, -1), (40_000, i64::MAX), (3, i64::MIN)] {
+        many[place] = bad;
+        let index = Tensor::from(many.clone());
+        let message = panic_of(|| on_threads(3, || drop(Tensor::<f32>::zeros([2]).gather(0, &index))));
+        assert!(message.ends_with(&format!("index {bad} at [{place}] is outside 0..2")), "{message}");
     }
 }
 

@@ -75,6 +75,37 @@ fn nan_is_one_value_and_comes_last() {
     assert_eq!(x.argsort(0, true).to_vec(), [0, 2, 1, 3]);
 }
 
+/// The largest are the first of all in falling order, however few of however many they are.
+fn check_topk<T: Num>(x: &Tensor<T>) {
+    let order = x.argsort(0, true).to_vec();
+    let n = order.len();
+    for k in [0, 1, 2, 63, 100, 4097, 40_000, n - 1, n] {
+        for threads in [1, 3] {
+            let (values, from) = on_threads(threads, || x.topk(k.min(n), 0));
+            assert!(from.to_vec() == order[..k.min(n)], "the {k} largest of {n} on {threads} threads");
+            let same = |(&v, &i): (&T, &i64)| v.to_f64().to_bits() == at(x, &[i as usize]).to_f64().to_bits();
+            assert!(values.to_vec().iter().zip(&order).all(same));
+        }
+    }
+}
+
+#[test]
+fn the_largest_are_selected_among_ties_nan_and_in_any_order() {
+    let mut rng = Rng::seed(9);
+    for n in [1, 63, 64, 65, 4096, 32_767, 32_768, 32_769, 65_535, 65_537, 200_003] {
+        check_topk(&Tensor::from_fn([n], |_| rng.below(900) as i64 - 450));
+        check_topk(&Tensor::from_fn([n], |_| rng.below(1 << 24) as f32 - 1e6));
+        check_topk(&Tensor::from_fn([n], |_| if rng.below(100) == 0 { f32::NAN } else { rng.below(500) as f32 }));
+    }
+    let n = 100_000;
+    check_topk(&Tensor::from_fn([n], |i| i[0] as f64));
+    check_topk(&Tensor::from_fn([n], |i| -(i[0] as f64)));
+    check_topk(&Tensor::from_fn([n], |_| f64::NAN));
+    check_topk(&Tensor::from_fn([n], |_| f64::NEG_INFINITY));
+    check_topk(&Tensor::from_fn([n], |_| if rng.below(2) == 0 { 0.0 } else { -0.0 }));
+    check_topk(&Tensor::from_fn([2 * n], |_| rng.below(1000) as f64).slice_step(0, .., -2));
+}
+
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let x = reals(&mut Rng::seed(4), &[90, 300]);

@@ -28,6 +28,11 @@ pub use parts::{Chunks, ChunksMut, Items, Parts, chunks, chunks_mut, items};
 
 use std::ops::Range;
 
+/// The threads of the current pool. No result may depend on them: they decide only between ways to the same bits.
+pub(crate) fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
 /// A sum, or what else `join` makes of two, over a balanced binary tree whose leaves are ranges of `0..n`. A range is halved
 /// at a multiple of `block` until `is_leaf` holds for its length, so the tree depends on the arguments alone.
 pub(crate) fn tree<R: Send>(
