@@ -114,7 +114,7 @@ fn check_linear(rng: &mut Rng, rows: &[usize], k: usize, n: usize) {
 }
 
 /// Sizes at which a product is split: tall, wide, both, with long sums, of vectors, and in batches.
-const LARGE: [(&[usize], &[usize]); 24] = [
+const LARGE: [(&[usize], &[usize]); 27] = [
     (&[1000, 40], &[40, 30]),
     (&[30, 40], &[40, 1000]),
     (&[257, 129], &[129, 193]),
@@ -124,6 +124,10 @@ const LARGE: [(&[usize], &[usize]); 24] = [
     (&[3000, 33], &[33, 1]),
     (&[1, 300_000], &[300_000, 1]),
     (&[3, 100_000], &[100_000, 1]),
+    // Rows by fours and the rest, sums of a block and the rest; columns by eights and the rest, in strips and the rest.
+    (&[7, 2049], &[2049, 1]),
+    (&[1037, 67], &[67, 1]),
+    (&[4099, 25], &[25, 1]),
     (&[40, 17, 33], &[33, 35]),
     (&[40, 17, 33], &[40, 33, 35]),
     (&[17, 33], &[40, 33, 35]),
