@@ -1,8 +1,8 @@
 //! Gradients kept within limits.
 
 use crate::error::{Kind, OptimError};
+use crate::share;
 use gradus_autograd::{Grads, Module, Param};
-use gradus_tensor::parallel::{Parts, chunks};
 use gradus_tensor::{Float, Scalar, Tensor};
 
 /// How an optimiser clips.
@@ -57,9 +57,11 @@ pub fn clip_grad_norm<T: Float, M: Module<T> + ?Sized>(
 }
 
 fn clip_norm<T: Float>(params: &[(String, &Param<T>)], grads: &mut Grads<T>, max_norm: f64) -> Result<f64, OptimError> {
-    let all = || params.iter().filter_map(|(_, p)| grads.get(p));
+    let all: Vec<&Tensor<T>> = params.iter().filter_map(|(_, p)| grads.get(p)).collect();
+    // Of the gradients over `unit`, in `f64`, in which the square of no `f32` overflows.
+    let squares_over = |unit: f64| share::map(&all, |g| g.sum_of_squares(1.0 / unit)).into_iter().sum::<f64>();
     // The norm is `root · unit`. The unit is 1, unless squares of `f64` overflow or lose bits.
-    let (mut unit, mut squares) = (1.0, all().map(|g| sum_of_squares(g, 1.0)).sum::<f64>());
+    let (mut unit, mut squares) = (1.0, squares_over(1.0));
     if !squares.is_finite() {
         let bad = params.iter().filter(|(_, p)| grads.get(p).is_some_and(|g| !is_finite(g)));
         let paths: Vec<String> = bad.map(|(path, _)| path.clone()).collect();
@@ -68,20 +70,23 @@ fn clip_norm<T: Float>(params: &[(String, &Param<T>)], grads: &mut Grads<T>, max
         }
     }
     if !(f64::MIN_POSITIVE / f64::EPSILON..f64::INFINITY).contains(&squares) {
-        unit = all().map(largest).fold(0.0, f64::max).binade();
-        squares = all().map(|g| sum_of_squares(g, unit)).sum();
+        unit = share::map(&all, largest).into_iter().fold(0.0, f64::max).binade();
+        squares = squares_over(unit);
     }
     let root = squares.sqrt();
     let norm = root * unit;
     let factor = max_norm / unit / (root + 1e-6 / unit);
     if factor < 1.0 {
-        for (_, p) in params {
-            if let Some(g) = grads.get_mut(p) {
-                *g *= factor;
-            }
-        }
+        change(params.iter().map(|(_, p)| *p), grads, |g| *g *= factor);
     }
     Ok(norm)
+}
+
+/// Has `f` change the gradients of these parameters.
+fn change<'a, T: Float>(params: impl Iterator<Item = &'a Param<T>>, grads: &mut Grads<T>, f: impl Fn(&mut Tensor<T>) + Sync) {
+    let mut taken: Vec<(&Param<T>, Tensor<T>)> = params.filter_map(|p| Some((p, grads.remove(p)?))).collect();
+    share::each(taken.iter_mut().map(|(_, g)| g), |g| g.numel(), f);
+    taken.into_iter().for_each(|(p, g)| grads.insert(p, g));
 }
 
 /// Limits every number in the gradients of all of `model`'s parameters to `-limit..=limit`; NaN stays.
@@ -90,60 +95,26 @@ pub fn clip_grad_value<T: Float, M: Module<T> + ?Sized>(model: &M, grads: &mut G
 }
 
 fn clip_value<T: Float>(params: &[&Param<T>], grads: &mut Grads<T>, limit: T) {
-    for p in params {
-        if let Some(g) = grads.get_mut(p) {
-            let old = std::mem::replace(g, Tensor::from_vec(vec![], [0]));
-            *g = old.map_into(move |v| {
-                if v > limit {
-                    limit
-                } else if v < -limit {
-                    -limit
-                } else {
-                    v
-                }
-            });
-        }
-    }
+    change(params.iter().copied(), grads, |g| {
+        let old = std::mem::replace(g, Tensor::from_vec(vec![], [0]));
+        *g = old.map_into(move |v| {
+            if v > limit {
+                limit
+            } else if v < -limit {
+                -limit
+            } else {
+                v
+            }
+        });
+    });
 }
 
 /// Whether all elements are finite.
 pub(crate) fn is_finite<T: Float>(x: &Tensor<T>) -> bool {
-    let x = x.contiguous();
-    x.as_slice().expect("just made contiguous").iter().all(|v| v.is_finite())
-}
-
-/// What one task adds up.
-const CHUNK: usize = 1 << 14;
-
-/// Of the elements over `unit`, in `f64`, in which the square of no `f32` overflows. Tasks are cut by size and added in order,
-/// so that the number of threads does not show.
-fn sum_of_squares<T: Float>(x: &Tensor<T>, unit: f64) -> f64 {
-    let x = x.contiguous();
-    let x = x.as_slice().expect("just made contiguous");
-    let parts = match unit {
-        1.0 => chunks(x, CHUNK).map_at_least(4, |_, x| squares_of(x, |v| v)),
-        _ => chunks(x, CHUNK).map_at_least(4, |_, x| squares_of(x, |v| v / unit)),
-    };
-    parts.into_iter().sum()
+    x.largest_size().is_finite()
 }
 
 /// The largest size of an element; NaN if one is.
 pub(crate) fn largest<T: Float>(x: &Tensor<T>) -> f64 {
     x.largest_size().to_f64()
-}
-
-/// Eight sums side by side, one a lane: a single one would wait for itself.
-fn squares_of<T: Float>(x: &[T], scaled: impl Fn(f64) -> f64) -> f64 {
-    let square = |v: T| {
-        let v = scaled(v.to_f64());
-        v * v
-    };
-    let mut lanes = [0.0; 8];
-    let (blocks, rest) = x.as_chunks::<8>();
-    for block in blocks {
-        for (sum, &v) in lanes.iter_mut().zip(block) {
-            *sum += square(v);
-        }
-    }
-    lanes.iter().sum::<f64>() + rest.iter().map(|&v| square(v)).sum::<f64>()
 }

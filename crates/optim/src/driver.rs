@@ -8,10 +8,15 @@ use crate::group::Group;
 use crate::optimizer::Every;
 use crate::rule::{AnyRule, RuleState, Step};
 use crate::schedule::Schedule;
+use crate::share;
 use gradus_autograd::{Grads, Module, Param, Path, record_function};
 use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Num, Shape, Tensor};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// Why a parameter with a gradient has state.
+const TRAINABLE: &str = "it has a gradient, so it was trainable when it was entered";
 
 /// All of an optimiser but the rule.
 pub struct Driver<T: Float> {
@@ -104,26 +109,63 @@ impl<T: Float> Driver<T> {
         }
         self.run_hooks(model, &mut grads)?;
         self.enter(rule, model, &|_| false)?;
-        self.check(model, &mut grads)?;
+        let elements = self.check(model, &mut grads)?;
         if let Some(clip) = &self.clip {
             clip.apply(model, &mut grads)?;
         }
         self.check_size(rule, model, &grads)?;
-        let schedule = self.schedule.as_ref().map(|(_, schedule)| schedule);
-        model.visit_mut(&mut Path::default(), &mut |path, param| {
-            let Some(g) = grads.remove(param) else { return };
-            let slot = self.slots.get_mut(path.as_str()).expect("entered above");
-            let state = slot.state.as_mut().expect("has a gradient, so it was trainable above");
-            let Settings { lr, weight_decay, .. } = slot.settings;
-            let lr = schedule.map_or(lr, |s| s.lr(lr, self.time));
-            slot.t += 1;
-            rule.update(&Step { t: slot.t, lr, weight_decay }, param.value_mut(), &g, &mut **state);
-        });
+        match share::is_worth_it(elements) {
+            true => self.update_all(rule, model, &mut grads),
+            false => model.visit_mut(&mut Path::default(), &mut |path, param| {
+                let Some((step, state)) = grads.get(param).map(|_| self.next_step(path)) else { return };
+                let g = grads.remove(param).expect("just seen");
+                rule.update(&step, param.value_mut(), &g, &mut **state.as_mut().expect(TRAINABLE));
+            }),
+        }
         self.steps += 1;
         if matches!(self.schedule, Some((Every::Step, _))) {
             self.time += 1;
         }
         Ok(())
+    }
+
+    /// What the rule is told of the next update of a parameter, and where the state for it is.
+    fn next_step(&mut self, path: &Path) -> (Step, &mut Option<Box<dyn RuleState<T>>>) {
+        let slot = self.slots.get_mut(path.as_str()).expect("entered above");
+        let Settings { lr, weight_decay, .. } = slot.settings;
+        let lr = self.schedule.as_ref().map_or(lr, |(_, schedule)| schedule.lr(lr, self.time));
+        slot.t += 1;
+        (Step { t: slot.t, lr, weight_decay }, &mut slot.state)
+    }
+
+    /// Updates all parameters that have gradients in one parallel loop. For as long as it lasts, their values and states are its own.
+    fn update_all(&mut self, rule: &dyn AnyRule<T>, model: &mut dyn Module<T>, grads: &mut Grads<T>) {
+        struct Job<T: Float> {
+            number: u64,
+            step: Step,
+            w: Tensor<T>,
+            g: Tensor<T>,
+            state: Box<dyn RuleState<T>>,
+        }
+        let mut jobs = Vec::new();
+        model.visit_mut(&mut Path::default(), &mut |path, param| {
+            let Some(g) = grads.remove(param) else { return };
+            let (step, state) = self.next_step(path);
+            let w = std::mem::replace(param.value_mut(), Tensor::from_vec(vec![], [0]));
+            jobs.push(Job { number: param.number(), step, w, g, state: state.take().expect(TRAINABLE) });
+        });
+        let update = |job: &mut Job<T>| rule.update(&job.step, &mut job.w, &job.g, &mut *job.state);
+        // A rule that panics leaves the model in one piece, as it may be caught.
+        let end = catch_unwind(AssertUnwindSafe(|| share::each(jobs.iter_mut(), |job| job.w.numel(), update)));
+        let mut jobs = jobs.into_iter().peekable();
+        model.visit_mut(&mut Path::default(), &mut |path, param| {
+            let Some(job) = jobs.next_if(|job| job.number == param.number()) else { return };
+            *param.value_mut() = job.w;
+            self.slots.get_mut(path.as_str()).expect("entered above").state = Some(job.state);
+        });
+        if let Err(panic) = end {
+            resume_unwind(panic);
+        }
     }
 
     /// Gets to know parameters not seen before, and makes state for those that train, or are `wanted`.
@@ -165,8 +207,9 @@ impl<T: Float> Driver<T> {
         }
     }
 
-    /// Checks every gradient before any weight is touched; drops those of frozen parameters.
-    fn check(&self, model: &mut dyn Module<T>, grads: &mut Grads<T>) -> Result<(), OptimError> {
+    /// Checks every gradient before any weight is touched; drops those of frozen parameters. Counts the elements of the others.
+    fn check(&self, model: &mut dyn Module<T>, grads: &mut Grads<T>) -> Result<usize, OptimError> {
+        let mut elements = 0;
         let (mut missing, mut why, mut infinite, mut mis_shaped) = (Vec::new(), None::<String>, Vec::new(), None);
         model.visit_mut(&mut Path::default(), &mut |path, param| {
             let slot = &self.slots[path.as_str()];
@@ -186,7 +229,7 @@ impl<T: Float> Driver<T> {
                     mis_shaped = Some(Kind::GradientShape { path: path(), got, wanted });
                 }
                 Some(g) if self.check_finite && !crate::clip::is_finite(g) => infinite.push(path()),
-                Some(_) => {}
+                Some(g) => elements += g.numel(),
             }
         });
         if !missing.is_empty() {
@@ -195,7 +238,7 @@ impl<T: Float> Driver<T> {
         if !infinite.is_empty() {
             return Err(Kind::NotFinite { paths: infinite }.into());
         }
-        mis_shaped.map_or(Ok(()), |kind| Err(kind.into()))
+        mis_shaped.map_or(Ok(elements), |kind| Err(kind.into()))
     }
 
     /// Refuses gradients that the rule cannot square.
@@ -204,13 +247,16 @@ impl<T: Float> Driver<T> {
         if self.clip.as_ref().is_some_and(|clip| clip.keeps_within(limit)) {
             return Ok(());
         }
+        let params = model.parameters();
+        let all: Vec<&Tensor<T>> = params.iter().filter_map(|p| grads.get(p)).collect();
         // Infinities are not of this kind: they go on as they are, unless `check_finite` looks.
-        let too_large = |g: &Tensor<T>| (limit..f64::INFINITY).contains(&largest(g));
-        let named = model.named_parameters().into_iter();
-        let paths: Vec<String> = named.filter(|(_, p)| grads.get(p).is_some_and(too_large)).map(|(path, _)| path).collect();
-        if paths.is_empty() {
+        let is_too_large = |size: f64| (limit..f64::INFINITY).contains(&size);
+        if !share::map(&all, largest).into_iter().any(is_too_large) {
             return Ok(());
         }
+        let named = model.named_parameters().into_iter();
+        let too_large = named.filter(|(_, p)| grads.get(p).is_some_and(|g| is_too_large(largest(g))));
+        let paths = too_large.map(|(path, _)| path).collect();
         Err(Kind::TooLarge { rule: rule.name().to_string(), limit, paths }.into())
     }
 }

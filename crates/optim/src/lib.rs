@@ -33,6 +33,7 @@ pub mod registry;
 mod rule;
 mod rules;
 pub mod schedule;
+mod share;
 mod state_dict;
 
 pub use before_step::{BeforeStep, HookResult};

@@ -48,7 +48,7 @@ impl Step {
 /// let opt: Optimizer<SignSgd> = Optimizer::new(SignSgd, 0.01);
 /// ```
 #[doc(alias = "GradientTransformation")]
-pub trait UpdateRule<T: Float>: Send + 'static {
+pub trait UpdateRule<T: Float>: Send + Sync + 'static {
     /// What the rule remembers of each weight between updates.
     type State: RuleState<T>;
 
@@ -70,12 +70,12 @@ pub trait UpdateRule<T: Float>: Send + 'static {
     /// The state of the weight `w` before its first update.
     fn init(&self, w: &Tensor<T>) -> Self::State;
 
-    /// Moves `w`, given its gradient `g` of the same shape.
+    /// Moves `w`, given its gradient `g` of the same shape. It may be called for several weights at once, on as many threads.
     fn update(&self, step: &Step, w: &mut Tensor<T>, g: &Tensor<T>, state: &mut Self::State);
 }
 
 /// A rule without the type of its state: what the driver sees.
-pub(crate) trait AnyRule<T: Float> {
+pub(crate) trait AnyRule<T: Float>: Sync {
     fn name(&self) -> &'static str;
     fn options(&self) -> Vec<(&'static str, f64)>;
     fn largest_gradient(&self) -> Option<T>;

@@ -6,6 +6,7 @@ extern crate gradus_optim as gradus;
 mod against_pytorch;
 mod driver;
 mod magnitudes;
+mod many;
 mod properties;
 mod schedules;
 mod state;

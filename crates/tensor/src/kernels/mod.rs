@@ -19,4 +19,5 @@ pub(crate) mod select;
 mod shared;
 pub mod simd;
 pub(crate) mod softmax;
+pub(crate) mod squares;
 pub(crate) mod strided;

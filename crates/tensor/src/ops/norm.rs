@@ -8,6 +8,7 @@ use crate::compiled_once::compiled_once;
 use crate::error::OrPanic;
 use crate::float::Float;
 use crate::kernels::reduce::{self, MaxAbs};
+use crate::kernels::squares;
 use crate::shape::{Axes, reduced_shape};
 use crate::tensor::Tensor;
 
@@ -28,6 +29,17 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn largest_size(&self) -> T {
         reduce::all(self.contiguous().as_slice().expect("just made contiguous"), MaxAbs)
+    }
+
+    /// `Σ (scale · x)²` over all elements, in `f64`.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    /// assert_eq!(Tensor::from([3.0f32, 4.0]).sum_of_squares(0.5), 6.25);
+    /// ```
+    #[track_caller]
+    pub fn sum_of_squares(&self, scale: f64) -> f64 {
+        squares::sum_of_squares(self.contiguous().as_slice().expect("just made contiguous"), scale)
     }
 
     /// The Euclidean norm over `axes`, which go; `..` for all: `√Σ x²`, without overflow or underflow of the squares.

@@ -1,5 +1,7 @@
 //! Norms and deviations against the plain formula in `f64`, at every magnitude.
 
+use crate::common::on_threads;
+use crate::layouts::reals;
 use gradus_tensor::{Rng, Scalar, Tensor};
 
 #[test]
@@ -57,4 +59,20 @@ fn the_largest_size() {
         x[at] = f32::NAN;
         assert!(Tensor::from(x).largest_size().is_nan());
     }
+}
+
+#[test]
+fn a_sum_of_squares_is_that_of_doubles() {
+    let mut rng = Rng::seed(6);
+    for n in [0, 1, 31, 32, 33, 5000, 100_000] {
+        let x = reals(&mut rng, &[n]);
+        let wanted: f64 = x.to_vec().iter().map(|v| (0.5 * v) * (0.5 * v)).sum();
+        for threads in [1, 3] {
+            let sum = on_threads(threads, || x.sum_of_squares(0.5));
+            assert!((sum - wanted).abs() <= 1e-12 * wanted, "{sum} for {wanted}, of {n} on {threads} threads");
+        }
+    }
+    let large = Tensor::from([3.0f32, 4.0]) * 2f64.powi(100);
+    assert_eq!(large.sum_of_squares(2f64.powi(-100)), 25.0);
+    assert!(Tensor::from([1.0f32, f32::NAN]).sum_of_squares(1.0).is_nan());
 }
