@@ -14,7 +14,7 @@
 #   <!-- NAME.svg: FILE of: COMMAND -->
 #
 # `of, but for times:` in the place of `of:` leaves figures that change from run to run out of the comparison: times, shares of time, the
-# order of rows, and lines in source files; `of, in minutes:` is for --all. What stands behind a pipe is a filter: a program runs once.
+# order of rows, and lines in the source files of crates; `of, in minutes:` is for --all. What stands behind a pipe is a filter: a program runs once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -70,7 +70,8 @@ runs() {
 steady() {
   if [[ $1 != ', but for times' ]]; then cat; return; fi
   sed -E -e 's/="[^"]*"//g' -e 's/[0-9.]+ ?(ns|µs|ms|s)([^[:alnum:]]|$)/..\2/g' -e 's/[0-9.]+ %/../g' \
-    -e 's#(/[a-z_0-9]+\.rs):[0-9]+#\1#g' -e 's/(─)+/─/g' -e 's/[0-9.]+ (B|[KMGT]iB)( of tensors)?$/../' -e 's/ +/ /g' | LC_ALL=C sort
+    -e 's#(examples/[a-z_0-9]+\.rs):#\1@#g' -e 's#(/[a-z_0-9]+\.rs):[0-9]+#\1#g' -e 's#\.rs@#.rs:#g' \
+    -e 's/(─)+/─/g' -e 's/[0-9.]+ (B|[KMGT]iB)( of tensors)?$/../' -e 's/ +/ /g' | LC_ALL=C sort
 }
 
 same() { cmp -s <(steady "$1" <"$2") <(steady "$1" <"$3"); }

@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dearest = tape.iter().max_by_key(|e| e.time).ok_or("an empty tape")?;
     println!("The longest op forward is `{}` at {}.\n", dearest.name, dearest.at);
 
-    fs::create_dir_all("target/seeing")?;
+    fs::create_dir_all("target/inspect")?;
     fs::write("target/inspect/tape.svg", tape.to_svg())?;
     fs::write("target/inspect/tape.dot", tape.to_dot())?;
     drop(loss);
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{profile}");
     fs::write("target/inspect/profile.json", profile.to_json())?;
     fs::write("target/inspect/trace.json", profile.to_chrome_trace())?;
-    println!("wrote tape.svg, tape.dot, profile.json and trace.json (for ui.perfetto.dev) to target/seeing");
+    println!("wrote tape.svg, tape.dot, profile.json and trace.json (for ui.perfetto.dev) to target/inspect");
 
     // The parts add up to no more than the whole.
     let parts: std::time::Duration = profile.by_op().iter().map(ProfileRow::time).sum();
