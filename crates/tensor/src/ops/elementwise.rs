@@ -6,7 +6,7 @@ use crate::error::{OrPanic, ShapeError};
 use crate::float::Float;
 use crate::kernels::map::{self, BinaryInPlaceLoop, BinaryLoop};
 use crate::kernels::strided::{Blocks, Operand};
-use crate::shape::{Shape, broadcast_shapes};
+use crate::shape::{Shape, Strides, broadcast_shapes};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -80,16 +80,7 @@ impl<T: Element> Tensor<T> {
         if let Some(x) = self.as_slice() {
             return Some(x);
         }
-        let mut axes: smallvec::SmallVec<[usize; 6]> = (0..self.rank()).filter(|&a| self.shape[a] != 1).collect();
-        axes.sort_unstable_by_key(|&a| self.strides[a]);
-        let mut step = 1isize;
-        for &a in &axes {
-            if self.strides[a] != step {
-                return None;
-            }
-            step *= self.shape[a] as isize;
-        }
-        Some(&self.raw()[self.offset..self.offset + self.numel()])
+        is_dense(&self.shape, &self.strides).then(|| &self.raw()[self.offset..self.offset + self.numel()])
     }
 
     /// `f(a, b)` for each pair of elements, broadcast against each other; `op` names the operation in
@@ -195,6 +186,20 @@ impl<T: Element> Tensor<T> {
         }
         self
     }
+}
+
+/// Whether a window has no gaps and no repeats: in some order of its axes it is row-major.
+fn is_dense(shape: &Shape, strides: &Strides) -> bool {
+    let mut axes: smallvec::SmallVec<[usize; 6]> = (0..shape.rank()).filter(|&a| shape[a] != 1).collect();
+    axes.sort_unstable_by_key(|&a| strides[a]);
+    let mut step = 1isize;
+    for &a in &axes {
+        if strides[a] != step {
+            return false;
+        }
+        step *= shape[a] as isize;
+    }
+    true
 }
 
 #[compiled_once]

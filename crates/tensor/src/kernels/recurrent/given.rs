@@ -61,6 +61,8 @@ impl<'a, T: Lanes> Given<'a, T> {
         parts: Vec<P>,
         task: impl Fn(Group<'_, T>, P) + Sync + Send,
     ) {
+        // A cell's steps are much code: both loops call the same.
+        let task: &(dyn Fn(Group<'_, T>, P) + Sync) = &task;
         let Sizes { steps, batch, hidden } = self.sizes;
         let group = |i: usize| Group { given: *self, weights, first: i * ROWS, rows: ROWS.min(batch - i * ROWS) };
         if steps * batch * hidden * self.width() < SERIAL {

@@ -9,7 +9,8 @@ pub trait Lanes: Scalar {
     type V512: Vector<Self>;
     #[cfg(target_arch = "x86_64")]
     type V256: Vector<Self>;
-    type Plain: Vector<Self>;
+    /// What every processor of the target has.
+    type Portable: Vector<Self>;
 }
 
 macro_rules! lanes {
@@ -19,7 +20,10 @@ macro_rules! lanes {
             type V512 = super::x86::V512<$t>;
             #[cfg(target_arch = "x86_64")]
             type V256 = super::x86::V256<$t>;
-            type Plain = [$t; $lanes];
+            #[cfg(target_arch = "x86_64")]
+            type Portable = super::x86::V128<$t>;
+            #[cfg(not(target_arch = "x86_64"))]
+            type Portable = [$t; $lanes];
         }
     )*};
 }

@@ -4,6 +4,8 @@
 //! [`VectorKernel`], written once over the [`Vector`] that it is given.
 
 mod lanes;
+#[cfg(test)]
+mod tests;
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -11,7 +13,7 @@ mod x86;
 pub use lanes::Lanes;
 pub use vector::{Vector, VectorKernel};
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The instruction sets that kernels are compiled for, from the narrowest on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,15 +59,35 @@ impl Simd {
 /// ```
 #[inline]
 pub fn simd() -> Simd {
-    static CHOSEN: OnceLock<Simd> = OnceLock::new();
-    *CHOSEN.get_or_init(|| {
-        let most = match std::env::var("GRADUS_SIMD") {
-            Err(_) => Simd::Avx512,
-            Ok(name) => Simd::from_name(&name)
-                .unwrap_or_else(|| panic!("GRADUS_SIMD is {name:?}; it may be \"portable\", \"avx2\" or \"avx512\"")),
-        };
-        Simd::of_processor().min(most)
-    })
+    match CHOSEN.load(Ordering::Relaxed) {
+        PORTABLE => Simd::Portable,
+        AVX2 => Simd::Avx2,
+        AVX512 => Simd::Avx512,
+        _ => choose(),
+    }
+}
+
+/// What [`simd`] says, as a number; 0 before it was first asked.
+static CHOSEN: AtomicU8 = AtomicU8::new(0);
+const PORTABLE: u8 = 1;
+const AVX2: u8 = 2;
+const AVX512: u8 = 3;
+
+#[cold]
+fn choose() -> Simd {
+    let most = match std::env::var("GRADUS_SIMD") {
+        Err(_) => Simd::Avx512,
+        Ok(name) => Simd::from_name(&name)
+            .unwrap_or_else(|| panic!("GRADUS_SIMD is {name:?}; it may be \"portable\", \"avx2\" or \"avx512\"")),
+    };
+    let simd = Simd::of_processor().min(most);
+    let number = match simd {
+        Simd::Portable => PORTABLE,
+        Simd::Avx2 => AVX2,
+        Simd::Avx512 => AVX512,
+    };
+    CHOSEN.store(number, Ordering::Relaxed);
+    simd
 }
 
 /// Has the line that `p` points to brought into the first-level cache, where there is an instruction for it. Any pointer will do.
@@ -100,52 +122,45 @@ pub(crate) trait Kernel {
 /// Runs `k` as compiled for the widest vectors of this processor.
 #[inline]
 pub(crate) fn dispatch<K: Kernel>(k: K) -> K::Out {
+    // Each is a function of its own, so that what calls this has none of the code.
     #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-        fn v4<K: Kernel>(k: K) -> K::Out {
-            k.run()
-        }
-        #[target_feature(enable = "avx2,fma")]
-        fn v3<K: Kernel>(k: K) -> K::Out {
-            k.run()
-        }
-        match simd() {
-            // SAFETY: the processor has all features that `v4` is compiled for: `simd` has tested them.
-            Simd::Avx512 => return unsafe { v4(k) },
-            // SAFETY: as above, for `v3`.
-            Simd::Avx2 => return unsafe { v3(k) },
-            Simd::Portable => {}
-        }
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+    fn v4<K: Kernel>(k: K) -> K::Out {
+        k.run()
     }
-    k.run()
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn v3<K: Kernel>(k: K) -> K::Out {
+        k.run()
+    }
+    #[inline(never)]
+    fn portable<K: Kernel>(k: K) -> K::Out {
+        k.run()
+    }
+    match simd() {
+        // SAFETY: the processor has all features that `v4` is compiled for: `simd` has tested them.
+        #[cfg(target_arch = "x86_64")]
+        Simd::Avx512 => unsafe { v4(k) },
+        // SAFETY: as above, for `v3`.
+        #[cfg(target_arch = "x86_64")]
+        Simd::Avx2 => unsafe { v3(k) },
+        _ => portable(k),
+    }
 }
 
 /// Runs `k` with the widest vectors of this processor.
 #[inline]
 pub(crate) fn with_vectors<T: Lanes, K: VectorKernel<T>>(k: K) -> K::Out {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-        fn v4<T: Lanes, K: VectorKernel<T>>(k: K) -> K::Out {
-            // SAFETY: this function is called only where there is AVX-512.
-            unsafe { k.run::<T::V512>() }
-        }
-        #[target_feature(enable = "avx2,fma")]
-        fn v3<T: Lanes, K: VectorKernel<T>>(k: K) -> K::Out {
-            // SAFETY: this function is called only where there is AVX2 with FMA.
-            unsafe { k.run::<T::V256>() }
-        }
-        match simd() {
-            // SAFETY: the processor has all features that `v4` is compiled for: `simd` has tested them.
-            Simd::Avx512 => return unsafe { v4(k) },
-            // SAFETY: as above, for `v3`.
-            Simd::Avx2 => return unsafe { v3(k) },
-            Simd::Portable => {}
-        }
+    match simd() {
+        // SAFETY: the processor has all features that these vectors need: `simd` has tested them.
+        #[cfg(target_arch = "x86_64")]
+        Simd::Avx512 => unsafe { T::V512::call(k) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Simd::Avx2 => unsafe { T::V256::call(k) },
+        // SAFETY: these vectors need no instructions beyond the target's.
+        _ => unsafe { T::Portable::call(k) },
     }
-    // SAFETY: arrays need no instructions beyond the target's.
-    unsafe { k.run::<T::Plain>() }
 }
 
 /// The sizes of the widest vectors of this processor, and of a matrix product's micro-tile in them.

@@ -1,20 +1,24 @@
 //! The vectors of x86-64.
 
 use super::vector::{Vector, VectorKernel, store_transposed_plainly};
+use num_traits::Zero;
 use std::arch::x86_64::*;
 
 /// The registers of an element type.
 pub trait Registers {
     type R512: Copy;
     type R256: Copy;
+    type R128: Copy;
 }
 impl Registers for f32 {
     type R512 = __m512;
     type R256 = __m256;
+    type R128 = __m128;
 }
 impl Registers for f64 {
     type R512 = __m512d;
     type R256 = __m256d;
+    type R128 = __m128d;
 }
 
 /// 512 bits.
@@ -23,6 +27,9 @@ pub struct V512<T: Registers>(T::R512);
 /// 256 bits.
 #[derive(Clone, Copy)]
 pub struct V256<T: Registers>(T::R256);
+/// 128 bits, which every processor has.
+#[derive(Clone, Copy)]
+pub struct V128<T: Registers>(T::R128);
 
 /// The mask of the first `n` lanes of 512 bits.
 #[inline(always)]
@@ -186,6 +193,109 @@ macro_rules! narrow {
 narrow!(f32, 8, MASK, transpose_8, _mm256_set1_ps _mm256_loadu_ps _mm256_maskload_ps _mm256_storeu_ps _mm256_maskstore_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_andnot_ps _mm256_max_ps _mm256_fmadd_ps);
 narrow!(f64, 4, MASK_64, store_transposed_plainly::<f64, Self, 4>, _mm256_set1_pd _mm256_loadu_pd _mm256_maskload_pd _mm256_storeu_pd _mm256_maskstore_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_andnot_pd _mm256_max_pd _mm256_fmadd_pd);
 
+macro_rules! narrowest {
+    ($t:ty, $lanes:literal, $transpose:path, $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $andnot:ident $max:ident) => {
+        impl Vector<$t> for V128<$t> {
+            const LANES: usize = $lanes;
+            const MR: usize = 4;
+            type Mask = [bool; $lanes];
+
+            // SAFETY, of all: the caller says what pointers are good for.
+            #[inline(never)]
+            unsafe fn call<K: VectorKernel<$t>>(k: K) -> K::Out {
+                unsafe { k.run::<Self>() }
+            }
+            #[inline(always)]
+            unsafe fn splat(v: $t) -> Self {
+                Self(unsafe { $splat(v) })
+            }
+            #[inline(always)]
+            unsafe fn load(p: *const $t) -> Self {
+                Self(unsafe { $load(p) })
+            }
+            #[inline(always)]
+            unsafe fn mask(from: usize, end: usize) -> [bool; $lanes] {
+                debug_assert!(from <= $lanes && end <= $lanes, "lanes {from}..{end} of {}", $lanes);
+                std::array::from_fn(|i| (from..end).contains(&i))
+            }
+            #[inline(always)]
+            unsafe fn load_masked(p: *const $t, mask: [bool; $lanes]) -> Self {
+                unsafe { if mask == [true; $lanes] { Self::load(p) } else { load_one_by_one(p, mask) } }
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut $t) {
+                unsafe { $store(p, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn store_first(self, p: *mut $t, n: usize) {
+                debug_assert!(n <= $lanes, "{n} of {} lanes", $lanes);
+                unsafe { if n == $lanes { self.store(p) } else { store_one_by_one(self, p, n) } }
+            }
+            #[inline(always)]
+            unsafe fn add(self, o: Self) -> Self {
+                Self(unsafe { $add(self.0, o.0) })
+            }
+            #[inline(always)]
+            unsafe fn sub(self, o: Self) -> Self {
+                Self(unsafe { $sub(self.0, o.0) })
+            }
+            #[inline(always)]
+            unsafe fn mul(self, o: Self) -> Self {
+                Self(unsafe { $mul(self.0, o.0) })
+            }
+            #[inline(always)]
+            unsafe fn abs(self) -> Self {
+                // The sign alone is cleared.
+                Self(unsafe { $andnot($splat(-0.0), self.0) })
+            }
+            #[inline(always)]
+            unsafe fn max(self, o: Self) -> Self {
+                Self(unsafe { $max(self.0, o.0) })
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+                Self(unsafe { $add($mul(self.0, a.0), b.0) })
+            }
+            #[inline(always)]
+            unsafe fn store_transposed(rows: &[Self], p: *mut $t, step: usize) {
+                unsafe { $transpose(rows, p, step) }
+            }
+        }
+    };
+}
+narrowest!(f32, 4, transpose_4, _mm_set1_ps _mm_loadu_ps _mm_storeu_ps _mm_add_ps _mm_sub_ps _mm_mul_ps _mm_andnot_ps _mm_max_ps);
+narrowest!(f64, 2, store_transposed_plainly::<f64, Self, 2>, _mm_set1_pd _mm_loadu_pd _mm_storeu_pd _mm_add_pd _mm_sub_pd _mm_mul_pd _mm_andnot_pd _mm_max_pd);
+
+/// A masked load, for which there is no instruction; rare, and therefore not inlined.
+///
+/// # Safety
+/// As for [`Vector::load_masked`].
+#[inline(never)]
+unsafe fn load_one_by_one<T: Copy + Zero, V: Vector<T>, const N: usize>(p: *const T, mask: [bool; N]) -> V {
+    let mut values = [T::zero(); N];
+    for (i, v) in values.iter_mut().enumerate().filter(|&(i, _)| mask[i]) {
+        // SAFETY: the caller's promise, for the lanes of the mask.
+        *v = unsafe { *p.wrapping_add(i) };
+    }
+    // SAFETY: there are N lanes.
+    unsafe { V::load(values.as_ptr()) }
+}
+
+/// As [`load_one_by_one`], of a store.
+///
+/// # Safety
+/// As for [`Vector::store_first`].
+#[inline(never)]
+unsafe fn store_one_by_one<T: Copy + Zero, V: Vector<T>>(v: V, p: *mut T, n: usize) {
+    let mut values = [T::zero(); 4];
+    debug_assert!(V::LANES <= values.len() && n <= V::LANES, "{n} of {} lanes", V::LANES);
+    // SAFETY: the caller's promise, and values have room for all lanes.
+    unsafe {
+        v.store(values.as_mut_ptr());
+        std::ptr::copy_nonoverlapping(values.as_ptr(), p, n);
+    }
+}
+
 /// 16 x 16: pairs, then pairs of pairs within each 128 bits, which are put in order last.
 ///
 /// # Safety
@@ -245,6 +355,23 @@ unsafe fn transpose_8(rows: &[V256<f32>], p: *mut f32, step: usize) {
             let (low, high) = (quads[q], quads[q + 4]);
             _mm256_storeu_ps(p.add(q * step), _mm256_permute2f128_ps::<0x20>(low, high));
             _mm256_storeu_ps(p.add((q + 4) * step), _mm256_permute2f128_ps::<0x31>(low, high));
+        }
+    }
+}
+
+/// 4 x 4, as [`transpose_16`].
+///
+/// # Safety
+/// As for [`Vector::store_transposed`].
+#[inline(always)]
+unsafe fn transpose_4(rows: &[V128<f32>], p: *mut f32, step: usize) {
+    debug_assert!(rows.len() == 4 && step >= 4, "{} rows, {step} apart", rows.len());
+    // SAFETY: the caller has 4 rows, and room for 4 rows of 4.
+    unsafe {
+        let [mut a, mut b, mut c, mut d] = [rows[0].0, rows[1].0, rows[2].0, rows[3].0];
+        _MM_TRANSPOSE4_PS(&mut a, &mut b, &mut c, &mut d);
+        for (i, row) in [a, b, c, d].into_iter().enumerate() {
+            _mm_storeu_ps(p.add(i * step), row);
         }
     }
 }
