@@ -53,6 +53,7 @@ pub use ops::einsum::{EinsumPlan, Label, Labels, einsum_plan};
 pub use ops::functions;
 pub use ops::linalg::{LinalgError, Lu, solve_shape};
 pub use ops::matmul::{dense_shape, matmul_shape};
+pub use ops::normalize::{Normalization, Over, Statistics};
 pub use ops::pool::{Pool2dOptions, PoolOptions, pool2d_shape};
 pub use ops::recurrent::FusedSequence;
 pub use ops::taps::Taps;

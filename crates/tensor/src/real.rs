@@ -8,7 +8,7 @@ use std::ops::Neg;
 ///
 /// Most functions of `f32` are branch-free, so that loops over them vectorise, and give the same bits on
 /// every processor: errors are at most 1 ulp for `exp`, `ln`, `log2`, `log10`, 1.1 for `exp2`, 2 for
-/// `exp_m1`, `ln_1p`, `sin`, `cos`, `erf`, and 3 for `tanh`, `sigmoid`. The rest, and those of `f64`,
+/// `exp_m1`, `ln_1p`, `sin`, `cos`, 1.6 for `erf`, and 3 for `tanh`, `sigmoid`. The rest, and those of `f64`,
 /// are the standard library's; `erf` of `f64` is by the `libm` crate.
 pub trait Real: Copy + PartialOrd + NumOps + Zero + One + Neg<Output = Self> {
     /// `f64` to this type, for literals in generic code: `T::lit(0.5)`.

@@ -11,6 +11,7 @@ pub(crate) mod index;
 pub(crate) mod lu;
 pub(crate) mod map;
 pub(crate) mod math;
+pub mod norm;
 pub mod parallel;
 pub mod pool;
 pub mod recurrent;

@@ -10,8 +10,8 @@ use super::reduce::{self, BLOCK, Fold, Max, Sum, block};
 use super::simd::{Kernel, dispatch};
 use crate::scalar::Scalar;
 
-/// Elements that a task takes, about; below four times as many, a second thread does not pay.
-const TASK: usize = 1 << 14;
+/// Elements that a task takes, about, which are as many exponentials; below twice as many, a second thread does not pay.
+const TASK: usize = 1 << 13;
 
 /// The sum of `e^(x - max)`.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ fn offset<T: Scalar>(max: T) -> T {
 
 /// Rows that one task takes.
 fn rows_of_task(n: usize, rows: usize) -> usize {
-    if rows * n < 4 * TASK { rows.max(1) } else { (TASK / n).max(1) }
+    if rows * n < 2 * TASK { rows.max(1) } else { (TASK / n).max(1) }
 }
 
 /// Some rows, no longer than a block.

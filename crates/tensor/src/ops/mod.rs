@@ -11,6 +11,7 @@ mod join;
 pub(crate) mod linalg;
 pub(crate) mod matmul;
 mod norm;
+pub(crate) mod normalize;
 mod operators;
 pub(crate) mod pool;
 pub(crate) mod recurrent;

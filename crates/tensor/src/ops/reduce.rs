@@ -9,6 +9,31 @@ use crate::parallel::{Parts, chunks, chunks_mut};
 use crate::shape::{Axes, Axis, AxisList, Shape, reduced_shape};
 use crate::tensor::Tensor;
 
+/// Rows whose running sums are taken side by side.
+const ROWS: usize = 8;
+
+/// The running sum of each row of `n`, of [`ROWS`] rows or fewer. An addition waits for the one before it in its row, so that rows side by
+/// side take no longer than one.
+fn running_sums<T: Num>(rows: &mut [T], n: usize) {
+    let mut totals = [T::zero(); ROWS];
+    if rows.len() == ROWS * n {
+        for i in 0..n {
+            for (r, total) in totals.iter_mut().enumerate() {
+                *total = total.add_wrapping(rows[r * n + i]);
+                rows[r * n + i] = *total;
+            }
+        }
+        return;
+    }
+    for row in rows.chunks_exact_mut(n) {
+        let mut total = T::zero();
+        for v in row {
+            total = total.add_wrapping(*v);
+            *v = total;
+        }
+    }
+}
+
 #[compiled_once]
 impl<T: Element> Tensor<T> {
     /// Folds the (sorted, resolved) axes, runs of neighbours at a time, the innermost run first.
@@ -195,12 +220,19 @@ impl<T: Num> Tensor<T> {
         let (n, inner) = (self.shape[axis], self.shape[axis + 1..].iter().product::<usize>());
         let mut out = self.copy_for("cumsum");
         if n * inner > 0 {
-            chunks_mut(out.as_mut_slice(), n * inner).each_at_least((1 << 14) / (n * inner), |_, plane| {
-                for i in inner..plane.len() {
-                    let before = plane[i - inner];
-                    plane[i] = plane[i].add_wrapping(before);
-                }
-            });
+            let least = (1 << 14) / (n * inner);
+            if inner == 1 {
+                // Few rows are better shared among threads.
+                let rows = if out.numel() / n < 2 * ROWS { 1 } else { ROWS };
+                chunks_mut(out.as_mut_slice(), rows * n).each_at_least(least / rows, |_, rows| running_sums(rows, n));
+            } else {
+                chunks_mut(out.as_mut_slice(), n * inner).each_at_least(least, |_, plane| {
+                    for i in inner..plane.len() {
+                        let before = plane[i - inner];
+                        plane[i] = plane[i].add_wrapping(before);
+                    }
+                });
+            }
         }
         if T::INTEGER {
             out.check_wrapped("cumsum", &self.map_for("cumsum", Num::to_f64).cumsum(axis));

@@ -18,6 +18,7 @@ mod linalg;
 mod math;
 mod matmul;
 mod norm;
+mod normalize;
 mod operators;
 mod parallel;
 mod pool;

@@ -192,3 +192,25 @@ fn mistakes_name_op_place_and_shapes() {
         assert!(message.contains(wanted), "{message:?} lacks {wanted:?}");
     }
 }
+
+/// Rows are taken one by one or eight side by side, by how many there are.
+#[test]
+fn running_sums_of_rows() {
+    for (rows, n) in [(1, 1), (7, 3), (15, 9), (16, 1), (17, 33), (24, 1000), (100, 5)] {
+        let x: Vec<i64> = (0..rows * n).map(|i| i * 37 % 101 - 50).collect();
+        let expected: Vec<i64> = x
+            .chunks(n as usize)
+            .flat_map(|row| {
+                row.iter()
+                    .scan(0, |total, v| {
+                        *total += v;
+                        Some(*total)
+                    })
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let x = Tensor::from(x).reshape([rows as usize, n as usize]);
+        assert_eq!(x.cumsum(1).to_vec(), expected, "{rows} rows of {n}");
+        assert_eq!(x.cast::<f32>().cumsum(1), x.cumsum(1).cast::<f32>(), "{rows} rows of {n}");
+    }
+}

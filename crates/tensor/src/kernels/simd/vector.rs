@@ -3,7 +3,7 @@
 use num_traits::Zero;
 
 /// A loop over vectors in registers. As for `Kernel`, everything that it calls must be `#[inline(always)]`.
-pub trait VectorKernel<T> {
+pub trait VectorKernel<T: Copy> {
     type Out;
 
     /// # Safety
@@ -16,7 +16,7 @@ pub trait VectorKernel<T> {
 /// # Safety
 /// Everything here asks that the processor has the instructions. Pointers must be good for as many elements as are said
 /// to be read or written; they need not be aligned.
-pub trait Vector<T>: Copy {
+pub trait Vector<T: Copy>: Copy {
     const LANES: usize;
     /// Rows of a matrix product's micro-tile, of two vectors each, that registers have room for.
     const MR: usize;
@@ -50,6 +50,24 @@ pub trait Vector<T>: Copy {
     unsafe fn max(self, o: Self) -> Self;
     /// `self · a + b`, rounded once where there is an instruction for it.
     unsafe fn mul_add(self, a: Self, b: Self) -> Self;
+    /// The sum of all lanes, pairwise.
+    #[inline(always)]
+    unsafe fn total(self) -> T
+    where
+        T: Zero,
+    {
+        let mut lanes: [T; 16] = std::array::from_fn(|_| T::zero());
+        // SAFETY: no vector has more lanes.
+        unsafe { self.store(lanes.as_mut_ptr()) }
+        let mut width = Self::LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] = lanes[i] + lanes[i + width];
+            }
+            width /= 2;
+        }
+        lanes[0]
+    }
     /// Writes the transpose of the `LANES` x `LANES` matrix whose rows are `rows`, with `step` from one row to the next.
     unsafe fn store_transposed(rows: &[Self], p: *mut T, step: usize);
 }

@@ -38,7 +38,7 @@ fn first(n: usize) -> u16 {
 }
 
 macro_rules! wide {
-    ($t:ty, $lanes:literal, $mask:ty, $transpose:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $abs:ident $max:ident $fma:ident) => {
+    ($t:ty, $lanes:literal, $mask:ty, $transpose:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $abs:ident $max:ident $fma:ident $total:ident) => {
         impl Vector<$t> for V512<$t> {
             const LANES: usize = $lanes;
             const MR: usize = 14;
@@ -101,14 +101,18 @@ macro_rules! wide {
                 Self(unsafe { $fma(self.0, a.0, b.0) })
             }
             #[inline(always)]
+            unsafe fn total(self) -> $t {
+                unsafe { $total(self.0) }
+            }
+            #[inline(always)]
             unsafe fn store_transposed(rows: &[Self], p: *mut $t, step: usize) {
                 unsafe { $transpose(rows, p, step) }
             }
         }
     };
 }
-wide!(f32, 16, u16, transpose_16, _mm512_set1_ps _mm512_loadu_ps _mm512_maskz_loadu_ps _mm512_storeu_ps _mm512_mask_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_abs_ps _mm512_max_ps _mm512_fmadd_ps);
-wide!(f64, 8, u8, store_transposed_plainly::<f64, Self, 8>, _mm512_set1_pd _mm512_loadu_pd _mm512_maskz_loadu_pd _mm512_storeu_pd _mm512_mask_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_abs_pd _mm512_max_pd _mm512_fmadd_pd);
+wide!(f32, 16, u16, transpose_16, _mm512_set1_ps _mm512_loadu_ps _mm512_maskz_loadu_ps _mm512_storeu_ps _mm512_mask_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_abs_ps _mm512_max_ps _mm512_fmadd_ps _mm512_reduce_add_ps);
+wide!(f64, 8, u8, store_transposed_plainly::<f64, Self, 8>, _mm512_set1_pd _mm512_loadu_pd _mm512_maskz_loadu_pd _mm512_storeu_pd _mm512_mask_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_abs_pd _mm512_max_pd _mm512_fmadd_pd _mm512_reduce_add_pd);
 
 /// All ones, then zeros: the mask of the first n of 8 lanes starts at 8 - n.
 static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
