@@ -3,9 +3,9 @@
 use crate::context::{ForwardContext, Operands};
 use crate::declared_inputs::Closing;
 use crate::mode::{MODE, Mode};
-use crate::node::{Inputs, Node, OpBox, Recorded, Residuals, boxed, ends_of};
+use crate::node::{Inputs, Node, OpBox, Recorded, Residuals, ends_of};
 use crate::observe::{Seen, Site, show};
-use crate::op::{Op, Saves};
+use crate::op::Op;
 use crate::tape_end::Cut;
 use crate::var::Var;
 use gradus_tensor::compiled_once::compiled_once;
@@ -35,12 +35,8 @@ pub fn apply<T: Float>(op: impl Op<T>, inputs: &[&Var<T>]) -> Var<T> {
 #[inline]
 pub fn apply_owned<T: Float>(op: impl Op<T>, x: Var<T>) -> Var<T> {
     let (mode, at) = (MODE.get(), Location::caller());
-    if mode.closed {
-        x.read();
-    }
-    let recording = mode.recording && x.node.is_some();
-    let saves = op.saves();
-    if (recording && saves.has_input(0)) || mode.observed.reads_values() {
+    let recording = Var::begin(&[&x], mode);
+    if (recording && op.saves().has_input(0)) || mode.observed.reads_values() {
         // The operand is read after the call.
         return apply_at(op, &[&x], at);
     }
@@ -48,20 +44,7 @@ pub fn apply_owned<T: Float>(op: impl Op<T>, x: Var<T>) -> Var<T> {
     let mut value = Some(value);
     let mut cx = ForwardContext { operands: Operands::Owned(&mut value), residuals: None, aux: None, saving: recording };
     let y = forward(&op, &mut cx, mode);
-    let residuals = cx.residuals;
-    if mode.observed.is_on() {
-        show_op::<T>(Site { op: op.name(), at }, &[], &y);
-    }
-    let Some(node) = node else { return Var::cut_at(y, cut) };
-    if !mode.recording {
-        return Var::cut_at(y, mode.cut);
-    }
-    let saved = if saves.output { vec![y.clone()] } else { Vec::new() };
-    let mut nodes = Inputs::new();
-    nodes.push(Some(node));
-    let entry = Recorded::of(boxed(op), y.shape().clone(), saved, residuals, at);
-    let y = Var::on_tape(y, Arc::new(Node::new(nodes, entry)));
-    if mode.observed.is_on() { shown(y) } else { y }
+    Var::finished_owned(&mut Some(op), node, cut, y, cx.residuals, mode, at)
 }
 
 /// As [`apply`], with what the caller has found already that the forward pass would compute: [`ForwardContext::take_found`] gives it.
@@ -122,12 +105,7 @@ fn apply_at<T: Float>(op: impl Op<T>, inputs: &[&Var<T>], at: &'static Location<
 #[inline]
 #[track_caller]
 fn lent<'a, T: Float>(inputs: &'a [&'a Var<T>], mode: Mode, found: Option<Residuals>) -> ForwardContext<'a, T> {
-    if mode.closed {
-        for x in inputs {
-            x.read();
-        }
-    }
-    let saving = mode.recording && inputs.iter().any(|x| x.node.is_some());
+    let saving = Var::begin(inputs, mode);
     ForwardContext { operands: Operands::Lent(inputs), residuals: found, aux: None, saving }
 }
 
@@ -143,6 +121,24 @@ fn forward<T: Float, O: Op<T>>(op: &O, cx: &mut ForwardContext<'_, T>, mode: Mod
     op.forward(cx)
 }
 
+/// An op on its way to the tape: most of the way is compiled once for all ops, and boxed it is only when it gets there.
+pub(crate) trait Held<T: Float> {
+    fn op(&self) -> &dyn Op<T>;
+    /// The op, for the tape: this is called once.
+    fn boxed(&mut self) -> OpBox<T>;
+}
+
+const RECORDED: &str = "an op is recorded once";
+
+impl<T: Float, O: Op<T>> Held<T> for Option<O> {
+    fn op(&self) -> &dyn Op<T> {
+        self.as_ref().expect(RECORDED)
+    }
+    fn boxed(&mut self) -> OpBox<T> {
+        Box::new(self.take().expect(RECORDED))
+    }
+}
+
 /// Records an op that has its value; whoever looks on is shown it.
 #[inline]
 pub(crate) fn finish<T: Float>(
@@ -153,28 +149,38 @@ pub(crate) fn finish<T: Float>(
     mode: Mode,
     at: &'static Location<'static>,
 ) -> Var<T> {
-    if mode.observed.is_on() {
-        show_op(Site { op: op.name(), at }, inputs, &y);
-    }
-    if !(mode.recording && inputs.iter().any(|v| v.node.is_some())) {
-        return Var::cut_at(y, cut_of(inputs, mode));
-    }
-    let saves = op.saves();
-    Var::recorded(boxed(op), saves, inputs, y, residuals, mode, at)
+    Var::finished(&mut Some(op), inputs, y, residuals, mode, at)
 }
 
 #[compiled_once]
 impl<T: Float> Var<T> {
-    /// The result of an op, recorded: the part that is the same for every op.
-    fn recorded(
-        op: OpBox<T>,
-        saves: Saves,
+    /// Whether an op of these inputs is recorded. Inside the forward pass of an op it may read no other variable.
+    #[track_caller]
+    fn begin(inputs: &[&Var<T>], mode: Mode) -> bool {
+        if mode.closed {
+            for x in inputs {
+                x.read();
+            }
+        }
+        mode.recording && inputs.iter().any(|x| x.node.is_some())
+    }
+
+    /// [`finish`], for every op.
+    fn finished(
+        op: &mut dyn Held<T>,
         inputs: &[&Var<T>],
         y: Tensor<T>,
         residuals: Option<Residuals>,
         mode: Mode,
         at: &'static Location<'static>,
     ) -> Var<T> {
+        if mode.observed.is_on() {
+            show_op(Site { op: op.op().name(), at }, inputs, &y);
+        }
+        if !(mode.recording && inputs.iter().any(|v| v.node.is_some())) {
+            return Var::cut_at(y, cut_of(inputs, mode));
+        }
+        let saves = op.op().saves();
         let count = saves.count(inputs.len());
         let mut saved = Vec::with_capacity(count);
         if count > 0 {
@@ -191,11 +197,36 @@ impl<T: Float> Var<T> {
         for x in inputs {
             nodes.push(x.node.clone());
         }
-        let entry = Recorded::of(op, y.shape().clone(), saved, residuals, at);
+        let entry = Recorded::of(op.boxed(), y.shape().clone(), saved, residuals, at);
         let y = Var::on_tape(y, Arc::new(Node::new(nodes, entry)));
         if inputs.iter().any(|x| x.cut.is_some()) {
             note_ends(&y, inputs);
         }
+        if mode.observed.is_on() { shown(y) } else { y }
+    }
+
+    /// As [`finished`](Self::finished), where the only operand is gone: what is left of it is its node, or where its tape ended.
+    fn finished_owned(
+        op: &mut dyn Held<T>,
+        node: Option<Arc<Node<T>>>,
+        cut: Cut,
+        y: Tensor<T>,
+        residuals: Option<Residuals>,
+        mode: Mode,
+        at: &'static Location<'static>,
+    ) -> Var<T> {
+        if mode.observed.is_on() {
+            show_op::<T>(Site { op: op.op().name(), at }, &[], &y);
+        }
+        let Some(node) = node else { return Var::cut_at(y, cut) };
+        if !mode.recording {
+            return Var::cut_at(y, mode.cut);
+        }
+        let saved = if op.op().saves().output { vec![y.clone()] } else { Vec::new() };
+        let mut nodes = Inputs::new();
+        nodes.push(Some(node));
+        let entry = Recorded::of(op.boxed(), y.shape().clone(), saved, residuals, at);
+        let y = Var::on_tape(y, Arc::new(Node::new(nodes, entry)));
         if mode.observed.is_on() { shown(y) } else { y }
     }
 }

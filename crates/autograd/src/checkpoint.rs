@@ -16,6 +16,7 @@ use crate::op::{Gradients, Op};
 use crate::sampling::{Case, OpSample, Sampled, draw};
 use crate::tape::{next_id, nodes_since};
 use crate::var::Var;
+use gradus_tensor::compiled_once::compiled_once;
 use gradus_tensor::{Float, Rng, Tensor};
 use std::collections::HashMap;
 use std::panic::Location;
@@ -54,7 +55,7 @@ const NAME: &str = "checkpoint";
 #[track_caller]
 pub fn checkpoint<T: Float>(segment: impl Fn(&Var<T>) -> Var<T> + Send + Sync + 'static, x: &Var<T>) -> Var<T> {
     let x = x.clone();
-    record_segment(&mut (), move |()| segment(&x))
+    Var::record_segment(None, Box::new(move |_| segment(&x)))
 }
 
 /// As [`checkpoint`], for a segment that draws random numbers: run again, it draws the same ones.
@@ -79,7 +80,7 @@ pub fn checkpoint_with_rng<T: Float>(
     rng: &mut Rng,
 ) -> Var<T> {
     let x = x.clone();
-    record_segment(rng, move |rng| segment(&x, rng))
+    Var::record_segment(Some(rng), Box::new(move |rng| segment(&x, rng.expect("what it draws from is handed on"))))
 }
 
 /// A segment, to be recorded anew where derivatives pass. It has no inputs of its own: what it reads, it captured.
@@ -119,31 +120,34 @@ impl<T: Float> Op<T> for Segment<T> {
     }
 }
 
-/// Runs a segment and puts one node on the tape for all that it recorded.
-#[track_caller]
-fn record_segment<T: Float, S: Clone + Send + Sync + 'static>(
-    state: &mut S,
-    segment: impl Fn(&mut S) -> Var<T> + Send + Sync + 'static,
-) -> Var<T> {
-    if !is_grad_enabled() {
-        return segment(state);
+/// A segment, and what it draws from if it draws.
+type Draws<T> = dyn Fn(Option<&mut Rng>) -> Var<T> + Send + Sync;
+
+#[compiled_once]
+impl<T: Float> Var<T> {
+    /// Runs a segment and puts one node on the tape for all that it recorded.
+    #[track_caller]
+    fn record_segment(rng: Option<&mut Rng>, segment: Box<Draws<T>>) -> Var<T> {
+        if !is_grad_enabled() {
+            return segment(rng);
+        }
+        let (before, at) = (rng.as_deref().cloned(), Location::caller());
+        let start = next_id();
+        let (y, journal) = Journal::write(|| segment(rng));
+        let Some(root) = y.node.as_ref().filter(|root| root.id >= start) else { return y };
+        let (inner, outer) = nodes_since(root, start);
+        let ends = ends_under(inner.into_values());
+        let reads: Vec<Var<T>> = outer.into_values().map(Var::place).collect();
+        let again = Box::new(move || journal.replay(|| segment(before.clone().as_mut())));
+        // To whoever looks, the segment's own ops have shown themselves.
+        let reads: Vec<&Var<T>> = reads.iter().collect();
+        let record = || finish(Segment { again }, &reads, y.value.clone(), None, MODE.get(), at);
+        let y = unobserved(record);
+        if let Some(node) = y.node.as_ref().filter(|_| !ends.is_empty()) {
+            let _ = node.extras().ends.set(ends);
+        }
+        y
     }
-    let (before, at) = (state.clone(), Location::caller());
-    let start = next_id();
-    let (y, journal) = Journal::write(|| segment(state));
-    let Some(root) = y.node.as_ref().filter(|root| root.id >= start) else { return y };
-    let (inner, outer) = nodes_since(root, start);
-    let ends = ends_under(inner.into_values());
-    let reads: Vec<Var<T>> = outer.into_values().map(Var::place).collect();
-    let again = Box::new(move || journal.replay(|| segment(&mut before.clone())));
-    // To whoever looks, the segment's own ops have shown themselves.
-    let reads: Vec<&Var<T>> = reads.iter().collect();
-    let record = || finish(Segment { again }, &reads, y.value.clone(), None, MODE.get(), at);
-    let y = unobserved(record);
-    if let Some(node) = y.node.as_ref().filter(|_| !ends.is_empty()) {
-        let _ = node.extras().ends.set(ends);
-    }
-    y
 }
 
 /// The result of a segment, and the nodes that it recorded, oldest first.

@@ -22,11 +22,6 @@ pub(crate) type Residuals = Box<dyn Any + Send + Sync>;
 /// An op; one without attributes takes no memory.
 pub(crate) type OpBox<T> = Box<dyn Op<T>>;
 
-#[inline]
-pub(crate) fn boxed<T: Float>(op: impl Op<T>) -> OpBox<T> {
-    Box::new(op)
-}
-
 /// A leaf, or the result of an op.
 pub(crate) struct Recorded<T: Float> {
     pub at: &'static Location<'static>,

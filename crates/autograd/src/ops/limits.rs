@@ -6,9 +6,7 @@
 //! the tape when gradients are differentiable. The price is a backward pass or two, paid at singular points only.
 
 use crate::backward::{gradients, reaches_past};
-use crate::calculus::Val;
 use crate::mode::GradMode;
-use crate::ops::unary_rule::UnaryRule;
 use crate::var::Var;
 use gradus_tensor::{Float, Tensor};
 use std::cell::Cell;
@@ -106,24 +104,31 @@ fn depends_apart<T: Float>(gy: &Var<T>, except: u64, at: &Tensor<bool>) -> Tenso
     Tensor::from_vec((0..places.len()).map(|i| places[i] && alone(i)).collect(), at.shape().clone())
 }
 
-/// `product`, the slope of `rule` times `gy`, with its limit at poles of the slope at 0 that meet a gradient of 0, as that of
-/// the square root in `√x²`.
-pub(super) fn of_pole<R: UnaryRule, T: Float>(rule: R, read: &Var<T>, slope_at: &Var<T>, gy: &Var<T>, product: Var<T>) -> Var<T> {
+/// `product`, the slope times `gy`, with its limit at poles of the slope at 0 that meet a gradient of 0, as that of the square root
+/// in `√x²`. `slope_of` is the slope at a number, of the op `name`.
+pub(super) fn of_pole<T: Float>(
+    name: &'static str,
+    slope_of: &dyn Fn(f64) -> f64,
+    read: &Var<T>,
+    slope_at: &Var<T>,
+    gy: &Var<T>,
+    product: Var<T>,
+) -> Var<T> {
     let zero = |x: &Tensor<T>| x.as_slice().map_or_else(|| x.eq(0.0).any(), |x| x.contains(&T::zero()));
     if gy.id().is_none() || !zero(read.value()) {
         return product;
     }
     let pole = slope_at.value().map(|d| !d.is_finite());
-    let flat = read.value().zip_map(R::NAME, gy.value(), |r, g| r == T::zero() && g == T::zero()).and(&pole);
+    let flat = read.value().zip_map(name, gy.value(), |r, g| r == T::zero() && g == T::zero()).and(&pole);
     match slope(gy, read, &flat) {
-        Some(slope) => (slope * residue(rule)).where_(&flat, &product),
+        Some(slope) => (slope * residue(slope_of)).where_(&flat, &product),
         None => product,
     }
 }
 
 /// The limit of `d(r) r` as `r` falls to 0, of a slope with a pole there: 1/2 for the square root, 1 for the logarithm.
-fn residue<R: UnaryRule>(rule: R) -> f64 {
-    let at = |r: f64| rule.d(&Val(r), &Val(r)).0 * r;
+fn residue(slope_of: &dyn Fn(f64) -> f64) -> f64 {
+    let at = |r: f64| slope_of(r) * r;
     let (near, nearer) = (at(1e-100), at(1e-200));
     match nearer.abs() / near.abs() {
         ratio if (ratio - 1.0).abs() < 1e-6 => nearer,

@@ -73,19 +73,27 @@ impl<T: Float, R: UnaryRule> Op<T> for Unary<R> {
     }
 
     fn vjp(&self, cx: &mut VjpContext<'_, T>) -> Gradients<T> {
-        let read = match R::READS {
-            Reads::Nothing => {
-                let d = self.0.d(&Val(T::zero()), &Val(T::zero())).0;
-                return (cx.take_gy() * d.to_f64()).into();
-            }
-            Reads::Input => cx.input(0),
-            Reads::Output => cx.y(),
-        };
+        if R::READS == Reads::Nothing {
+            return cx.scaled(self.0.d(&Val(T::zero()), &Val(T::zero())).0.to_f64());
+        }
+        let read = cx.read(R::READS);
         pull(self.0, cx, &read).into()
     }
 
     fn has_symmetric_jacobian(&self) -> bool {
         true
+    }
+}
+
+#[compiled_once]
+impl<T: Float> VjpContext<'_, T> {
+    fn scaled(&mut self, slope: f64) -> Gradients<T> {
+        (self.take_gy() * slope).into()
+    }
+
+    /// What the slope is computed from.
+    fn read(&self, reads: Reads) -> Var<T> {
+        if reads == Reads::Output { self.y() } else { self.input(0) }
     }
 }
 
@@ -95,7 +103,7 @@ fn pull<R: UnaryRule, T: Float>(rule: R, p: &mut VjpContext<'_, T>, read: &Var<T
     if p.is_differentiable() {
         let slope = rule.d(read, read);
         let product = slope.mul_no_nan(p.gy());
-        return limits::of_pole(rule, read, &slope, p.gy(), product);
+        return limits::of_pole(R::NAME, &|r| rule.d(&Val(r), &Val(r)).0, read, &slope, p.gy(), product);
     }
     let d = move |g: T, v: T| times_gradient(rule.d(&Val(v), &Val(v)).0, g);
     Var::constant(p.take_gy().into_value().zip_map_into(R::NAME, read.value(), d))

@@ -11,6 +11,8 @@ const SERIAL: usize = 1 << 16;
 /// inner of two loops, where it takes the call to be hot, but not into a single one. A call that is not
 /// inlined is compiled without the vector instructions, and costs twenty times as much.
 const RUN: usize = 1 << 10;
+/// So many elements of an operand that has one value for all are written out.
+const SAME: usize = 1 << 8;
 
 struct Unary<'a, A, O, F>(&'a [A], &'a mut [O], F);
 
@@ -66,6 +68,16 @@ pub fn unary_in_place<A: Element>(x: &mut [A], run: &(dyn Fn(&mut [A]) + Sync)) 
         return run(x);
     }
     chunks_mut(x, CHUNK).each(|_, x| run(x));
+}
+
+/// The [`unary_loop`] that an [`in_place_loop`] makes: it changes a copy, while that is in the first-level cache.
+pub fn unary_of_copy<A: Element>(run: &(dyn Fn(&mut [A]) + Sync)) -> impl Fn(&[A], &mut [A]) + Sync {
+    move |x, out| {
+        for (out, x) in out.chunks_mut(RUN).zip(x.chunks(RUN)) {
+            out.copy_from_slice(x);
+            run(out);
+        }
+    }
 }
 
 struct Binary<'a, A, B, O, F>(&'a [A], &'a [B], &'a mut [O], F);
@@ -142,9 +154,6 @@ impl<A: Element, B: Element, F: Fn(A, B) -> A> Kernel for BinaryInPlace<'_, A, B
     #[inline(always)]
     fn run(self) {
         let Self(a, b, f) = self;
-        if a.len() != b.len() {
-            return InPlace(a, |a| f(a, b[0])).run();
-        }
         for (a, b) in a.chunks_mut(RUN).zip(b.chunks(RUN)) {
             for (a, &b) in a.iter_mut().zip(b) {
                 *a = f(*a, b);
@@ -160,7 +169,74 @@ pub type BinaryInPlaceLoop<'f, A, B> = &'f (dyn Fn(&mut [A], &[B]) + Sync);
 pub fn binary_in_place_loop<A: Element, B: Element>(
     f: impl Fn(A, B) -> A + Copy + Send + Sync,
 ) -> impl Fn(&mut [A], &[B]) + Sync {
-    move |a, b| dispatch(BinaryInPlace(a, b, f))
+    move |a, b| {
+        let same;
+        let b = if a.len() == b.len() {
+            b
+        } else {
+            // A second form of the loop would be as large as this one.
+            same = [b[0]; SAME];
+            &same
+        };
+        for a in a.chunks_mut(b.len().max(1)) {
+            dispatch(BinaryInPlace(a, &b[..a.len()], f));
+        }
+    }
+}
+
+/// As [`binary_in_place_loop`], with a form of its own for a `b` that has one value for all.
+pub fn broadcast_in_place_loop<A: Element, B: Element>(
+    f: impl Fn(A, B) -> A + Copy + Send + Sync,
+) -> impl Fn(&mut [A], &[B]) + Sync {
+    move |a, b| {
+        if a.len() == b.len() {
+            dispatch(BinaryInPlace(a, b, f))
+        } else {
+            let b = b[0];
+            dispatch(InPlace(a, move |a| f(a, b)))
+        }
+    }
+}
+
+struct BinaryAnew<'a, A, B, F>(&'a [A], &'a [B], &'a mut [A], F);
+
+impl<A: Element, B: Element, F: Fn(A, B) -> A> Kernel for BinaryAnew<'_, A, B, F> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let Self(a, b, out, f) = self;
+        if a.len() != out.len() {
+            let a = a[0];
+            return Unary(b, out, |b| f(a, b)).run();
+        }
+        for ((out, a), b) in out.chunks_mut(RUN).zip(a.chunks(RUN)).zip(b.chunks(RUN)) {
+            for ((y, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                *y = f(a, b);
+            }
+        }
+    }
+}
+
+/// A [`binary_loop`] to go with a [`binary_in_place_loop`], for an `a` that may not be written to. It has a form for an `a` that has
+/// one value for all, as the gradient of a sum, and none for such a `b`.
+pub fn binary_anew_loop<A: Element, B: Element>(
+    f: impl Fn(A, B) -> A + Copy + Send + Sync,
+) -> impl Fn(&[A], &[B], &mut [A]) + Sync {
+    move |a, b, out| {
+        let n = out.len();
+        let same;
+        let b = if b.len() == n {
+            b
+        } else {
+            same = [b[0]; SAME];
+            &same
+        };
+        let step = b.len().max(1);
+        for (i, out) in out.chunks_mut(step).enumerate() {
+            let a = if a.len() == n { &a[i * step..][..out.len()] } else { a };
+            dispatch(BinaryAnew(a, &b[..out.len()], out, f));
+        }
+    }
 }
 
 /// Runs a [`binary_in_place_loop`] over contiguous operands of equal length.

@@ -56,22 +56,17 @@ impl<T: Element> Tensor<T> {
     #[track_caller]
     #[inline]
     pub(crate) fn map_into_for(self, op: &'static str, f: impl Fn(T) -> T + Copy + Send + Sync) -> Tensor<T> {
-        self.mapped_into(op, &map::in_place_loop(f), &map::unary_loop(f))
+        self.mapped_into(op, &map::in_place_loop(f))
     }
 
     #[track_caller]
-    fn mapped_into(
-        mut self,
-        op: &'static str,
-        run: &(dyn Fn(&mut [T]) + Sync),
-        anew: &(dyn Fn(&[T], &mut [T]) + Sync),
-    ) -> Tensor<T> {
+    fn mapped_into(mut self, op: &'static str, run: &(dyn Fn(&mut [T]) + Sync)) -> Tensor<T> {
         let (at, dense) = (self.offset, self.dense_slice().map(<[T]>::len));
         if let (Some(n), Some(buffer)) = (dense, Arc::get_mut(&mut self.buffer)) {
             map::unary_in_place(&mut buffer.as_mut_slice()[at..at + n], run);
             return self;
         }
-        self.mapped(op, anew)
+        self.mapped(op, &map::unary_of_copy(run))
     }
 
     /// The window as a slice in memory order, when it has no gaps and no repeats (a permuted
@@ -160,7 +155,19 @@ impl<T: Element> Tensor<T> {
         other: &Tensor<B>,
         f: impl Fn(T, B) -> T + Copy + Send + Sync,
     ) -> Tensor<T> {
-        self.zipped_into(op, other, &map::binary_in_place_loop(f), &map::binary_loop(f))
+        self.zipped_into(op, other, &map::binary_in_place_loop(f), &map::binary_anew_loop(f))
+    }
+
+    /// As [`zip_map_into`](Self::zip_map_into), for an operator: one operand is often a value for each row.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn operate_into<B: Element>(
+        self,
+        op: &'static str,
+        other: &Tensor<B>,
+        f: impl Fn(T, B) -> T + Copy + Send + Sync,
+    ) -> Tensor<T> {
+        self.zipped_into(op, other, &map::broadcast_in_place_loop(f), &map::binary_loop(f))
     }
 
     #[track_caller]

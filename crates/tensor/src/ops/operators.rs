@@ -157,7 +157,7 @@ macro_rules! operator {
             type Output = Tensor<T>;
             #[track_caller]
             fn $method(self, other: &Tensor<T>) -> Tensor<T> {
-                self.zip_map_into(stringify!($method), $divisor(other).or_panic(), T::$wrapping)
+                self.operate_into(stringify!($method), $divisor(other).or_panic(), T::$wrapping)
             }
         }
 
@@ -170,7 +170,7 @@ macro_rules! operator {
                     $divisor(&other).or_panic();
                     // The roles are exchanged, and an error has to name the operands in their order.
                     broadcast_shapes(stringify!($method), &self.shape, &other.shape).or_panic();
-                    return other.zip_map_into(stringify!($method), self, |b, a| a.$wrapping(b));
+                    return other.operate_into(stringify!($method), self, |b, a| a.$wrapping(b));
                 }
                 self $op &other
             }
@@ -200,7 +200,7 @@ macro_rules! operator {
                     Err(ShapeError::new(op, detail)).or_panic()
                 }
                 $divisor(other).or_panic();
-                *self = self.take().zip_map_into(op, other, T::$wrapping);
+                *self = self.take().operate_into(op, other, T::$wrapping);
             }
         }
 
