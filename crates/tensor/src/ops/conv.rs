@@ -199,15 +199,17 @@ fn geometry(op: &'static str, x: &[usize], w: &[usize], o: &Conv2dOptions) -> Re
         positions(lines, size, kernel, o.stride[axis], o.padding[axis], o.dilation[axis], 0)
             .map_err(|why| ShapeError::new(op, format!("input {x:?} and filters {w:?}: {why}")))
     };
+    let output = [along(0)?, along(1)?];
     let g = Geometry {
         batch,
         channels,
         filters,
         groups,
         input: [height, width],
-        output: [along(0)?, along(1)?],
+        output,
         kernel: [kh, kw],
-        stride: o.stride,
+        // From one position there is no step to another, however wide it is.
+        stride: [0, 1].map(|axis| if output[axis] == 1 { 1 } else { o.stride[axis] }),
         dilation: o.dilation,
         // `positions` has checked that they are small.
         padding: o.padding.map(|[before, _]| before as isize),

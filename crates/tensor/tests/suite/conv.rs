@@ -61,7 +61,7 @@ fn computed<T: Float>(p: &Problem, x: &Tensor<T>, w: &Tensor<T>, gy: &Tensor<T>)
 
 /// Options and sizes along one axis: kernel, stride, dilation, padding, size; padding may exceed the picture.
 fn axes() -> impl Strategy<Value = (usize, usize, usize, [usize; 2], usize)> {
-    let any = (1usize..5, 1usize..4, 1usize..4, [0usize..6, 0usize..6], 0usize..8).prop_map(|(k, s, d, p, more)| {
+    let any = (1usize..8, 1usize..4, 1usize..4, [0usize..6, 0usize..6], 0usize..8).prop_map(|(k, s, d, p, more)| {
         let fits = (d * (k - 1) + 1).saturating_sub(p[0] + p[1]).max(1);
         (k, s, d, p, fits + more)
     });
@@ -173,6 +173,35 @@ fn larger() -> Vec<Problem> {
         simple([2, 3, 1, 16], [3, 1, 3, 3], 1, 1, 3),
         simple([2, 2, 66, 67], [2, 1, 3, 3], 1, 1, 2),
         simple([3, 11, 8, 19], [11, 1, 5, 5], 3, 1, 11),
+        // For depthwise filters of any other kind: large kernels, strides above the kernel and of every vectors' case, dilation, strips of
+        // a large plane, sums over images in parts, rows of one pixel more and less than a vector.
+        simple([2, 18, 28, 28], [18, 1, 7, 7], 3, 1, 18),
+        simple([3, 3, 57, 56], [3, 1, 3, 3], 1, 2, 3),
+        simple([2, 2, 33, 31], [2, 1, 5, 5], 2, 2, 2),
+        simple([9, 1, 17, 66], [1, 1, 7, 7], 3, 2, 1),
+        simple([2, 3, 20, 35], [3, 1, 2, 2], 0, 3, 3),
+        simple([1, 2, 190, 90], [2, 1, 9, 9], 4, 1, 2),
+        simple([2, 2, 3, 4], [2, 1, 9, 9], 5, 2, 2),
+        Problem {
+            o: simple([2, 4, 1, 500], [4, 1, 1, 31], 0, 1, 4).o.padding([[0, 0], [15, 15]]),
+            ..simple([2, 4, 1, 500], [4, 1, 1, 31], 0, 1, 4)
+        },
+        Problem {
+            o: simple([2, 3, 21, 30], [3, 1, 3, 5], 4, 1, 3).o.dilation([2, 3]),
+            ..simple([2, 3, 21, 30], [3, 1, 3, 5], 4, 1, 3)
+        },
+        // For implicit products: patches of several blocks, tasks that share them, images smaller than a panel, few and many columns,
+        // groups of several kinds, parts of the filters' gradient, and strides that are parted, interleaved or neither.
+        simple([3, 160, 6, 5], [40, 160, 3, 3], 1, 2, 1),
+        simple([1, 40, 5, 5], [300, 40, 4, 4], 2, 2, 1),
+        simple([40, 14, 2, 2], [30, 14, 3, 3], 1, 1, 1),
+        simple([2, 8, 40, 41], [16, 8, 2, 2], 0, 2, 1),
+        simple([3, 60, 7, 9], [24, 10, 3, 3], 1, 3, 6),
+        simple([7, 16, 11, 17], [24, 2, 3, 3], 1, 1, 8),
+        simple([2, 3, 65, 66], [8, 3, 7, 7], 3, 2, 1),
+        simple([3, 130, 9, 8], [70, 130, 1, 1], 0, 1, 1),
+        simple([3, 20, 9, 8], [35, 20, 1, 1], 0, 2, 1),
+        simple([2, 1100, 3, 3], [7, 1100, 1, 1], 1, 1, 1),
         // For minimal filtering: vectors of channels and filters whole and not, one tile across and several, tiles that reach
         // over the edge, blocks that threads share and blocks that they do not.
         simple([3, 12, 17, 19], [13, 12, 3, 3], 1, 1, 1),
@@ -215,6 +244,46 @@ fn an_output_that_no_pixel_reaches_is_zero() {
     assert_eq!(one.conv2d(&one, p.o), Tensor::zeros([1, 1, 4, 4]));
     assert_eq!(Tensor::ones([1, 1, 4, 4]).conv2d_input_grad(&one, p.x, p.o), Tensor::zeros(p.x));
     assert_eq!(one.conv2d_weight_grad(&Tensor::ones([1, 1, 4, 4]), p.w, p.o), Tensor::zeros(p.w));
+}
+
+/// What is not finite reaches the outputs that see it, and no others, whatever the kernel.
+#[test]
+fn what_is_not_finite_reaches_those_who_see_it() {
+    let problems = [
+        simple([1, 2, 9, 20], [2, 1, 7, 7], 3, 1, 2),
+        simple([1, 2, 9, 21], [2, 1, 3, 3], 1, 2, 2),
+        simple([2, 8, 7, 7], [6, 8, 3, 3], 1, 2, 1),
+        simple([2, 6, 7, 19], [6, 3, 3, 3], 2, 1, 2),
+        simple([3, 5, 5, 5], [4, 5, 1, 1], 0, 1, 1),
+        simple([2, 9, 6, 6], [7, 9, 4, 4], 1, 2, 1),
+    ];
+    for (p, seed) in problems.iter().zip(0..) {
+        let [x, w, gy] = operands(p, seed).map(|t| t.to_vec());
+        for value in [f64::NAN, f64::INFINITY] {
+            let spoilt = |v: &[f64], seed: u64| {
+                let mut v = v.to_vec();
+                let at = Rng::seed(seed).below(v.len());
+                v[at] = value;
+                v
+            };
+            // Padding is zeros, which are multiplied too: so the gradient is spoilt only where there is none.
+            let [y, _, gw] = p.naive(&spoilt(&x, seed), &w, &gy);
+            let [_, gx, _] = p.naive(&x, &w, &spoilt(&gy, seed));
+            let exact = [y, gx, gw];
+            let of = |v: &[f64], shape: [usize; 4]| Tensor::from_vec(v.to_vec(), shape);
+            let (weights, clean, bad) = (of(&w, p.w), of(&gy, p.y()), of(&spoilt(&gy, seed), p.y()));
+            let x = of(&spoilt(&x, seed), p.x);
+            let o = p.o.algorithm(ConvAlgorithm::Direct);
+            let found = [x.conv2d(&weights, o), bad.conv2d_input_grad(&weights, p.x, o), x.conv2d_weight_grad(&clean, p.w, o)];
+            for (which, (exact, found)) in exact.iter().zip(found).enumerate() {
+                for (i, (e, f)) in exact.iter().zip(found.to_vec()).enumerate() {
+                    let same =
+                        if e.is_finite() { (e - f).abs() < 1e-9 } else { e.is_nan() == f.is_nan() && (e.is_nan() || *e == f) };
+                    assert!(same, "result {which} of {p:?} at {i}: {f} for {e}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

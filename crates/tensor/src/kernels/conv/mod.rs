@@ -2,12 +2,12 @@
 //!
 //! `y[n, f, i, j] = Σ x[n, c, i·s + a·d - p, j·s + b·d - p] · w[f, c, a, b]`, a cross-correlation as in every
 //! deep-learning framework. The three functions here choose a kernel by shape; each kernel handles a part of
-//! the shapes, `im2col` all of them.
+//! the shapes, `implicit` all of them.
 
 mod depthwise;
 mod direct;
 mod geometry;
-mod im2col;
+mod implicit;
 mod winograd;
 
 pub use geometry::Geometry;
@@ -18,12 +18,15 @@ use crate::kernels::simd::Lanes;
 impl Geometry {
     /// Elements of the largest array that the kernel needs beside the tensors, if that can be large.
     pub fn work(&self) -> usize {
-        let [padded, patches] = self.unfolded().unwrap_or([usize::MAX; 2]);
-        let direct = |width: usize| direct::fits(self, self.channels, width);
+        let padded = self.unfolded().map_or(usize::MAX, |[padded, _]| padded);
+        // Filters of more taps than a block of patches are packed for all its columns at once.
+        let patches = self.taps().saturating_mul(implicit::COLUMNS);
+        let direct = |width: usize| direct::fits(self, self.group_channels(), width);
         match () {
-            _ if self.is_depthwise() || winograd::fits(self) => 0,
+            _ if winograd::fits(self) => 0,
+            _ if self.is_depthwise() => padded / self.channels.max(1),
             _ if direct(self.input[1]) && direct(self.output[1]) => padded,
-            _ => padded.max(patches),
+            _ => patches,
         }
     }
 }
@@ -37,10 +40,10 @@ pub fn forward<T: Lanes>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y
         depthwise::forward(g, x, w, end, y)
     } else if winograd::fits(g) {
         winograd::forward(g, x, w, end, y)
-    } else if direct::fits(g, g.channels, g.output[1]) {
+    } else if direct::fits(g, g.group_channels(), g.output[1]) {
         direct::forward(g, x, w, end, y)
     } else {
-        im2col::forward(g, x, w, end, y)
+        implicit::forward(g, x, w, end, y)
     }
 }
 
@@ -53,10 +56,10 @@ pub fn input_grad<T: Lanes>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
         depthwise::input_grad(g, gy, w, gx)
     } else if winograd::fits(g) {
         winograd::input_grad(g, gy, w, gx)
-    } else if direct::fits(g, g.channels, g.input[1]) {
+    } else if direct::fits(g, g.group_channels(), g.input[1]) {
         direct::input_grad(g, gy, w, gx)
     } else {
-        im2col::input_grad(g, gy, w, gx)
+        implicit::input_grad(g, gy, w, gx)
     }
 }
 
@@ -69,16 +72,16 @@ pub fn weight_grad<T: Lanes>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
         depthwise::weight_grad(g, x, gy, gw)
     } else if winograd::fits(g) {
         winograd::weight_grad(g, x, gy, gw)
-    } else if direct::fits(g, g.channels, g.output[1]) {
+    } else if direct::fits(g, g.group_channels(), g.output[1]) {
         direct::weight_grad(g, x, gy, gw)
     } else {
-        im2col::weight_grad(g, x, gy, gw)
+        implicit::weight_grad(g, x, gy, gw)
     }
 }
 
 /// The gradients with respect to `x` and `w`; writes all of both.
 pub fn grads<T: Lanes>(g: &Geometry, [x, gy, w]: [&[T]; 3], gx: &mut [T], gw: &mut [T]) {
-    if g.is_depthwise() && depthwise::has_grads(g) && !gy.is_empty() && !gx.is_empty() {
+    if g.is_depthwise() && !gy.is_empty() && !gx.is_empty() {
         depthwise::grads(g, [x, gy, w], gx, gw)
     } else {
         input_grad(g, gy, w, gx);

@@ -18,7 +18,7 @@ mod five_loops;
 mod macro_kernel;
 pub(crate) mod micro_kernel;
 pub(crate) mod operands;
-mod pack;
+pub(crate) mod pack;
 mod packed;
 
 #[cfg(not(target_arch = "x86_64"))]

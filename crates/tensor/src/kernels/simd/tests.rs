@@ -26,6 +26,13 @@ fn check<T: Scalar, V: Vector<T>, const N: usize>() {
         assert_eq!(lanes(x.max(y)), std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] }));
         assert_eq!(lanes(x.mul_add(y, z)), std::array::from_fn(|i| a[i] * b[i] + c[i]));
         assert_eq!(lanes(V::splat(T::NAN).max(y)), b, "the second of two where the first is NaN");
+        let both = |i: usize| if i < N { a[i] } else { b[i - N] };
+        assert_eq!(x.even_odd(y).map(lanes), [0, 1].map(|odd| std::array::from_fn(|i| both(2 * i + odd))));
+        assert_eq!(x.interleave(y).map(lanes), [0, N].map(|at| std::array::from_fn(|i| [a, b][i % 2][(at + i) / 2])));
+        assert_eq!(lanes(x.select(x.exceeds(y), y)), std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] }));
+        let nan = V::splat(T::NAN);
+        assert_eq!(lanes(x.select(nan.exceeds(y), y)), a, "NaN is larger than any number");
+        assert_eq!(lanes(x.select(x.exceeds(nan), y)), b, "nothing is larger than NaN");
         for n in 0..=N {
             // An allocation of its own, so that a sanitizer sees what is read or written beyond it.
             let mut part = a[..n].to_vec();

@@ -48,6 +48,10 @@ pub trait Vector<T: Copy>: Copy {
     unsafe fn abs(self) -> Self;
     /// The larger of two; the second if either is NaN.
     unsafe fn max(self, o: Self) -> Self;
+    /// The lanes that are larger than those of `o`: NaN is larger than any number, and nothing is larger than NaN.
+    unsafe fn exceeds(self, o: Self) -> Self::Mask;
+    /// The lanes of `self` where `mask` has them, and those of `o` elsewhere.
+    unsafe fn select(self, mask: Self::Mask, o: Self) -> Self;
     /// `self · a + b`, rounded once where there is an instruction for it.
     unsafe fn mul_add(self, a: Self, b: Self) -> Self;
     /// The sum of all lanes, pairwise.
@@ -68,6 +72,10 @@ pub trait Vector<T: Copy>: Copy {
         }
         lanes[0]
     }
+    /// The elements at even and at odd places of `self` and `o`, one behind the other.
+    unsafe fn even_odd(self, o: Self) -> [Self; 2];
+    /// The inverse of [`even_odd`](Self::even_odd): elements of `self` and `o` in turn.
+    unsafe fn interleave(self, o: Self) -> [Self; 2];
     /// Writes the transpose of the `LANES` x `LANES` matrix whose rows are `rows`, with `step` from one row to the next.
     unsafe fn store_transposed(rows: &[Self], p: *mut T, step: usize);
 }
@@ -157,8 +165,25 @@ macro_rules! plain {
                 std::array::from_fn(|i| if self[i] > o[i] { self[i] } else { o[i] })
             }
             #[inline(always)]
+            unsafe fn exceeds(self, o: Self) -> [bool; $lanes] {
+                std::array::from_fn(|i| ((self[i] > o[i]) | self[i].is_nan()) & !o[i].is_nan())
+            }
+            #[inline(always)]
+            unsafe fn select(self, mask: [bool; $lanes], o: Self) -> Self {
+                std::array::from_fn(|i| if mask[i] { self[i] } else { o[i] })
+            }
+            #[inline(always)]
             unsafe fn mul_add(self, a: Self, b: Self) -> Self {
                 std::array::from_fn(|i| self[i] * a[i] + b[i])
+            }
+            #[inline(always)]
+            unsafe fn even_odd(self, o: Self) -> [Self; 2] {
+                let both = |i: usize| if i < $lanes { self[i] } else { o[i - $lanes] };
+                [0, 1].map(|odd| std::array::from_fn(|i| both(2 * i + odd)))
+            }
+            #[inline(always)]
+            unsafe fn interleave(self, o: Self) -> [Self; 2] {
+                [0, $lanes].map(|at| std::array::from_fn(|i| [self, o][i % 2][(at + i) / 2]))
             }
             #[inline(always)]
             unsafe fn store_transposed(rows: &[Self], p: *mut $t, step: usize) {

@@ -38,7 +38,7 @@ fn first(n: usize) -> u16 {
 }
 
 macro_rules! wide {
-    ($t:ty, $lanes:literal, $mask:ty, $transpose:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $abs:ident $max:ident $fma:ident $total:ident) => {
+    ($t:ty, $lanes:literal, $mask:ty, $transpose:path, $even_odd:path, $interleave:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $abs:ident $max:ident $fma:ident $compare:ident $compare_masked:ident $blend:ident $total:ident) => {
         impl Vector<$t> for V512<$t> {
             const LANES: usize = $lanes;
             const MR: usize = 14;
@@ -97,6 +97,14 @@ macro_rules! wide {
                 Self(unsafe { $max(self.0, o.0) })
             }
             #[inline(always)]
+            unsafe fn exceeds(self, o: Self) -> $mask {
+                unsafe { $compare_masked::<_CMP_NLE_UQ>($compare::<_CMP_ORD_Q>(o.0, o.0), self.0, o.0) }
+            }
+            #[inline(always)]
+            unsafe fn select(self, mask: $mask, o: Self) -> Self {
+                Self(unsafe { $blend(mask, o.0, self.0) })
+            }
+            #[inline(always)]
             unsafe fn mul_add(self, a: Self, b: Self) -> Self {
                 Self(unsafe { $fma(self.0, a.0, b.0) })
             }
@@ -105,14 +113,22 @@ macro_rules! wide {
                 unsafe { $total(self.0) }
             }
             #[inline(always)]
+            unsafe fn even_odd(self, o: Self) -> [Self; 2] {
+                unsafe { $even_odd(self.0, o.0) }.map(Self)
+            }
+            #[inline(always)]
+            unsafe fn interleave(self, o: Self) -> [Self; 2] {
+                unsafe { $interleave(self.0, o.0) }.map(Self)
+            }
+            #[inline(always)]
             unsafe fn store_transposed(rows: &[Self], p: *mut $t, step: usize) {
                 unsafe { $transpose(rows, p, step) }
             }
         }
     };
 }
-wide!(f32, 16, u16, transpose_16, _mm512_set1_ps _mm512_loadu_ps _mm512_maskz_loadu_ps _mm512_storeu_ps _mm512_mask_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_abs_ps _mm512_max_ps _mm512_fmadd_ps _mm512_reduce_add_ps);
-wide!(f64, 8, u8, store_transposed_plainly::<f64, Self, 8>, _mm512_set1_pd _mm512_loadu_pd _mm512_maskz_loadu_pd _mm512_storeu_pd _mm512_mask_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_abs_pd _mm512_max_pd _mm512_fmadd_pd _mm512_reduce_add_pd);
+wide!(f32, 16, u16, transpose_16, even_odd_16, interleave_16, _mm512_set1_ps _mm512_loadu_ps _mm512_maskz_loadu_ps _mm512_storeu_ps _mm512_mask_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_abs_ps _mm512_max_ps _mm512_fmadd_ps _mm512_cmp_ps_mask _mm512_mask_cmp_ps_mask _mm512_mask_blend_ps _mm512_reduce_add_ps);
+wide!(f64, 8, u8, store_transposed_plainly::<f64, Self, 8>, even_odd_8, interleave_8, _mm512_set1_pd _mm512_loadu_pd _mm512_maskz_loadu_pd _mm512_storeu_pd _mm512_mask_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_abs_pd _mm512_max_pd _mm512_fmadd_pd _mm512_cmp_pd_mask _mm512_mask_cmp_pd_mask _mm512_mask_blend_pd _mm512_reduce_add_pd);
 
 /// All ones, then zeros: the mask of the first n of 8 lanes starts at 8 - n.
 static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -120,7 +136,7 @@ static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0
 static MASK_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
 
 macro_rules! narrow {
-    ($t:ty, $lanes:literal, $masks:ident, $transpose:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $andnot:ident $max:ident $fma:ident) => {
+    ($t:ty, $lanes:literal, $masks:ident, $transpose:path, $even_odd:path, $interleave:path, $splat:ident $load:ident $load_masked:ident $store:ident $store_first:ident $add:ident $sub:ident $mul:ident $andnot:ident $max:ident $fma:ident $compare:ident $and:ident $blend:ident $as_integers:ident $as_floats:ident) => {
         impl Vector<$t> for V256<$t> {
             const LANES: usize = $lanes;
             const MR: usize = 6;
@@ -184,8 +200,24 @@ macro_rules! narrow {
                 Self(unsafe { $max(self.0, o.0) })
             }
             #[inline(always)]
+            unsafe fn exceeds(self, o: Self) -> __m256i {
+                unsafe { $as_integers($and($compare::<_CMP_NLE_UQ>(self.0, o.0), $compare::<_CMP_ORD_Q>(o.0, o.0))) }
+            }
+            #[inline(always)]
+            unsafe fn select(self, mask: __m256i, o: Self) -> Self {
+                Self(unsafe { $blend(o.0, self.0, $as_floats(mask)) })
+            }
+            #[inline(always)]
             unsafe fn mul_add(self, a: Self, b: Self) -> Self {
                 Self(unsafe { $fma(self.0, a.0, b.0) })
+            }
+            #[inline(always)]
+            unsafe fn even_odd(self, o: Self) -> [Self; 2] {
+                unsafe { $even_odd(self.0, o.0) }.map(Self)
+            }
+            #[inline(always)]
+            unsafe fn interleave(self, o: Self) -> [Self; 2] {
+                unsafe { $interleave(self.0, o.0) }.map(Self)
             }
             #[inline(always)]
             unsafe fn store_transposed(rows: &[Self], p: *mut $t, step: usize) {
@@ -194,11 +226,81 @@ macro_rules! narrow {
         }
     };
 }
-narrow!(f32, 8, MASK, transpose_8, _mm256_set1_ps _mm256_loadu_ps _mm256_maskload_ps _mm256_storeu_ps _mm256_maskstore_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_andnot_ps _mm256_max_ps _mm256_fmadd_ps);
-narrow!(f64, 4, MASK_64, store_transposed_plainly::<f64, Self, 4>, _mm256_set1_pd _mm256_loadu_pd _mm256_maskload_pd _mm256_storeu_pd _mm256_maskstore_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_andnot_pd _mm256_max_pd _mm256_fmadd_pd);
+narrow!(f32, 8, MASK, transpose_8, even_odd_narrow, interleave_narrow, _mm256_set1_ps _mm256_loadu_ps _mm256_maskload_ps _mm256_storeu_ps _mm256_maskstore_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_andnot_ps _mm256_max_ps _mm256_fmadd_ps _mm256_cmp_ps _mm256_and_ps _mm256_blendv_ps _mm256_castps_si256 _mm256_castsi256_ps);
+narrow!(f64, 4, MASK_64, store_transposed_plainly::<f64, Self, 4>, even_odd_4, interleave_4, _mm256_set1_pd _mm256_loadu_pd _mm256_maskload_pd _mm256_storeu_pd _mm256_maskstore_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_andnot_pd _mm256_max_pd _mm256_fmadd_pd _mm256_cmp_pd _mm256_and_pd _mm256_blendv_pd _mm256_castpd_si256 _mm256_castsi256_pd);
+
+/// Functions that pick the lanes of two vectors of 512 bits by number.
+macro_rules! pick_lanes {
+    ($name:ident, $register:ty, $permute:ident, $index:ty, $load:ident, [$($first:literal)*] [$($second:literal)*]) => {
+        /// # Safety
+        /// The processor must have AVX-512.
+        #[inline(always)]
+        unsafe fn $name(a: $register, b: $register) -> [$register; 2] {
+            static FIRST: [$index; size_of::<__m512>() / size_of::<$index>()] = [$($first),*];
+            static SECOND: [$index; size_of::<__m512>() / size_of::<$index>()] = [$($second),*];
+            // SAFETY: the caller's promise; both tables are as long as a vector.
+            unsafe { [$permute(a, $load(FIRST.as_ptr()), b), $permute(a, $load(SECOND.as_ptr()), b)] }
+        }
+    };
+}
+pick_lanes!(even_odd_16, __m512, _mm512_permutex2var_ps, i32, _mm512_loadu_epi32, [0 2 4 6 8 10 12 14 16 18 20 22 24 26 28 30] [1 3 5 7 9 11 13 15 17 19 21 23 25 27 29 31]);
+pick_lanes!(interleave_16, __m512, _mm512_permutex2var_ps, i32, _mm512_loadu_epi32, [0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23] [8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31]);
+pick_lanes!(even_odd_8, __m512d, _mm512_permutex2var_pd, i64, _mm512_loadu_epi64, [0 2 4 6 8 10 12 14] [1 3 5 7 9 11 13 15]);
+pick_lanes!(interleave_8, __m512d, _mm512_permutex2var_pd, i64, _mm512_loadu_epi64, [0 8 1 9 2 10 3 11] [4 12 5 13 6 14 7 15]);
+
+/// # Safety
+/// The processor must have AVX2.
+#[inline(always)]
+unsafe fn even_odd_narrow(a: __m256, b: __m256) -> [__m256; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let in_order = |v: __m256| _mm256_castpd_ps(_mm256_permute4x64_pd::<0xd8>(_mm256_castps_pd(v)));
+        [in_order(_mm256_shuffle_ps::<0x88>(a, b)), in_order(_mm256_shuffle_ps::<0xdd>(a, b))]
+    }
+}
+
+/// # Safety
+/// The processor must have AVX2.
+#[inline(always)]
+unsafe fn interleave_narrow(a: __m256, b: __m256) -> [__m256; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        [_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)]
+    }
+}
+
+/// # Safety
+/// The processor must have AVX2.
+#[inline(always)]
+unsafe fn even_odd_4(a: __m256d, b: __m256d) -> [__m256d; 2] {
+    // SAFETY: the caller's promise.
+    unsafe { [_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b)].map(|v| _mm256_permute4x64_pd::<0xd8>(v)) }
+}
+
+/// # Safety
+/// The processor must have AVX2.
+#[inline(always)]
+unsafe fn interleave_4(a: __m256d, b: __m256d) -> [__m256d; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (low, high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+        [_mm256_permute2f128_pd::<0x20>(low, high), _mm256_permute2f128_pd::<0x31>(low, high)]
+    }
+}
 
 macro_rules! narrowest {
     ($t:ty, $lanes:literal, $transpose:path, $splat:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $andnot:ident $max:ident) => {
+        impl V128<$t> {
+            /// What has no instruction is left to the compiler.
+            #[inline(always)]
+            fn lanes(self) -> [$t; $lanes] {
+                let mut lanes = [0.0; $lanes];
+                // SAFETY: every x86-64 processor has the instruction, and there are as many lanes.
+                unsafe { self.store(lanes.as_mut_ptr()) };
+                lanes
+            }
+        }
         impl Vector<$t> for V128<$t> {
             const LANES: usize = $lanes;
             const MR: usize = 4;
@@ -255,6 +357,22 @@ macro_rules! narrowest {
             #[inline(always)]
             unsafe fn max(self, o: Self) -> Self {
                 Self(unsafe { $max(self.0, o.0) })
+            }
+            #[inline(always)]
+            unsafe fn exceeds(self, o: Self) -> [bool; $lanes] {
+                unsafe { self.lanes().exceeds(o.lanes()) }
+            }
+            #[inline(always)]
+            unsafe fn select(self, mask: [bool; $lanes], o: Self) -> Self {
+                unsafe { Self::load(self.lanes().select(mask, o.lanes()).as_ptr()) }
+            }
+            #[inline(always)]
+            unsafe fn even_odd(self, o: Self) -> [Self; 2] {
+                unsafe { self.lanes().even_odd(o.lanes()).map(|v| Self::load(v.as_ptr())) }
+            }
+            #[inline(always)]
+            unsafe fn interleave(self, o: Self) -> [Self; 2] {
+                unsafe { self.lanes().interleave(o.lanes()).map(|v| Self::load(v.as_ptr())) }
             }
             #[inline(always)]
             unsafe fn mul_add(self, a: Self, b: Self) -> Self {

@@ -31,7 +31,7 @@ pub fn fits(g: &Geometry, inputs: usize, out_width: usize) -> bool {
     let lanes = widths_of_line();
     // Vectors that reach over the end of a row do so in vain.
     let used = out_width as f64 / out_width.next_multiple_of(lanes) as f64;
-    inputs <= CHANNELS && g.stride == [1, 1] && g.groups == 1 && g.plane() > 0 && used > 0.6
+    inputs <= CHANNELS && g.stride == [1, 1] && g.plane() > 0 && used > 0.6
 }
 
 fn widths_of_line() -> usize {
@@ -45,10 +45,10 @@ pub fn forward<T: Lanes>(g: &Geometry, x: &[T], w: &[T], end: Epilogue<'_, T>, y
 
 /// The gradient with respect to `x`: the [transposed](Geometry::transposed) convolution of `gy`.
 pub fn input_grad<T: Lanes>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
-    let (filters, channels, taps) = (g.filters, g.channels, g.taps());
+    let (filters, channels, taps) = (g.group_filters(), g.group_channels(), g.taps());
     let mut reversed = Vec::with_capacity(w.len());
-    for c in 0..channels {
-        for f in 0..filters {
+    for w in w.chunks_exact(filters * channels * taps) {
+        for (c, f) in (0..channels).flat_map(|c| (0..filters).map(move |f| (c, f))) {
             reversed.extend(w[(f * channels + c) * taps..][..taps].iter().rev());
         }
     }
@@ -57,21 +57,26 @@ pub fn input_grad<T: Lanes>(g: &Geometry, gy: &[T], w: &[T], gx: &mut [T]) {
 
 fn convolve<T: Lanes>(g: &Geometry, x: &[T], w: Mat<'_, T>, end: Epilogue<'_, T>, y: &mut [T]) {
     let height = g.output[0];
-    let (terms, image) = (g.patch(), g.out_image());
+    let (terms, m) = (g.patch(), g.group_filters());
     let mut filters = Buffer::stale(g.filters * terms);
-    let tiles = Tiles::new(g.filters, widths::<T>().mr);
-    with_vectors(PackA { a: w, tiles, range: 0..tiles.count, kc: terms, out: filters.as_mut_slice() });
-    let images = y.len() / image;
+    let tiles = Tiles::new(m, widths::<T>().mr);
+    for (group, out) in filters.as_mut_slice().chunks_exact_mut((m * terms).max(1)).enumerate() {
+        with_vectors(PackA { a: w.from(group * m, 0), tiles, range: 0..tiles.count, kc: terms, out });
+    }
+    // The channels of a group, and its filters, are an image of their own.
+    let one = &Geometry { channels: g.group_channels(), filters: m, groups: 1, ..*g };
+    let (images, image, from) = (g.batch * g.groups, one.out_image(), one.image());
     let parts = TASKS.div_ceil(images).min(height);
     let rows = height.div_ceil(parts);
-    let from = g.image();
-    let (to, padded) = (Shared::of(y), &Padded::new(g, rows, widths::<T>().lanes));
+    let (to, padded) = (Shared::of(y), &Padded::new(one, rows, widths::<T>().lanes));
     parallel::run(images * parts, &|task| {
         let (n, top) = (task / parts, task % parts * rows);
-        let x = &x[n * from..(n + 1) * from];
+        let (group, x) = (n % g.groups, &x[n * from..(n + 1) * from]);
         let rows = top.min(height)..(top + rows).min(height);
-        // Tasks write other pictures, or other rows.
-        with_vectors(Rows { g, padded, x, filters: filters.as_slice(), rows, end, y: to, image: n * image });
+        let filters = &filters.as_slice()[group * m * terms..][..m * terms];
+        let end = Epilogue { bias: end.bias.map(|bias| &bias[group * m..][..m]), ..end };
+        // Tasks write other images, other groups or other rows.
+        with_vectors(Rows { g: one, padded, x, filters, rows, end, y: to, image: n * image });
     });
 }
 

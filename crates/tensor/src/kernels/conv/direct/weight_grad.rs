@@ -18,7 +18,12 @@ pub fn weight_grad<T: Lanes>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
     let mut parts = Buffer::stale(g.batch.div_ceil(images) * gw.len());
     chunks_mut(parts.as_mut_slice(), gw.len()).each(|i, gw| {
         let images = i * images..((i + 1) * images).min(g.batch);
-        with_vectors(Pictures { g, images, x, gy, gw });
+        // The channels of a group, and its filters, are an image of their own.
+        let one = &Geometry { channels: g.group_channels(), filters: g.group_filters(), groups: 1, ..*g };
+        for (group, gw) in gw.chunks_exact_mut(one.filters * one.patch()).enumerate() {
+            let (x, gy) = (&x[group * one.image()..], &gy[group * one.out_image()..]);
+            with_vectors(Pictures { g: one, groups: g.groups, images: images.clone(), x, gy, gw });
+        }
     });
     let mut parts = parts.as_slice().chunks_exact(gw.len());
     gw.copy_from_slice(parts.next().expect("a batch has a first part"));
@@ -30,6 +35,8 @@ pub fn weight_grad<T: Lanes>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
 /// The gradient of some pictures.
 struct Pictures<'a, T> {
     g: &'a Geometry,
+    /// Of all images, as many lie behind each other as there are groups.
+    groups: usize,
     images: Range<usize>,
     x: &'a [T],
     gy: &'a [T],
@@ -40,7 +47,7 @@ impl<T: Lanes> VectorKernel<T> for Pictures<'_, T> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<V: Vector<T>>(self) {
-        let Self { g, images, x, gy, gw } = self;
+        let Self { g, groups, images, x, gy, gw } = self;
         let (Geometry { channels, filters, output: [height, width], kernel: [kh, kw], dilation, .. }, lanes) = (*g, V::LANES);
         let [down, right] = g.reach();
         let (lines, line) = (height + down, width.next_multiple_of(lanes) + right);
@@ -50,8 +57,8 @@ impl<T: Lanes> VectorKernel<T> for Pictures<'_, T> {
         let offsets: Vec<usize> = (0..terms).map(offset).collect();
         gw.fill(T::zero());
         for n in images {
-            let x = &x[n * g.image()..];
-            let gy = &gy[n * g.out_image()..][..g.out_image()];
+            let x = &x[n * groups * g.image()..];
+            let gy = &gy[n * groups * g.out_image()..][..g.out_image()];
             debug_assert!(terms == 0 || offsets[terms - 1] + (height - 1) * line + width <= padded.as_slice().len());
             // SAFETY: as for this function; the last tap of the last vector ends at `line` of the last of `lines`.
             unsafe {

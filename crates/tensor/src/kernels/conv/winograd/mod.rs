@@ -70,6 +70,6 @@ pub fn weight_grad<T: Lanes>(g: &Geometry, x: &[T], gy: &[T], gw: &mut [T]) {
         _ => weight_grad::weight_grad::<T, TILE, 5, 8>(g, x, gy, gw),
     };
     if !is_precise {
-        super::im2col::weight_grad(g, x, gy, gw);
+        super::implicit::weight_grad(g, x, gy, gw);
     }
 }
