@@ -45,7 +45,7 @@ fn naive_max(x: &[f64], shape: [usize; 4], o: &Pool2dOptions) -> (Vec<f64>, Vec<
 
 /// Sizes along one axis: kernel, stride, dilation, padding, size.
 fn axes() -> impl Strategy<Value = (usize, usize, usize, [usize; 2], usize)> {
-    let any = (1usize..5, 1usize..5, 1usize..4, [0usize..3, 0usize..3], 0usize..24);
+    let any = (1usize..5, 1usize..5, 1usize..4, [0usize..3, 0usize..3], 0usize..40);
     any.prop_map(|(k, s, d, p, more)| {
         let (p, reach) = (p.map(|p| p.min(k / 2)), d * (k - 1) + 1);
         (k, s, d, p, reach.saturating_sub(p[0] + p[1]).max(1) + more)
@@ -138,6 +138,20 @@ proptest! {
             naive[k / planes * shape[2] * shape[3] + i as usize] += g;
         }
         prop_assert_eq!(gx.to_vec(), naive);
+    }
+}
+
+/// Places in planes of more pixels than an `f32` can count.
+#[test]
+fn maxima_of_a_huge_plane_have_their_places() {
+    let n = (1 << 23) + 100;
+    let x = Tensor::<f32>::uniform([1, 1, 1, n], 0.0, 1.0, &mut Rng::seed(0));
+    let (y, index) = x.max_pool2d_with_indices(Pool2dOptions::rectangle([1, 5]).stride([1, 4]));
+    let (x, y, index) = (x.to_vec(), y.to_vec(), index.to_vec());
+    for (i, (&v, &at)) in y.iter().zip(&index).enumerate() {
+        let window = &x[4 * i..4 * i + 5];
+        let largest = window.iter().copied().fold(f32::MIN, f32::max);
+        assert!(v == largest && at as usize == 4 * i + window.iter().position(|&w| w == largest).unwrap(), "{v} at {at} of {i}");
     }
 }
 

@@ -1,11 +1,13 @@
 //! Pooling over contiguous planes: `[N·C, H, W]` slices.
 //!
-//! Windows are not walked one by one: a whole row of outputs takes in one tap of its windows at a time, which
-//! vectorises for any window.
+//! Windows are not walked one by one: a vector of outputs, or a whole row, takes in one tap of its windows at a time.
+
+mod rows;
 
 use super::parallel::{Parts, chunks, chunks_mut};
-use super::simd::{Kernel, dispatch};
+use super::simd::{Kernel, Lanes, Vector, VectorKernel, dispatch, with_vectors};
 use crate::scalar::Scalar;
+use rows::{Rows, put};
 
 /// The sizes of a pooling.
 #[derive(Clone, Copy, Debug)]
@@ -138,14 +140,19 @@ macro_rules! for_strided {
 }
 
 /// The largest of each window, and its place in the input plane; of equals the first, and NaN before any number.
-pub fn max<T: Scalar>(g: &Geometry, x: &[T], y: &mut [T], index: &mut [i32]) {
+pub fn max<T: Lanes>(g: &Geometry, x: &[T], y: &mut [T], index: &mut [i32]) {
     if y.is_empty() {
         return;
     }
     let (rows, cols, taps) = (g.windows(0), g.windows(1), g.taps());
     let planes = planes_a_task(g.plane(), g.out_plane());
     let (n, m) = (g.plane() * planes, g.out_plane() * planes);
+    // Places are counted in lanes of T, which must tell all of them apart.
+    let counts = (g.plane() as f64) < 1.0 / T::EPSILON.to_f64();
     (chunks(x, n), chunks_mut(y, m), chunks_mut(index, m)).each(|_, (x, y, index)| {
+        if counts && !g.is_halving() {
+            return with_vectors(Maxima { g, rows: &rows, cols: &cols, taps: &taps, x, y, index });
+        }
         for ((x, y), index) in x.chunks(g.plane()).zip(y.chunks_mut(g.out_plane())).zip(index.chunks_mut(g.out_plane())) {
             if g.is_halving() {
                 dispatch(Halve { g, x, y, index });
@@ -156,6 +163,72 @@ pub fn max<T: Scalar>(g: &Geometry, x: &[T], y: &mut [T], index: &mut [i32]) {
     });
 }
 
+/// The maxima of some planes, a vector of outputs at a time.
+struct Maxima<'a, T> {
+    g: &'a Geometry,
+    rows: &'a [Window],
+    cols: &'a [Window],
+    taps: &'a [Tap],
+    x: &'a [T],
+    y: &'a mut [T],
+    index: &'a mut [i32],
+}
+
+impl<T: Lanes> VectorKernel<T> for Maxima<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
+        let Self { g, rows, cols, taps, x, y, index } = self;
+        let n = g.out_width;
+        // SAFETY: the caller's promise; rows of windows lie inside the picture.
+        unsafe {
+            let seen = Rows::new::<T, V>(g, taps);
+            let mut firsts: Vec<T> = cols.iter().map(|w| T::from_f64(w.first as f64)).collect();
+            firsts.resize(n.next_multiple_of(V::LANES), T::zero());
+            let steps: [T; 16] = std::array::from_fn(|l| T::from_f64(l as f64 * g.stride[1] as f64));
+            let (steps, lowest) = (V::load(steps.as_ptr()), V::splat(T::LOWEST));
+            for (i, (y, index)) in y.chunks_exact_mut(n).zip(index.chunks_exact_mut(n)).enumerate() {
+                let (window, x) = (rows[i % rows.len()], &x[i / rows.len() * g.plane()..][..g.plane()]);
+                let corner = window.first * g.width;
+                for vector in 0..n.div_ceil(V::LANES) {
+                    // Nothing is larger than minus infinity but what replaces it; otherwise the first element it is. Places are counted
+                    // from the first row on.
+                    let (mut best, mut place) = (lowest, V::load(firsts.as_ptr().add(vector * V::LANES)));
+                    for row in g.rows(window) {
+                        seen.look::<T, V>(x[row..][..g.width].as_ptr(), vector, lowest, |column, v| {
+                            let at = (row - corner) as isize + column;
+                            let larger = v.exceeds(best);
+                            best = v.select(larger, best);
+                            place = V::splat(T::from_f64(at as f64)).add(steps).select(larger, place);
+                        });
+                    }
+                    put(best, y, vector);
+                    put_places::<T, V>(place, corner as i32, &mut index[vector * V::LANES..]);
+                }
+            }
+        }
+    }
+}
+
+/// Writes places as whole numbers, `corner` further on, as far as there are any.
+///
+/// # Safety
+/// The processor must have V's instructions, and all lanes be whole numbers of `i32`.
+#[inline(always)]
+unsafe fn put_places<T: Scalar, V: Vector<T>>(place: V, corner: i32, index: &mut [i32]) {
+    let mut places = [T::zero(); 16];
+    // SAFETY: the caller's promise.
+    unsafe { place.store(places.as_mut_ptr()) };
+    // SAFETY: as above. A checked conversion takes as long as the maxima.
+    let whole = |v: T| corner + unsafe { v.to_f64().to_int_unchecked::<i32>() };
+    if index.len() >= V::LANES {
+        index[..V::LANES].iter_mut().zip(&places[..V::LANES]).for_each(|(i, &v)| *i = whole(v));
+    } else {
+        index.iter_mut().zip(places).for_each(|(i, v)| *i = whole(v));
+    }
+}
+
+/// The maxima of a plane, a row of outputs at a time.
 struct Max<'a, T> {
     g: &'a Geometry,
     rows: &'a [Window],
@@ -299,25 +372,29 @@ impl<T: Scalar> Average<T> {
     }
 }
 
+/// The means of some planes.
 struct Mean<'a, T>(&'a Geometry, &'a Average<T>, &'a [T], &'a mut [T]);
 
-impl<T: Scalar> Kernel for Mean<'_, T> {
+impl<T: Lanes> VectorKernel<T> for Mean<'_, T> {
     type Out = ();
     #[inline(always)]
-    fn run(self) {
-        let Self(g, plan, x, y) = self;
-        let n = g.out_width;
-        for ((w, y), divisors) in plan.rows.iter().zip(y.chunks_exact_mut(n)).zip(plan.divisors.chunks_exact(n)) {
-            y.fill(T::zero());
-            for row in g.rows(*w) {
-                for tap in &plan.taps {
-                    let (x, y) = (&x[row + tap.first..], &mut y[tap.lo..tap.hi]);
-                    for_strided!(x, y.len(), g.stride[1], |range, values| {
-                        y[range].iter_mut().zip(values).for_each(|(y, v)| *y += v);
-                    });
+    unsafe fn run<V: Vector<T>>(self) {
+        let Self(g, Average { rows, taps, divisors }, x, y) = self;
+        // SAFETY: the caller's promise; rows of windows lie inside the picture.
+        unsafe {
+            let (seen, zero) = (Rows::new::<T, V>(g, taps), V::splat(T::zero()));
+            for (i, y) in y.chunks_exact_mut(g.out_width).enumerate() {
+                let x = &x[i / rows.len() * g.plane()..][..g.plane()];
+                for vector in 0..g.out_width.div_ceil(V::LANES) {
+                    let mut sum = zero;
+                    for row in g.rows(rows[i % rows.len()]) {
+                        seen.look::<T, V>(x[row..][..g.width].as_ptr(), vector, zero, |_, v| sum = sum.add(v));
+                    }
+                    put(sum, y, vector);
                 }
+                let divisors = &divisors[i % rows.len() * g.out_width..];
+                y.iter_mut().zip(divisors).for_each(|(y, &d)| *y /= d);
             }
-            y.iter_mut().zip(divisors).for_each(|(y, &d)| *y /= d);
         }
     }
 }
@@ -354,14 +431,14 @@ impl<T: Scalar> Kernel for MeanGrad<'_, T> {
 }
 
 /// The mean of each window.
-pub fn average<T: Scalar>(g: &Geometry, x: &[T], y: &mut [T]) {
+pub fn average<T: Lanes>(g: &Geometry, x: &[T], y: &mut [T]) {
     if y.is_empty() {
         return;
     }
     let plan = Average::new(g);
     let planes = planes_a_task(g.plane(), g.out_plane());
     (chunks_mut(y, g.out_plane() * planes), chunks(x, g.plane() * planes)).each(|_, (y, x)| {
-        y.chunks_mut(g.out_plane()).zip(x.chunks(g.plane())).for_each(|(y, x)| dispatch(Mean(g, &plan, x, y)));
+        with_vectors(Mean(g, &plan, x, y));
     });
 }
 
