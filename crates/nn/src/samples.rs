@@ -13,7 +13,6 @@ gradus_autograd::op_list! {
     pub fn listed_ops;
     tables: [];
     ops: [
-        crate::layers::Standardize,
         crate::layers::Lookup,
         crate::losses::SoftmaxCrossEntropy,
         crate::losses::WeightedSoftplus,
@@ -30,11 +29,4 @@ pub fn op_samples<T: Float>() -> Vec<OpSample<T>> {
 #[inline]
 pub(crate) fn apply<T: Float>(op: impl Listed<T>, inputs: &[&Var<T>]) -> Var<T> {
     gradus_autograd::apply(op, inputs)
-}
-
-/// [`gradus_autograd::apply_aux`] for the ops of the list.
-#[track_caller]
-#[inline]
-pub(crate) fn apply_aux<T: Float, A: 'static>(op: impl Listed<T>, inputs: &[&Var<T>]) -> (Var<T>, A) {
-    gradus_autograd::apply_aux(op, inputs)
 }

@@ -2,7 +2,8 @@
 
 use super::listed::Listed;
 use super::{
-    abs, activation, binary, conv, ctc, einsum, index, join, linalg, masked, matmul, no_nan, norm, operators, pool, prod,
+    abs, activation, binary, conv, ctc, einsum, index, join, linalg, masked, matmul, no_nan, norm, normalize, operators, pool,
+    prod,
 };
 use super::{recurrent, reduce, select, slice, softmax, straight_through, taps, unary, view};
 use crate::sampling::OpSample;
@@ -27,6 +28,8 @@ crate::op_list! {
         reduce::CumSum,
         prod::Prod,
         norm::Norm,
+        normalize::Normalize,
+        normalize::NormalizeBy,
         taps::WeightedSums<T>,
         view::Reshape,
         view::Permute,

@@ -16,6 +16,7 @@ mod masked;
 mod matmul;
 mod no_nan;
 mod norm;
+mod normalize;
 mod operators;
 mod pool;
 mod prod;

@@ -4,7 +4,7 @@
 
 use gradus_autograd::samples::op_samples;
 use gradus_autograd::{Var, recorded_ops};
-use gradus_tensor::{Conv2dOptions, LinalgError, Pool2dOptions, Rng, Taps, Tensor};
+use gradus_tensor::{Conv2dOptions, LinalgError, Normalization, Over, Pool2dOptions, Rng, Taps, Tensor};
 use std::collections::BTreeSet;
 
 /// Ops of variables that are no methods of tensors.
@@ -231,6 +231,10 @@ fn products() -> Vec<Call> {
         linear |x [4], w [5, 4]| x.linear(w, None);
         linear_relu |x [2, 4], w [5, 4], b [5]| (x - 0.5).linear_relu(&(w - 0.5), Some(b));
         linear_relu |x [4], w [5, 4]| (x - 0.5).linear_relu(w, None);
+        normalize |x [3, 2, 4], w [2], b [2]| x.normalize(&Normalization::over(Over::Batch), Some(w), Some(b)).0;
+        normalize |x [3, 4], w [4]| x.normalize(&Normalization::over(Over::Last(1)).root_mean_square(), Some(w), None).0;
+        normalize_by |x [3, 2, 4], m [2], v [2], w [2], b [2]| x.normalize_by([m, v], 0.1, Some(w), Some(b));
+        normalize_by |x [3, 2], m [2], v [2]| x.normalize_by([m, v], 0.1, None, None);
         dot |x [4], y [4]| x.dot(y);
         outer |x [4], y [3]| x.outer(y);
         einsum |x [2, 3, 3], y [3, 4]| X::einsum("bii,ij->jb", &[x, y]);

@@ -116,13 +116,13 @@ const STALE_OUTPUTS: [(&str, F); 12] = [
         let (kept, from) = (captured(&y), x.clone());
         op("norm", [x], y, move |p| [Some(p.gy() * &from / &kept)])
     }),
-    ("standardize", |x| {
+    ("normalize", |x| {
         // The scale is a variable, the standardised values are not.
         let centred = x.value() - &x.value().mean_keep(-1);
         let scale = (centred.square().mean_keep(-1) + 0.1).sqrt().recip();
         let y = centred * &scale;
         let (kept, from) = (captured(&y), x.clone());
-        op("standardize", [x], y, move |p| {
+        op("normalize", [x], y, move |p| {
             let scale = (from.var_keep(-1, 0) + 0.1).sqrt().recip();
             let along = (p.gy() * &kept).mean_keep(-1);
             [Some((p.gy() - p.gy().mean_keep(-1) - &kept * along) * scale)]

@@ -26,7 +26,6 @@ pub use dropout::{Dropout, Dropout1d, Dropout2d, Dropout3d};
 pub use embedding::Embedding;
 pub(crate) use embedding::Lookup;
 pub use linear::Linear;
-pub(crate) use norm::Standardize;
 pub use norm::{BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d};
 pub use norm::{LayerNorm, RmsNorm};
 pub use pad::{CircularPad1d, CircularPad2d, CircularPad3d, ReflectionPad1d, ReflectionPad2d, ReflectionPad3d};

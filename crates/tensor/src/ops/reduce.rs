@@ -219,8 +219,7 @@ impl<T: Num> Tensor<T> {
         let axis = axis.resolve("cumsum", self.rank()).or_panic();
         let (n, inner) = (self.shape[axis], self.shape[axis + 1..].iter().product::<usize>());
         let mut out = self.copy_for("cumsum");
-        if n * inner > 0 {
-            let least = (1 << 14) / (n * inner);
+        if let Some(least) = (1usize << 14).checked_div(n * inner) {
             if inner == 1 {
                 // Few rows are better shared among threads.
                 let rows = if out.numel() / n < 2 * ROWS { 1 } else { ROWS };

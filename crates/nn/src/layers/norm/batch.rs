@@ -1,12 +1,11 @@
 //! Normalisation over a batch, per channel.
 
-use super::{affine, by_running, more_than_one, move_running, per_channel, standardize};
+use super::{by_running, more_than_one, move_running};
 use crate::layer::{Layer, Mode};
 use crate::refuse::{axes, refuse_input_of};
 use gradus_autograd::{Buffer, Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::shape::AxisList;
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Normalization, Over, Tensor};
 
 /// What batch normalisation of any rank shares: channels are axis 1.
 macro_rules! batch_norm {
@@ -87,21 +86,18 @@ macro_rules! batch_norm {
                     let expected: Vec<String> = ranks.iter().map(|&rank| axes(channels, rank)).collect();
                     refuse_input_of($op, self.weight.as_ref(), expected.join(" or "), x)
                 }
-                let across: AxisList = (0..x.rank()).filter(|&a| a != 1).collect();
-                let frozen = self.running_mean.is_frozen() || self.running_var.is_frozen();
-                let y = if mode.is_train() && !frozen {
-                    let count = x.shape().numel() / channels.max(1);
-                    more_than_one($op, " in training", x, count);
-                    let (y, mean, var) = standardize(x, across, self.eps);
-                    if count > 1 {
-                        let running = [&self.running_mean, &self.running_var];
-                        move_running(running, &mean.reshape([-1]), &var.reshape([-1]), count, self.momentum);
-                    }
-                    y
-                } else {
-                    by_running(x, &self.running_mean, &self.running_var, self.eps)
-                };
-                affine(y, self.weight.as_deref(), self.bias.as_deref(), &per_channel(channels, x.rank()))
+                let running = [&self.running_mean, &self.running_var];
+                if !mode.is_train() || running.iter().any(|buffer| buffer.is_frozen()) {
+                    return by_running(x, running, self.eps, self.weight.as_ref(), self.bias.as_ref());
+                }
+                let count = x.shape().numel() / channels.max(1);
+                more_than_one($op, " in training", x, count);
+                let n = Normalization::over(Over::Batch).eps(self.eps);
+                let (y, found) = x.normalize(&n, self.weight.as_deref(), self.bias.as_deref());
+                if count > 1 {
+                    move_running(running, &found.mean, &found.variance, count, self.momentum);
+                }
+                y
             }
         }
     };

@@ -1,12 +1,11 @@
 //! Normalisation over groups of channels of each sample.
 
-use super::{affine, per_channel, standardize};
 use crate::layer::{Layer, Mode};
 use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
 use gradus_tensor::compiled_once::compiled_once;
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Normalization, Over, Tensor};
 
 /// `y = (x - mean) / √(var + eps) · weight + bias` for `[N, C, ..]`: mean and (biased) variance are those of a group of
 /// channels of each sample, weight and bias are per channel (Wu and He 2018). It does not depend on the batch.
@@ -67,12 +66,11 @@ impl<T: Float> GroupNorm<T> {
 impl<T: Float> Layer<T> for GroupNorm<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
-        let (shape, groups, channels) = (x.shape(), self.groups, self.channels);
-        if x.rank() < 2 || shape[1] != channels {
+        let channels = self.channels;
+        if x.rank() < 2 || x.shape()[1] != channels {
             refuse_input_of("GroupNorm", self.weight.as_ref(), format_args!("[N, {channels}, ..]"), x)
         }
-        let within = channels / groups * shape[2..].iter().product::<usize>();
-        let (y, _, _) = standardize(&x.reshape([shape[0], groups, within]), [2].into_iter().collect(), self.eps);
-        affine(y.reshape(shape), self.weight.as_deref(), self.bias.as_deref(), &per_channel(channels, x.rank()))
+        let n = Normalization::over(Over::Groups(self.groups)).eps(self.eps);
+        x.normalize(&n, self.weight.as_deref(), self.bias.as_deref()).0
     }
 }

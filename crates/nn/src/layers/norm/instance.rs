@@ -1,12 +1,11 @@
 //! Normalisation over each channel of each sample.
 
-use super::{affine, by_running, more_than_one, move_running, per_channel, standardize};
+use super::{by_running, more_than_one, move_running};
 use crate::layer::{Layer, Mode};
 use crate::refuse::{axes, refuse_input_of};
 use gradus_autograd::{Buffer, Param, Var};
 use gradus_derive::Module;
-use gradus_tensor::shape::AxisList;
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Normalization, Over, Tensor};
 
 /// What instance normalisation of any rank shares: channels are axis 1.
 macro_rules! instance_norm {
@@ -78,22 +77,19 @@ macro_rules! instance_norm {
                     refuse_input_of($op, self.weight.as_ref(), axes(channels, $rank), x)
                 }
                 let frozen = |b: &Buffer<T>| !mode.is_train() || b.is_frozen();
-                let y = match (&self.running_mean, &self.running_var) {
-                    (Some(mean), Some(var)) if frozen(mean) || frozen(var) => by_running(x, mean, var, self.eps),
-                    running => {
-                        let count: usize = shape[2..].iter().product();
-                        more_than_one($op, "", x, count);
-                        let across: AxisList = (2..$rank).collect();
-                        let (y, mean, var) = standardize(x, across, self.eps);
-                        if let (Some(running_mean), Some(running_var)) = running && count > 1 && shape[0] > 0 {
-                            let over_batch = |t: Tensor<T>| t.reshape([-1, channels as isize]).mean(0);
-                            let running = [running_mean, running_var];
-                            move_running(running, &over_batch(mean), &over_batch(var), count, self.momentum);
-                        }
-                        y
-                    }
-                };
-                affine(y, self.weight.as_deref(), self.bias.as_deref(), &per_channel(channels, $rank))
+                let running = self.running_mean.as_ref().zip(self.running_var.as_ref());
+                if let Some((mean, var)) = running && (frozen(mean) || frozen(var)) {
+                    return by_running(x, [mean, var], self.eps, self.weight.as_ref(), self.bias.as_ref());
+                }
+                let count: usize = shape[2..].iter().product();
+                more_than_one($op, "", x, count);
+                let n = Normalization::over(Over::Groups(channels)).eps(self.eps);
+                let (y, found) = x.normalize(&n, self.weight.as_deref(), self.bias.as_deref());
+                if let Some((mean, var)) = running && count > 1 && shape[0] > 0 {
+                    let [means, variances] = [found.mean, found.variance].map(|t| t.mean(0));
+                    move_running([mean, var], &means, &variances, count, self.momentum);
+                }
+                y
             }
         }
     };

@@ -1,13 +1,11 @@
 //! Normalisation over the last axes of each sample.
 
-use super::{affine, in_units, standardize, units};
 use crate::layer::{Layer, Mode};
 use crate::refuse::refuse_input_of;
 use gradus_autograd::{Param, Var};
 use gradus_derive::Module;
 use gradus_tensor::compiled_once::compiled_once;
-use gradus_tensor::shape::AxisList;
-use gradus_tensor::{Float, Shape, Tensor};
+use gradus_tensor::{Float, Normalization, Over, Shape, Tensor};
 
 /// `y = (x - mean) / √(var + eps) · weight + bias`, mean and (biased) variance being those of the last axes of each sample
 /// (Ba, Kiros and Hinton 2016).
@@ -61,9 +59,8 @@ impl<T: Float> LayerNorm<T> {
 impl<T: Float> Layer<T> for LayerNorm<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
-        let axes = last_axes("LayerNorm", self.weight.as_ref(), x, &self.shape);
-        let (y, _, _) = standardize(x, axes, self.eps);
-        affine(y, self.weight.as_deref(), self.bias.as_deref(), &self.shape)
+        let n = over_last("LayerNorm", self.weight.as_ref(), x, &self.shape).eps(self.eps);
+        x.normalize(&n, self.weight.as_deref(), self.bias.as_deref()).0
     }
 }
 
@@ -115,26 +112,17 @@ impl<T: Float> RmsNorm<T> {
 impl<T: Float> Layer<T> for RmsNorm<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>, _: &mut Mode<'_>) -> Var<T> {
-        let axes = last_axes("RmsNorm", self.weight.as_ref(), x, &self.shape);
-        let squares = x.square().mean_keep(&axes);
-        let y = match units(x.value(), squares.value(), &axes, self.eps) {
-            None => x * (squares + self.eps).sqrt().recip(),
-            Some(unit) => {
-                let eps = Var::constant(in_units(self.eps, &unit));
-                let x = x / Var::constant(unit);
-                &x * (x.square().mean_keep(&axes) + eps).sqrt().recip()
-            }
-        };
-        affine(y, self.weight.as_deref(), None, &self.shape)
+        let n = over_last("RmsNorm", self.weight.as_ref(), x, &self.shape).root_mean_square().eps(self.eps);
+        x.normalize(&n, self.weight.as_deref(), None).0
     }
 }
 
-/// The axes that `wanted` names, the last of `x`.
+/// Over the axes that `wanted` names, the last of `x`.
 #[track_caller]
-fn last_axes<T: Float>(layer: &'static str, weight: Option<&Param<T>>, x: &Var<T>, wanted: &Shape) -> AxisList {
+fn over_last<T: Float>(layer: &'static str, weight: Option<&Param<T>>, x: &Var<T>, wanted: &Shape) -> Normalization {
     if !x.shape().ends_with(wanted) {
         let last: String = wanted.iter().map(|n| format!(", {n}")).collect();
         refuse_input_of(layer, weight, format_args!("[..{last}]"), x)
     }
-    (x.rank() - wanted.rank()..x.rank()).collect()
+    Normalization::over(Over::Last(wanted.rank()))
 }

@@ -34,7 +34,7 @@ pub struct Gradients<'a, T> {
 fn line<T: Lanes>(g: &Geometry, by: Scaling<T>, [sum, along]: [f64; 2]) -> Line<T> {
     let (count, factor) = (g.count() as f64, by.scale * by.unit);
     let slope = -T::from_f64(along / count) * by.scale * factor;
-    let shift = if g.centred { -T::from_f64(sum / count) * factor } else { T::zero() };
+    let shift = if g.centred { -T::from_f64(sum / count) } else { T::zero() };
     Line { factor, slope, shift }
 }
 
@@ -226,7 +226,8 @@ fn of_columns_of_batch<T: Lanes>(g: &Geometry, given: Given<'_, T>, to: Gradient
     of_parameters(g, &sums, to.weight, to.bias);
     let line_of = |c: usize| {
         let w = given.weight[c];
-        let Line { factor, slope, shift } = line(g, Scaling::read(given.scaling, c), sums[c].map(|s| s * w.to_f64()));
+        let [sum, along] = sums[c];
+        let Line { factor, slope, shift } = line(g, Scaling::read(given.scaling, c), [sum, along * w.to_f64()]);
         [factor * w, slope, shift]
     };
     let lines: Vec<[T; 3]> = (0..g.channels).map(line_of).collect();

@@ -190,7 +190,7 @@ impl<T: Lanes> VectorKernel<T> for Sums<'_, T> {
     }
 }
 
-/// `out = gy · factor + (x · unit - mean) · scale + shift`, with numbers for each column.
+/// `out = (gy + shift) · factor + (x · unit - mean) · scale`, with numbers for each column.
 pub struct Gradient<'a, T> {
     pub x: &'a [T],
     pub gy: &'a [T],
@@ -217,14 +217,14 @@ impl<T: Lanes> VectorKernel<T> for Gradient<'_, T> {
                 let (p, g, y) = (x.as_ptr().add(rect.row(k)), gy.as_ptr().add(rect.row(k)), out.at(rect.row(k), rect.n));
                 let mut i = 0;
                 while i + V::LANES <= rect.n {
-                    let along = V::load(p.add(i)).mul(V::load(u.add(i))).sub(V::load(m.add(i)));
-                    let along = along.mul_add(V::load(s.add(i)), V::load(b.add(i)));
-                    V::load(g.add(i)).mul_add(V::load(a.add(i)), along).store(y.add(i));
+                    let own = V::load(g.add(i)).add(V::load(b.add(i))).mul(V::load(a.add(i)));
+                    let centred = V::load(p.add(i)).mul(V::load(u.add(i))).sub(V::load(m.add(i)));
+                    centred.mul_add(V::load(s.add(i)), own).store(y.add(i));
                     i += V::LANES;
                 }
                 if i < rect.n {
                     let [v, g, m, s, u, a, b] = [p, g, m, s, u, a, b].map(|p| V::load_masked(p.add(i), mask));
-                    g.mul_add(a, v.mul(u).sub(m).mul_add(s, b)).store_first(y.add(i), rect.n - i);
+                    v.mul(u).sub(m).mul_add(s, g.add(b).mul(a)).store_first(y.add(i), rect.n - i);
                 }
             }
         }

@@ -115,7 +115,7 @@ unsafe fn taken<T: Lanes, V: Vector<T>>(x: V, g: V, [unit, shift, scale]: [V; 3]
     unsafe { [sums[0].add(g), g.mul_add(x.mul_add(unit, shift).mul(scale), sums[1])] }
 }
 
-/// `out = gy · weight · factor + (x · unit - mean) · slope + shift`.
+/// `out = (gy · weight + shift) · factor + (x · unit - mean) · slope`: an element whose gradient is the mean has the last term alone.
 pub struct Gradient<'a, T> {
     pub x: &'a [T],
     pub gy: &'a [T],
@@ -126,7 +126,8 @@ pub struct Gradient<'a, T> {
     pub line: Line<T>,
 }
 
-/// The gradient of the elements of a statistic: that of the result times weight and `factor`, and a line in `x`.
+/// The gradient of the elements of a statistic: that of the result times weight, less its mean, times `factor`, and `slope` times `x`
+/// from its mean.
 #[derive(Clone, Copy)]
 pub struct Line<T> {
     pub factor: T,
@@ -145,19 +146,19 @@ impl<T: Lanes> VectorKernel<T> for Gradient<'_, T> {
         // task's own.
         unsafe {
             let (unit, centre) = (V::splat(by.unit), V::splat(-by.mean));
-            let (slope, shift) = (V::splat(line.slope), V::splat(line.shift));
+            let [factor, slope, shift] = [line.factor, line.slope, line.shift].map(|v| V::splat(v));
             let mask = V::mask(0, rect.n % V::LANES);
             for k in 0..rect.rows {
                 let (p, g, y) = (x.as_ptr().add(rect.row(k)), gy.as_ptr().add(rect.row(k)), out.at(rect.row(k), rect.n));
-                let (a, mut i) = (V::splat(weight.at(k) * line.factor), 0);
+                let (w, mut i) = (V::splat(weight.at(k)), 0);
                 while i + V::LANES <= rect.n {
-                    let along = V::load(p.add(i)).mul_add(unit, centre).mul_add(slope, shift);
-                    V::load(g.add(i)).mul_add(a, along).store(y.add(i));
+                    let own = V::load(g.add(i)).mul_add(w, shift).mul(factor);
+                    V::load(p.add(i)).mul_add(unit, centre).mul_add(slope, own).store(y.add(i));
                     i += V::LANES;
                 }
                 if i < rect.n {
-                    let along = V::load_masked(p.add(i), mask).mul_add(unit, centre).mul_add(slope, shift);
-                    V::load_masked(g.add(i), mask).mul_add(a, along).store_first(y.add(i), rect.n - i);
+                    let own = V::load_masked(g.add(i), mask).mul_add(w, shift).mul(factor);
+                    V::load_masked(p.add(i), mask).mul_add(unit, centre).mul_add(slope, own).store_first(y.add(i), rect.n - i);
                 }
             }
         }

@@ -105,7 +105,7 @@ unsafe fn normalised<T: Lanes, V: Vector<T>>(x: V, g: V, w: V, [unit, shift, sca
     unsafe { (x.mul_add(unit, shift).mul(scale), g.mul(w)) }
 }
 
-/// `out = gy · weight · factor + (x · unit - mean) · slope + shift`, over slices of equal length.
+/// `out = (gy · weight + shift) · factor + (x · unit - mean) · slope`, over slices of equal length.
 pub struct Gradient<'a, T> {
     pub x: &'a [T],
     pub gy: &'a [T],
@@ -131,15 +131,14 @@ impl<T: Lanes> VectorKernel<T> for Gradient<'_, T> {
             let (slope, shift) = (V::splat(line.slope), V::splat(line.shift));
             let mut i = 0;
             while i + V::LANES <= n {
-                let along = V::load(x.add(i)).mul_add(unit, centre).mul_add(slope, shift);
-                V::load(g.add(i)).mul(V::load(w.add(i))).mul_add(factor, along).store(y.add(i));
+                let own = V::load(g.add(i)).mul_add(V::load(w.add(i)), shift).mul(factor);
+                V::load(x.add(i)).mul_add(unit, centre).mul_add(slope, own).store(y.add(i));
                 i += V::LANES;
             }
             if i < n {
                 let mask = V::mask(0, n - i);
-                let along = V::load_masked(x.add(i), mask).mul_add(unit, centre).mul_add(slope, shift);
-                let gw = V::load_masked(g.add(i), mask).mul(V::load_masked(w.add(i), mask));
-                gw.mul_add(factor, along).store_first(y.add(i), n - i);
+                let own = V::load_masked(g.add(i), mask).mul_add(V::load_masked(w.add(i), mask), shift).mul(factor);
+                V::load_masked(x.add(i), mask).mul_add(unit, centre).mul_add(slope, own).store_first(y.add(i), n - i);
             }
         }
     }
