@@ -38,7 +38,7 @@ fn line<T: Lanes>(g: &Geometry, by: Scaling<T>, [sum, along]: [f64; 2]) -> Line<
     Line { factor, slope, shift }
 }
 
-/// The gradients of [`forward`](super::forward).
+/// The gradients of `forward`.
 pub fn backward<T: Lanes>(g: &Geometry, given: Given<'_, T>, to: Gradients<'_, T>) {
     let n = g.numel();
     assert!([given.x.len(), given.gy.len(), to.x.len()] == [n; 3] && given.scaling.len() == 3 * g.statistics());
@@ -241,7 +241,7 @@ fn of_columns_of_batch<T: Lanes>(g: &Geometry, given: Given<'_, T>, to: Gradient
     });
 }
 
-/// The gradients of weight and bias of [`by_scaling`](super::by_scaling).
+/// The gradients of weight and bias of `by_scaling`.
 pub fn backward_by_scaling<T: Lanes>(g: &Geometry, given: Given<'_, T>, weight: &mut [T], bias: &mut [T]) {
     assert!(g.groups.is_none() && given.x.len() == g.numel() && given.gy.len() == given.x.len());
     let sums = if given.x.is_empty() {

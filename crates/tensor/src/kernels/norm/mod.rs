@@ -1,7 +1,7 @@
 //! Normalisation by mean and variance: of batches, layers, groups and instances, and by the root of the mean square.
 //!
-//! A pass for the statistics, which [`moments`] finds, and one for the values, by vectors along planes ([`planes`]), rows of memory
-//! ([`rows`]) or the channels of a batch ([`columns`]). Statistics that threads need not share are followed by their values at once,
+//! A pass for the statistics, which `moments` finds, and one for the values, by vectors along planes (`planes`), rows of memory
+//! (`rows`) or the channels of a batch (`columns`). Statistics that threads need not share are followed by their values at once,
 //! while the elements are in the cache. The gradient has as many passes: sums, and what they make of each element.
 
 mod backward;
